@@ -1,0 +1,71 @@
+"""What scikit-learn asks of a container along its first axis: index keys and an array namespace."""
+
+import importlib
+import numbers
+
+import numpy as np
+
+
+def sample_key(key, n_samples, what="samples"):
+    """Normalise an index along the first axis.
+
+    Parameters
+    ----------
+    key : int, slice, boolean mask, int array, list, or ``(key, Ellipsis)``
+        What scikit-learn's splitters and ``_safe_indexing`` pass, and what people write.
+    n_samples : int
+        Length of the axis.
+    what : str
+        Name of the samples in messages.
+
+    Returns
+    -------
+    int, slice or ndarray of intp
+        A number in ``[0, n_samples)``; a slice of step 1 with explicit ends, which lets the caller return a
+        view; or an array of numbers in ``[0, n_samples)``, repeats allowed.
+
+    Raises
+    ------
+    IndexError
+        If the key is out of range, a mask of another length, or not an index.
+    """
+    if isinstance(key, tuple):
+        if not key or any(part is not Ellipsis for part in key[1:]):
+            raise IndexError(f"only the first axis ({what}) can be indexed here, got {key!r}")
+        key = key[0]
+    if isinstance(key, numbers.Integral) and not isinstance(key, bool | np.bool_):
+        if not -n_samples <= key < n_samples:
+            raise IndexError(f"index {key} is out of range for {n_samples} {what}")
+        return int(key) % n_samples
+    if isinstance(key, slice):
+        start, stop, step = key.indices(n_samples)
+        return slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
+    key = np.asarray(key)
+    if key.dtype == bool:
+        if key.shape != (n_samples,):
+            raise IndexError(f"a mask of shape {key.shape} cannot select from {n_samples} {what}")
+        return np.flatnonzero(key)
+    if key.size == 0:
+        return np.zeros(0, np.intp)
+    if key.dtype.kind not in "iu" or key.ndim > 1:
+        raise IndexError(
+            f"{what} are selected by an integer, a slice, a mask or a 1-D integer array, "
+            f"got an array of shape {key.shape} and dtype {key.dtype}"
+        )
+    if key.ndim == 0:
+        return sample_key(int(key), n_samples, what)
+    key = key.astype(np.intp)
+    outside = np.flatnonzero((key < -n_samples) | (key >= n_samples))
+    if len(outside):
+        raise IndexError(f"index {key[outside[0]]} is out of range for {n_samples} {what}")
+    return np.where(key < 0, key + n_samples, key)
+
+
+def numpy_namespace():
+    """Return the module by which scikit-learn calls NumPy under ``array_api_dispatch=True``."""
+    for name in ("sklearn.externals.array_api_compat.numpy", "array_api_compat.numpy"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return np

@@ -1,0 +1,447 @@
+"""Ragged arrays: one value per node of many graphs, as labels, predictions and probabilities are."""
+
+import numbers
+
+import numpy as np
+
+from skstruct._indexing import numpy_namespace, sample_key
+from skstruct._topology import take_ranges
+
+
+class RaggedArray:
+    """One array per graph, stored as one packed array and offsets.
+
+    It is a sequence of ``n_graphs`` arrays: ``len``, iteration and ``y[g]`` work by graph, slices, masks and
+    index arrays give a `RaggedArray` again, and ``proba[:, j]`` takes column ``j`` of every graph.
+    ``np.asarray`` gives a 1-D *object* array with one array per graph, so that scikit-learn's splitters see
+    graphs as samples whatever their sizes. `values` is the flat array to hand to metrics.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_nodes, ...)
+        Values of all graphs, one after the other.
+    ptr : array-like of shape (n_graphs + 1,)
+        Graph ``g`` owns ``values[ptr[g]:ptr[g + 1]]``.
+
+    Raises
+    ------
+    ValueError
+        If `ptr` does not rise from 0 to the number of values.
+
+    Examples
+    --------
+    >>> from skstruct import RaggedArray
+    >>> y = RaggedArray.from_list([["N", "V"], ["D", "N", "V"]])
+    >>> len(y), y.values, y.ptr
+    (2, array(['N', 'V', 'D', 'N', 'V'], dtype='<U1'), array([0, 2, 5]))
+    >>> y[1]
+    array(['D', 'N', 'V'], dtype='<U1')
+    """
+
+    __array_priority__ = 1000
+    __hash__ = None  # type: ignore[assignment]
+    dtype = np.dtype(object)
+    device = "cpu"
+
+    def __init__(self, values, ptr):
+        self.values = np.asarray(values)
+        self.ptr = np.asarray(ptr, dtype=np.intp)
+        if self.values.ndim == 0 or self.ptr.ndim != 1 or not len(self.ptr):
+            raise ValueError("values need one row per node and ptr one offset per graph and a last one")
+        if self.ptr[0] != 0 or self.ptr[-1] != len(self.values) or (np.diff(self.ptr) < 0).any():
+            raise ValueError(
+                f"ptr must rise from 0 to the number of values, {len(self.values)}; got {self.ptr[0]} to "
+                f"{self.ptr[-1]}"
+            )
+
+    @classmethod
+    def from_list(cls, parts, name="y", missing_label=None):
+        """Pack one array-like per graph.
+
+        Parameters
+        ----------
+        parts : iterable of array-like
+            Of equal trailing shape; strings and numbers must not be mixed.
+        name : str, default="y"
+            What to call them in messages.
+        missing_label : object, default=None
+            A label that may stand among labels of another type. None and NaN always may.
+
+        Returns
+        -------
+        RaggedArray
+
+        Raises
+        ------
+        ValueError
+            If a part is a scalar or ragged itself, or if strings and numbers are mixed.
+        """
+        arrays = [_as_part(part, name, g) for g, part in enumerate(parts)]
+        ptr = np.concatenate([[0], np.cumsum([len(a) for a in arrays], dtype=np.intp)])
+        filled = [a for a in arrays if len(a)] or arrays[:1]  # an empty list has a dtype, but no labels
+        if not filled:
+            return cls(np.zeros(0), ptr)
+        kinds = {_label_kind(a, name, missing_label) for a in filled} - {None}
+        if len(kinds) > 1:
+            raise ValueError(f"{name} mixes strings and numbers; convert all labels to one type")
+        if "string" in kinds:  # a missing label of another type must not become a string
+            filled = [a if a.dtype.kind in "UST" else a.astype(object) for a in filled]
+        try:
+            return cls(np.concatenate(filled), ptr)
+        except ValueError as error:
+            raise ValueError(f"{name} has values of different shapes: {error}") from error
+
+    @property
+    def shape(self):
+        """``(n_graphs, ...)``: the axis of the nodes, whose length varies, is left out."""
+        return (len(self), *self.values.shape[1:])
+
+    @property
+    def ndim(self):
+        """Length of `shape`."""
+        return self.values.ndim
+
+    @property
+    def size(self):
+        """Product of `shape`."""
+        return int(np.prod(self.shape))
+
+    def __len__(self):
+        return len(self.ptr) - 1
+
+    def __iter__(self):
+        return (self.values[a:b] for a, b in zip(self.ptr[:-1], self.ptr[1:]))
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is not Ellipsis:
+            part = self[key[0]]
+            if isinstance(part, RaggedArray):
+                return type(self)(part.values[:, key[1]], part.ptr)
+            return part[:, key[1]]
+        key = sample_key(key, len(self), "graphs")
+        if isinstance(key, int):
+            return self.values[self.ptr[key] : self.ptr[key + 1]]
+        if isinstance(key, slice):
+            ptr = self.ptr[key.start : key.stop + 1]
+            return type(self)(self.values[ptr[0] : ptr[-1]], ptr - ptr[0])
+        rows, ptr = take_ranges(self.ptr, key)
+        return type(self)(self.values[rows], ptr)
+
+    def take(self, indices, axis=0):
+        """Select graphs, as ``self[indices]`` does."""
+        if axis not in (0, None):
+            raise ValueError(f"only graphs can be taken, axis=0, got axis={axis!r}")
+        return self[indices]
+
+    def tolist(self):
+        """List of one list per graph."""
+        return [part.tolist() for part in self]
+
+    def copy(self):
+        """Return a ragged array with its own values."""
+        return type(self)(self.values.copy(), self.ptr)
+
+    def __array__(self, dtype=None, copy=None):
+        if dtype is not None and np.dtype(dtype) != object:
+            raise ValueError(
+                f"a RaggedArray is not a rectangular array of {np.dtype(dtype)}: graphs differ in size. Use "
+                ".values for "
+                "the values of all nodes, and scorers from skstruct.metrics instead of scikit-learn's "
+                "scoring strings"
+            )
+        out = np.empty(len(self), dtype=object)
+        for g, part in enumerate(self):
+            out[g] = part
+        return out
+
+    def __array_function__(self, func, types, args, kwargs):
+        name = func.__name__
+        if name in ("concatenate", "concat"):
+            if kwargs.get("axis", args[1] if len(args) > 1 else 0) not in (0, None):
+                return NotImplemented
+            return _concatenate([as_ragged(part) for part in args[0]])
+        if name == "take" and args[0] is self:
+            return self.take(*args[1:], **kwargs)
+        if name == "shape":
+            return self.shape
+        if name == "ndim":
+            return self.ndim
+        if name == "array_equal":
+            a, b = args[:2]
+            ragged = isinstance(a, RaggedArray) and isinstance(b, RaggedArray)
+            return ragged and np.array_equal(a.ptr, b.ptr) and np.array_equal(a.values, b.values, **kwargs)
+        return func(
+            *map(_object_arrays, args), **{key: _object_arrays(value) for key, value in kwargs.items()}
+        )
+
+    def __array_namespace__(self, api_version=None):
+        return numpy_namespace()
+
+    def __eq__(self, other):
+        if isinstance(other, RaggedArray):
+            if not np.array_equal(self.ptr, other.ptr):
+                return NotImplemented
+            other = other.values
+        elif np.ndim(other) != 0:
+            return NotImplemented
+        return type(self)(self.values == other, self.ptr)
+
+    def __mul__(self, factor):
+        return type(self)(self.values * factor, self.ptr)
+
+    __rmul__ = __mul__
+
+    def __neg__(self):
+        return type(self)(-self.values, self.ptr)
+
+    def __repr__(self):
+        trailing = "".join(f", {n}" for n in self.values.shape[1:])
+        return (
+            f"RaggedArray({len(self)} graphs, values of shape ({len(self.values)}{trailing}), "
+            f"dtype={self.values.dtype})"
+        )
+
+
+def as_ragged(y, name="y", missing_label=None):
+    """Pack per-node values of many graphs, whatever holds them.
+
+    Parameters
+    ----------
+    y : RaggedArray, list or tuple of arrays or lists, object array, Series, or 2-D array
+        One item per graph; a 2-D array is for graphs of equal size, one row each. The type of the labels is
+        kept.
+    name : str, default="y"
+        What to call it in messages.
+    missing_label : object, default=None
+        A label that may stand among labels of another type, such as -1 among strings. None and NaN always
+        may.
+
+    Returns
+    -------
+    RaggedArray
+
+    Raises
+    ------
+    ValueError
+        If there is one value per graph only, or if strings and numbers are mixed.
+
+    Examples
+    --------
+    >>> from skstruct import as_ragged
+    >>> as_ragged([[0, 1, 1], [2]]).values
+    array([0, 1, 1, 2])
+    """
+    if isinstance(y, RaggedArray):
+        return y
+    if isinstance(y, np.ndarray) and y.ndim == 2:
+        return RaggedArray(y.ravel(), np.arange(len(y) + 1) * y.shape[1])
+    if isinstance(y, np.ndarray) and (y.ndim == 0 or (y.ndim == 1 and y.dtype != object)):
+        raise ValueError(
+            f"{name} has shape {y.shape}, but one array per graph is needed; if it has one value per node, "
+            f"pass RaggedArray({name}, X.node_ptr) for a GraphDataset X"
+        )
+    return RaggedArray.from_list(y, name, missing_label)
+
+
+def is_ragged(y):
+    """Whether `y` holds one array per graph rather than one number per sample.
+
+    Parameters
+    ----------
+    y : object
+        Labels, weights or predictions.
+
+    Returns
+    -------
+    bool
+        True for a RaggedArray, a 2-D array, and a sequence whose first item is an array or a list.
+
+    Examples
+    --------
+    >>> from skstruct._ragged import is_ragged
+    >>> is_ragged([[0, 1], [1]]), is_ragged([0, 1, 1])
+    (True, False)
+    """
+    if isinstance(y, RaggedArray):
+        return True
+    if isinstance(y, str | bytes | dict) or not hasattr(y, "__len__") or not hasattr(y, "__iter__"):
+        return False
+    if isinstance(y, np.ndarray) and y.dtype != object:
+        return y.ndim == 2
+    if np.ndim(y) == 0 if isinstance(y, np.ndarray) else len(y) == 0:
+        return False
+    first = next(iter(y), None)
+    return isinstance(first, np.ndarray | list | tuple) or (
+        hasattr(first, "to_numpy") and hasattr(first, "__len__")
+    )
+
+
+def flatten_labels(y, node_ptr, name="y", *, allow_missing=False, missing_label=None):
+    """Check per-node values against the sizes of their graphs and return them flat.
+
+    Parameters
+    ----------
+    y : RaggedArray or anything that :func:`as_ragged` takes
+        One 1-D array per graph.
+    node_ptr : ndarray of shape (n_graphs + 1,)
+        Node offsets of the graphs.
+    name : str, default="y"
+        What to call it in messages.
+    allow_missing : bool, default=False
+        Whether None, NaN and ``pandas.NA`` may stand among the labels.
+    missing_label : object, default=None
+        A label that may stand among labels of another type, as in :func:`as_ragged`; NaN implies
+        `allow_missing`.
+
+    Returns
+    -------
+    ndarray of shape (n_nodes,)
+
+    Raises
+    ------
+    ValueError
+        If the number of graphs or of the nodes of a graph differs, if labels are not 1-D, or if one is None.
+    """
+    if y is None:
+        raise ValueError(f"{name} is needed here, got None")
+    n_graphs = len(node_ptr) - 1
+    ragged = as_ragged(y, name, missing_label)
+    if len(ragged) != n_graphs:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: [{n_graphs}, {len(ragged)}]"
+        )
+    sizes, n_nodes = np.diff(ragged.ptr), np.diff(node_ptr)
+    wrong = np.flatnonzero(sizes != n_nodes)
+    if len(wrong):
+        g = wrong[0]
+        raise ValueError(
+            f"graph {g} has {n_nodes[g]} nodes but {name}[{g}] has {sizes[g]} values "
+            f"({len(wrong)} of {n_graphs} graphs disagree); give one value per node, in the order of the "
+            "nodes"
+        )
+    values = ragged.values
+    if values.ndim != 1:
+        g = np.flatnonzero(n_nodes)[0] if len(values) else 0
+        raise ValueError(
+            f"{name}[{g}] must be 1-D with one value per node, got shape {ragged[int(g)].shape}; "
+            "a column of labels becomes 1-D by .ravel()"
+        )
+    allow_missing = allow_missing or (missing_label is not None and _is_blank(missing_label))
+    if values.dtype == object and not allow_missing:
+        missing = np.flatnonzero([_is_blank(value) for value in values])
+        if len(missing):
+            g = np.searchsorted(ragged.ptr, missing[0], side="right") - 1
+            raise ValueError(
+                f"{name}[{g}][{missing[0] - ragged.ptr[g]}] is {values[missing[0]]!r} ({len(missing)} such "
+                "values); "
+                "drop these nodes, or declare them unlabelled by the parameter missing_label"
+            )
+    return values
+
+
+def missing_mask(labels, missing_label):
+    """Which of the flat `labels` are missing.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_nodes,)
+        Of any type.
+    missing_label : object
+        The value that stands for a missing label. NaN also matches None and ``pandas.NA``; None matches
+        nothing.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_nodes,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct._ragged import missing_mask
+    >>> missing_mask(np.array(["a", -1, "b"], dtype=object), -1)
+    array([False,  True, False])
+    """
+    if missing_label is None:
+        return np.zeros(len(labels), bool)
+    if _is_blank(missing_label):
+        if labels.dtype.kind == "f":
+            return np.isnan(labels)
+        is_missing = _is_blank
+    elif labels.dtype.kind in "biuf" and isinstance(missing_label, numbers.Number):
+        return labels == missing_label
+    else:
+
+        def is_missing(label):
+            return not _is_blank(label) and bool(label == missing_label)
+
+    return np.array([is_missing(label) for label in labels], dtype=bool)
+
+
+def _as_part(part, name, graph):
+    """Array of one graph; a list that mixes strings with numbers becomes an object array, to be noticed."""
+    try:
+        array = np.asarray(part)
+    except ValueError as error:
+        raise ValueError(f"{name}[{graph}] must hold one value per node: {error}") from error
+    if array.ndim == 0:
+        raise ValueError(
+            f"{name}[{graph}] is {part!r}, but one array per graph is needed; if {name} has one value per "
+            "node, "
+            f"pass RaggedArray({name}, X.node_ptr) for a GraphDataset X"
+        )
+    if (
+        isinstance(part, list | tuple)
+        and array.dtype.kind in "US"
+        and not all(isinstance(v, str | bytes) for v in part)
+    ):
+        return np.array(part, dtype=object)
+    return array
+
+
+def _label_kind(array, name, missing_label):
+    """Return "string", "number" or "other", and None where all labels are missing."""
+    if array.dtype.kind in "UST":
+        return "string"
+    if array.dtype.kind in "biufc":
+        missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+        missing |= missing_mask(array.ravel(), missing_label).reshape(array.shape)
+        return None if missing.all() else "number"
+    values = array.ravel()[~missing_mask(array.ravel(), missing_label)]
+    kinds = {_kind_of(value) for value in values if not _is_blank(value)}
+    if len(kinds) > 1:
+        raise ValueError(f"{name} mixes strings and numbers; convert all labels to one type")
+    return kinds.pop() if kinds else None
+
+
+def _kind_of(value):
+    return (
+        "string"
+        if isinstance(value, str | bytes)
+        else "number"
+        if isinstance(value, numbers.Number)
+        else "other"
+    )
+
+
+def _is_blank(value):
+    """Whether a label is None, NaN, or what pandas uses instead."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return isinstance(value, float | np.floating) and value != value
+
+
+def _concatenate(parts):
+    """Append ragged arrays."""
+    sizes = np.concatenate([np.diff(part.ptr) for part in parts])
+    ptr = np.concatenate([[0], np.cumsum(sizes, dtype=np.intp)])
+    filled = [part.values for part in parts if len(part.values)] or [parts[0].values]
+    return RaggedArray(np.concatenate(filled), ptr)
+
+
+def _object_arrays(argument):
+    """Replace ragged arrays in an argument, or a list of arguments, by their object arrays."""
+    if isinstance(argument, RaggedArray):
+        return argument.__array__()
+    if isinstance(argument, list | tuple):
+        return type(argument)(map(_object_arrays, argument))
+    return argument

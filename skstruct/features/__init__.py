@@ -1,0 +1,11 @@
+"""Feature maps: from graphs and parameters to scores, and gradients back.
+
+``FEATURE_MAPS`` maps the names that ``features=`` takes to classes.
+"""
+
+from skstruct.features._base import FeatureMap, FeaturePlan
+from skstruct.features._linear import LinearFeatures
+
+FEATURE_MAPS = {"linear": LinearFeatures}
+
+__all__ = ["FEATURE_MAPS", "FeatureMap", "FeaturePlan", *(cls.__name__ for cls in FEATURE_MAPS.values())]

@@ -1,0 +1,23 @@
+"""Inference backends: from scores to marginals and labellings.
+
+``BACKENDS`` maps the names that ``inference=`` takes to classes; tests, benchmarks and the API page loop over it.
+"""
+
+from skstruct.inference._auto import Auto
+from skstruct.inference._base import InferenceBackend, InferencePlan
+from skstruct.inference._chain import Chain
+from skstruct.inference._edgeless import Edgeless
+from skstruct.inference._enumeration import Enumeration
+from skstruct.inference._loopy import LoopyBP
+from skstruct.inference._tree import Tree
+
+BACKENDS = {
+    "auto": Auto,
+    "edgeless": Edgeless,
+    "chain": Chain,
+    "tree": Tree,
+    "loopy_bp": LoopyBP,
+    "enumeration": Enumeration,
+}
+
+__all__ = ["BACKENDS", "InferenceBackend", "InferencePlan", *(cls.__name__ for cls in BACKENDS.values())]

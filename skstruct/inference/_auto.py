@@ -1,0 +1,126 @@
+"""The backend that picks a backend for every graph: the cheapest exact one, else loopy belief propagation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skstruct._records import Decoding, Marginals, Scores
+from skstruct._topology import Topology
+from skstruct.inference._base import InferenceBackend, InferencePlan
+from skstruct.inference._chain import Chain
+from skstruct.inference._edgeless import Edgeless
+from skstruct.inference._loopy import LoopyBP
+from skstruct.inference._tree import Tree
+
+
+class Auto(InferenceBackend):
+    """Give every graph the first backend of a list that accepts it.
+
+    Parameters
+    ----------
+    candidates : list of InferenceBackend, default=None
+        In order of preference; None means ``[Edgeless(), Chain(), Tree(), LoopyBP()]``, the cheapest exact one
+        first. Graphs of one batch may get different ones; ``inference_report`` tells which.
+
+    Examples
+    --------
+    >>> from skstruct import Topology
+    >>> from skstruct.inference import Auto
+    >>> Auto().plan(Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3)).name
+    'loopy_bp'
+    """
+
+    name = "auto"
+    exact = False
+    family = "graphs that one of its candidates accepts"
+
+    def __init__(self, candidates=None):
+        self.candidates = candidates
+
+    def _choice(self, topology):
+        """Number of the candidate for each graph, (n_graphs,), and the candidates."""
+        candidates = self.candidates or [Edgeless(), Chain(), Tree(), LoopyBP()]
+        choice = np.full(topology.n_graphs, len(candidates))
+        for number, backend in enumerate(candidates):
+            if (choice < number).all():
+                break  # later tests can be dear; the common case needs only the first ones
+            choice[(choice > number) & backend.accepts(topology)] = number
+        return choice, candidates
+
+    def accepts(self, topology):
+        """Tell which graphs at least one candidate accepts."""
+        choice, candidates = self._choice(topology)
+        return choice < len(candidates)
+
+    def _plan(self, topology):
+        choice, candidates = self._choice(topology)
+        used = np.unique(choice)
+        if len(used) == 1:
+            return candidates[used[0]].plan(topology)
+        parts = []
+        for number in used:
+            graphs = np.flatnonzero(choice == number)
+            part, nodes, edges = topology.take(graphs)
+            parts.append(_Part(graphs, nodes, edges, candidates[number].plan(part)))
+        return _MixedPlan(topology, parts)
+
+
+@dataclass(frozen=True)
+class _Part:
+    graphs: np.ndarray
+    nodes: np.ndarray
+    edges: np.ndarray
+    plan: InferencePlan
+
+
+@dataclass(frozen=True)
+class _MixedPlan:
+    """Plans of several backends for the parts of one batch."""
+
+    topology: Topology
+    mixture: list[_Part]
+    name = Auto.name
+
+    @property
+    def exact(self):
+        return all(part.plan.exact for part in self.mixture)
+
+    @property
+    def parts(self):
+        return [(part.graphs, part.plan) for part in self.mixture]
+
+    def _split(self, scores):
+        """Yield each part with its own scores; shared matrices stay shared."""
+        for part in self.mixture:
+            if scores.edge_matrix is None:
+                yield part, Scores(scores.node[part.nodes], scores.edge[part.edges])
+            else:
+                yield part, Scores(scores.node[part.nodes], scores.edge, scores.edge_matrix[part.edges])
+
+    def marginals(self, scores, weights=None):
+        t = self.topology
+        out = Marginals(
+            np.empty(t.n_graphs),
+            np.empty_like(scores.node),
+            np.zeros_like(scores.edge),
+            *(np.empty(t.n_graphs, dtype) for dtype in (np.intp, np.float64, bool)),
+        )
+        for part, own in self._split(scores):
+            found = part.plan.marginals(own, None if weights is None else weights[part.graphs])
+            out.node[part.nodes] = found.node
+            out.edge[part.edges if scores.edge_matrix is None else slice(None)] += found.edge
+            for name in ("log_partition", "n_iter", "residual", "converged"):
+                getattr(out, name)[part.graphs] = getattr(found, name)
+        return out
+
+    def decode(self, scores):
+        t = self.topology
+        out = Decoding(
+            np.empty(t.n_nodes, np.intp), *(np.empty(t.n_graphs, dtype) for dtype in (np.float64, np.float64, bool))
+        )
+        for part, own in self._split(scores):
+            found = part.plan.decode(own)
+            out.labels[part.nodes] = found.labels
+            for name in ("score", "bound", "optimal"):
+                getattr(out, name)[part.graphs] = getattr(found, name)
+        return out

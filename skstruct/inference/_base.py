@@ -1,0 +1,217 @@
+"""What an inference backend is: it plans for a topology once, and the plan answers queries about scores.
+
+A backend is a scikit-learn style parameter holder. ``backend.plan(topology)`` does all that depends on the
+graphs alone; the plan's methods do what depends on scores. To add a backend, write one file with a subclass of
+`InferenceBackend` and a plan, and add one row to ``BACKENDS`` in ``inference/__init__.py``.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from skstruct._records import Decoding, Marginals, Scores
+from skstruct._topology import Topology
+from skstruct.exceptions import UnsupportedTopology
+
+
+class InferencePlan(Protocol):
+    """Answers queries about scores on one topology. Scores are read, never written.
+
+    Attributes
+    ----------
+    topology : Topology
+        The batch that the plan was made for.
+    name : str
+        Row of the backend table, as reported to the user.
+    exact : bool
+        Whether the answers are exact on this topology.
+    """
+
+    topology: Topology
+    name: str
+    exact: bool
+
+    def marginals(self, scores: Scores, weights: np.ndarray | None = None) -> Marginals:
+        """Log-partition, node marginals, and pair counts weighted by the graphs' `weights` (default 1)."""
+
+    def decode(self, scores: Scores) -> Decoding:
+        """Return a highest-scoring labelling, or the best that the backend finds."""
+
+
+class InferenceBackend(BaseEstimator):
+    """Base class of the backends.
+
+    Subclasses store their parameters in ``__init__``, and implement `accepts` and `_plan`.
+    """
+
+    name: ClassVar[str]
+    exact: ClassVar[bool]
+    family: ClassVar[str]  # what it takes, to complete the sentence "'chain' takes ..."
+
+    def accepts(self, topology):
+        """Tell which graphs of the batch the backend can take, without looking at scores.
+
+        Returns
+        -------
+        accepted : ndarray of bool, (n_graphs,)
+        """
+        raise NotImplementedError
+
+    def plan(self, topology):
+        """Prepare inference on all graphs of `topology`.
+
+        Repeated and reversed edges are legal in every backend: their scores add, so that they are merged here and
+        a backend's own plan sees simple graphs.
+
+        Parameters
+        ----------
+        topology : Topology
+            Edges and sizes of the batch.
+
+        Returns
+        -------
+        plan : InferencePlan
+
+        Raises
+        ------
+        UnsupportedTopology
+            Names the first graph that the backend cannot take.
+        """
+        refused = np.flatnonzero(~self.accepts(topology))
+        if len(refused):
+            g = refused[0]
+            nodes, edges = np.diff(topology.node_ptr)[g], np.diff(topology.edge_ptr)[g]
+            raise UnsupportedTopology(
+                g,
+                f"inference={self.name!r} takes {self.family}, and this one ({nodes} nodes, {edges} edges) is not "
+                f"({len(refused)} of {topology.n_graphs} graphs are not). Use inference='auto'.",
+            )
+        if not topology.has_repeated_edges:
+            return self._plan(topology)
+        merge = _merge_edges(topology)
+        return _MergedEdgesPlan(topology, self._plan(merge.simple), merge)
+
+    def _plan(self, topology):
+        """Plan for a topology of simple graphs that `accepts` has approved."""
+        raise NotImplementedError
+
+
+def direct_marginals(log_partition, node, edge):
+    """Marginals of a backend that does not iterate."""
+    n_graphs = len(log_partition)
+    zeros = np.zeros(n_graphs)
+    return Marginals(log_partition, node, edge, zeros.astype(np.intp), zeros, np.ones(n_graphs, bool))
+
+
+def edge_rows(scores, n_edges):
+    """Row of ``scores.edge`` that each edge uses, (n_edges,)."""
+    return np.arange(n_edges) if scores.edge_matrix is None else scores.edge_matrix
+
+
+def score_labelling(topology, scores, labels):
+    """Total score of a labelling, per graph.
+
+    Parameters
+    ----------
+    topology : Topology
+    scores : Scores
+    labels : ndarray of shape (n_nodes,)
+        State codes.
+
+    Returns
+    -------
+    score : ndarray of shape (n_graphs,)
+        In nats.
+    """
+    i, j = topology.edges.T
+    node = scores.node[np.arange(topology.n_nodes), labels]
+    edge = scores.edge[edge_rows(scores, topology.n_edges), labels[i], labels[j]]
+    return topology.sum_nodes(node) + topology.sum_edges(edge)
+
+
+def exact_decoding(topology, scores, labels):
+    """Wrap the labels of an exact decoder: optimal, and its own bound."""
+    score = score_labelling(topology, scores, labels)
+    return Decoding(labels, score, score, np.ones(topology.n_graphs, bool))
+
+
+def edge_marginals(plan, scores):
+    """Pair probabilities of every edge, (n_edges, n_states, n_states), by giving each edge a matrix of its own."""
+    if scores.edge_matrix is not None:
+        scores = Scores(scores.node, scores.edge[scores.edge_matrix])
+    return plan.marginals(scores).edge
+
+
+def parts(plan):
+    """Graph numbers and plan of each homogeneous part of a plan."""
+    return getattr(plan, "parts", None) or [(np.arange(plan.topology.n_graphs), plan)]
+
+
+# ------------------------------------------------------------------------------------- repeated edges
+@dataclass(frozen=True)
+class _EdgeMerge:
+    """How the edges of a multigraph map to those of the simple graph."""
+
+    simple: Topology
+    first: np.ndarray  # (n_pairs,) first edge of each pair of nodes
+    group: np.ndarray  # (n_repeated,) which merged pair each edge of a repeated pair belongs to
+    repeated: np.ndarray  # (n_repeated,) the edges of repeated pairs
+    flipped: np.ndarray  # (n_repeated,) whether such an edge runs against the first of its pair
+    merged: np.ndarray  # (n_merged,) numbers of the repeated pairs among all pairs
+
+
+def _merge_edges(topology):
+    _, first, pair, count = np.unique(topology.pairs, return_index=True, return_inverse=True, return_counts=True)
+    order = np.argsort(first)  # keep the order of the edges, hence their grouping by graph
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    first, pair, count = first[order], rank[pair], count[order]
+    merged = np.flatnonzero(count > 1)
+    repeated = np.flatnonzero(count[pair] > 1)
+    flipped = topology.edges[repeated, 0] != topology.edges[first[pair[repeated]], 0]
+    simple = Topology(topology.edges[first], topology.node_ptr, np.searchsorted(first, topology.edge_ptr))
+    return _EdgeMerge(simple, first, np.searchsorted(merged, pair[repeated]), repeated, flipped, merged)
+
+
+@dataclass(frozen=True)
+class _MergedEdgesPlan:
+    """A plan for a multigraph through the plan of the simple graph: scores of repeated edges are added.
+
+    Merged pairs get matrices of their own, appended to the given ones, so that shared matrices stay shared.
+    """
+
+    topology: Topology
+    inner: InferencePlan
+    merge: _EdgeMerge
+
+    @property
+    def name(self):
+        return self.inner.name
+
+    @property
+    def exact(self):
+        return self.inner.exact
+
+    def _oriented(self, matrices):
+        return np.where(self.merge.flipped[:, None, None], matrices.transpose(0, 2, 1), matrices)
+
+    def _simplify(self, scores):
+        rows = edge_rows(scores, self.topology.n_edges)
+        merge, n_matrices, n_merged = self.merge, len(scores.edge), len(self.merge.merged)
+        extra = np.zeros((n_merged, *scores.edge.shape[1:]))
+        np.add.at(extra, merge.group, self._oriented(scores.edge[rows[merge.repeated]]))
+        simple_rows = rows[merge.first]
+        simple_rows[merge.merged] = n_matrices + np.arange(n_merged)
+        return Scores(scores.node, np.concatenate([scores.edge, extra]), simple_rows)
+
+    def marginals(self, scores, weights=None):
+        found = self.inner.marginals(self._simplify(scores), weights)
+        rows = edge_rows(scores, self.topology.n_edges)
+        edge, extra = np.split(found.edge, [len(scores.edge)])
+        np.add.at(edge, rows[self.merge.repeated], self._oriented(extra[self.merge.group]))
+        return found._replace(edge=edge)
+
+    def decode(self, scores):
+        return self.inner.decode(self._simplify(scores))

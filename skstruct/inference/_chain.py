@@ -1,0 +1,292 @@
+"""Exact inference on chains: the forward-backward and Viterbi algorithms."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from skstruct._jit import kernel
+from skstruct._topology import Topology
+from skstruct.inference._base import InferenceBackend, edge_rows, exact_decoding
+from skstruct.inference._message_passing import SMALLEST_MESSAGE, sum_product
+
+NO_EDGE = -1
+
+
+class Chain(InferenceBackend):
+    """Exact inference on chains whose nodes are numbered along the chain.
+
+    Every edge joins nodes ``t`` and ``t + 1`` of its graph, in either direction; a chain may have gaps, so that
+    a graph is a row of chains. Paths that are numbered otherwise are trees.
+
+    One pass forwards and one backwards [1]_ in the scaled probability domain, or in the log domain where its
+    range is needed. Time O(n_nodes * n_states**2), memory O(n_nodes * n_states).
+
+    References
+    ----------
+    .. [1] L. R. Rabiner, "A tutorial on hidden Markov models", *Proc. IEEE* 77(2), 1989, section III.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct.functional import decode
+    >>> sticky = np.array([[[1.0, 0.0], [0.0, 1.0]]])
+    >>> decode([[2.0, 0.0], [0.0, 0.5], [2.0, 0.0]], [(0, 1), (1, 2)], sticky, inference="chain").labels
+    array([0, 0, 0])
+    """
+
+    name = "chain"
+    exact = True
+    family = "graphs whose edges all join consecutive nodes t, t + 1"
+
+    def accepts(self, topology):
+        """Tell in which graphs every edge joins consecutive nodes."""
+        i, j = topology.edges.T
+        accepted = np.ones(topology.n_graphs, bool)
+        accepted[topology.edge_graph[np.abs(i - j) != 1]] = False
+        return accepted
+
+    def _plan(self, topology):
+        low = topology.edges.min(axis=1)
+        step_edge = np.full(topology.n_nodes, NO_EDGE, np.int32)
+        step_edge[low] = np.arange(topology.n_edges)
+        flipped = np.zeros(topology.n_nodes, bool)
+        flipped[low] = topology.edges[:, 0] > topology.edges[:, 1]
+        return _ChainPlan(topology, step_edge, flipped)
+
+
+@dataclass(frozen=True)
+class _ChainPlan:
+    topology: Topology
+    step_edge: np.ndarray  # (n_nodes,) the edge between t and t + 1, or NO_EDGE
+    flipped: np.ndarray  # (n_nodes,) whether that edge is listed as (t + 1, t)
+    name = Chain.name
+    exact = True
+
+    @cached_property
+    def arrays(self):
+        return self.topology.node_ptr, self.step_edge, self.flipped
+
+    def marginals(self, scores, weights=None):
+        return sum_product(self, scores, weights, _forward_backward, _forward_backward_log)
+
+    def decode(self, scores):
+        rows = edge_rows(scores, self.topology.n_edges)
+        labels = np.zeros(self.topology.n_nodes, np.intp)
+        _viterbi(*self.arrays, scores.node, scores.edge, rows.astype(np.int32, copy=False), labels)
+        return exact_decoding(self.topology, scores, labels)
+
+
+@kernel(fastmath={"contract", "reassoc"})
+def _send(potential, flipped, message, out):
+    """out = message @ potential, or potential @ message for a flipped edge: sum over the sender's states."""
+    n_states = len(message)
+    if flipped:
+        for y in range(n_states):
+            total = 0.0
+            for x in range(n_states):
+                total += potential[y, x] * message[x]
+            out[y] = total
+    else:
+        for y in range(n_states):
+            out[y] = 0.0
+        for x in range(n_states):
+            m = message[x]
+            for y in range(n_states):
+                out[y] += m * potential[x, y]
+
+
+@kernel(fastmath={"contract", "reassoc"})
+def _scale(values, by_max):
+    """Divide by the maximum or the sum; return it, and whether a value got too small to be multiplied on."""
+    top = 0.0
+    if by_max:
+        for x in range(len(values)):
+            top = max(top, values[x])
+    else:
+        for x in range(len(values)):
+            top += values[x]
+    if top == 0.0:
+        return top, False
+    too_small = False
+    inverse = 1.0 / top
+    for x in range(len(values)):
+        values[x] *= inverse
+        too_small |= (values[x] < SMALLEST_MESSAGE) & (values[x] > 0.0)
+    return top, too_small
+
+
+@kernel(fastmath={"contract", "reassoc"})
+def _forward_backward(
+    node_ptr, step_edge, flipped, node, edge, rows, weights,
+    log_partition, node_out, counts, n_iter, residual, converged, unsafe,
+):  # fmt: skip
+    """Scaled forward-backward; sees finite probabilities only, hence the two fast-math flags.
+
+    forward[t] = P(y_t | x_1..t); message[t] = potential[t] * backward[t], what node t says to t - 1.
+    """
+    n_nodes, n_states = node.shape
+    longest = 0
+    for g in range(len(node_ptr) - 1):
+        longest = max(longest, node_ptr[g + 1] - node_ptr[g])
+    forward = np.empty((longest, n_states))
+    message = np.empty((longest, n_states))
+    received = np.empty(n_states)
+    pair_total = np.empty(longest)
+    for g in range(len(node_ptr) - 1):
+        start, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
+        if unsafe[g] or length == 0:
+            continue
+        log_z, too_small = 0.0, False
+        for t in range(length):
+            e = step_edge[start + t - 1] if t else NO_EDGE
+            if e == NO_EDGE:
+                forward[t] = node[start + t]
+            else:
+                _send(edge[rows[e]], flipped[start + t - 1], forward[t - 1], received)
+                for x in range(n_states):
+                    forward[t, x] = received[x] * node[start + t, x]
+            total, small = _scale(forward[t], False)
+            too_small |= small
+            log_z += np.log(total)
+        if too_small:
+            unsafe[g] = True
+            continue
+        if log_z == -np.inf:
+            log_partition[g] = log_z
+            node_out[start : start + length] = np.nan
+            continue
+        for t in range(length - 1, -1, -1):
+            e = step_edge[start + t]
+            if e == NO_EDGE or t == length - 1:
+                received[:] = 1.0
+            else:
+                _send(edge[rows[e]], not flipped[start + t], message[t + 1], received)
+            total = 0.0
+            for x in range(n_states):
+                p = forward[t, x] * received[x]
+                node_out[start + t, x] = p
+                total += p
+            pair_total[t] = total
+            inverse = 1.0 / total
+            for x in range(n_states):
+                node_out[start + t, x] *= inverse
+                message[t, x] = received[x] * node[start + t, x]
+            too_small |= _scale(message[t], True)[1]
+        if too_small:
+            unsafe[g] = True
+            continue
+        log_partition[g] = log_z
+        for t in range(length - 1):
+            e = step_edge[start + t]
+            if e == NO_EDGE:
+                continue
+            factor = weights[g] / pair_total[t]
+            count = counts[rows[e]]
+            if flipped[start + t]:
+                for y in range(n_states):
+                    m = factor * message[t + 1, y]
+                    for x in range(n_states):
+                        count[y, x] += m * forward[t, x]
+            else:
+                for x in range(n_states):
+                    f = factor * forward[t, x]
+                    for y in range(n_states):
+                        count[x, y] += f * message[t + 1, y]
+
+
+@kernel
+def _send_log(scores, flipped, message, take_max, out):
+    """out[y] = log sum (or max) over x of exp(message[x] + scores[x, y]); scores[y, x] for a flipped edge."""
+    n_states = len(message)
+    for y in range(n_states):
+        top = -np.inf
+        for x in range(n_states):
+            top = max(top, message[x] + (scores[y, x] if flipped else scores[x, y]))
+        out[y] = top
+        if take_max or top == -np.inf:
+            continue
+        total = 0.0
+        for x in range(n_states):
+            total += np.exp(message[x] + (scores[y, x] if flipped else scores[x, y]) - top)
+        out[y] = top + np.log(total)
+
+
+@kernel
+def _forward_log(start, length, step_edge, flipped, node, edge, rows, take_max, forward):
+    """forward[t, y] = log sum (or max) over the labels before t; the last row of each piece holds its total."""
+    for t in range(length):
+        e = step_edge[start + t - 1] if t else NO_EDGE
+        if e == NO_EDGE:
+            forward[t] = 0.0
+        else:
+            _send_log(edge[rows[e]], flipped[start + t - 1], forward[t - 1], take_max, forward[t])
+        for x in range(node.shape[1]):
+            forward[t, x] += node[start + t, x]
+
+
+@kernel
+def _log_sum(values):
+    top = values.max()
+    if top == -np.inf:
+        return top
+    return top + np.log(np.exp(values - top).sum())
+
+
+@kernel
+def _forward_backward_log(
+    node_ptr, step_edge, flipped, graphs, node, edge, rows, weights,
+    log_partition, node_out, counts, n_iter, residual, converged,
+):  # fmt: skip
+    """Forward-backward in the log domain: the plain twin, for any legal scores."""
+    n_states = node.shape[1]
+    for g in graphs:
+        start, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
+        forward = np.empty((length, n_states))
+        received = np.zeros(n_states)
+        message = np.zeros(n_states)
+        _forward_log(start, length, step_edge, flipped, node, edge, rows, False, forward)
+        log_partition[g] = 0.0
+        for t in range(length):
+            if t == length - 1 or step_edge[start + t] == NO_EDGE:
+                log_partition[g] += _log_sum(forward[t])
+        if log_partition[g] == -np.inf:
+            node_out[start : start + length] = np.nan
+            continue
+        for t in range(length - 1, -1, -1):
+            e = step_edge[start + t]
+            if e == NO_EDGE or t == length - 1:
+                received[:] = 0.0
+            else:
+                _send_log(edge[rows[e]], not flipped[start + t], message, False, received)
+            total = _log_sum(forward[t] + received)
+            for x in range(n_states):
+                node_out[start + t, x] = np.exp(forward[t, x] + received[x] - total)
+            if e != NO_EDGE and t < length - 1:
+                for x in range(n_states):
+                    for y in range(n_states):
+                        a, b = (y, x) if flipped[start + t] else (x, y)
+                        score = forward[t, x] + edge[rows[e], a, b] + message[y]
+                        counts[rows[e], a, b] += weights[g] * np.exp(score - total)
+            for x in range(n_states):
+                message[x] = received[x] + node[start + t, x]
+
+
+@kernel
+def _viterbi(node_ptr, step_edge, flipped, node, edge, rows, labels):
+    """Most probable labels: max-product forwards, then each label given its successor's."""
+    n_states = node.shape[1]
+    longest = 0
+    for g in range(len(node_ptr) - 1):
+        longest = max(longest, node_ptr[g + 1] - node_ptr[g])
+    forward = np.empty((longest, n_states))
+    for g in range(len(node_ptr) - 1):
+        start, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
+        _forward_log(start, length, step_edge, flipped, node, edge, rows, True, forward)
+        for t in range(length - 1, -1, -1):
+            e = step_edge[start + t]
+            if e != NO_EDGE and t < length - 1:
+                y = labels[start + t + 1]
+                for x in range(n_states):
+                    forward[t, x] += edge[rows[e], y, x] if flipped[start + t] else edge[rows[e], x, y]
+            labels[start + t] = np.argmax(forward[t])

@@ -1,0 +1,105 @@
+"""Exact inference by listing every labelling: the oracle that the other backends are tested against."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from skstruct._topology import Topology
+from skstruct.exceptions import UnsupportedTopology
+from skstruct.inference._base import InferenceBackend, direct_marginals, edge_rows, exact_decoding
+
+
+class Enumeration(InferenceBackend):
+    """Exact inference by the definition: score all ``n_states ** n_nodes`` labellings of each graph.
+
+    Parameters
+    ----------
+    max_labellings : int, default=2**18
+        A graph with more labellings is refused when its scores arrive, since a plan does not know the number of
+        states. The default needs some ten megabytes and milliseconds.
+
+    Notes
+    -----
+    Time and memory O(n_states ** n_nodes * (n_nodes + n_edges)) per graph. Use it to check models and other
+    backends.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct.functional import marginals
+    >>> found = marginals(np.zeros((3, 2)), [(0, 1), (1, 2), (2, 0)], np.zeros((1, 2, 2)), inference="enumeration")
+    >>> found.log_partition == np.log(8)
+    True
+    """
+
+    name = "enumeration"
+    exact = True
+    family = "any graph with few labellings"
+
+    def __init__(self, max_labellings=2**18):
+        self.max_labellings = max_labellings
+
+    def accepts(self, topology):
+        """Accept every graph; the number of labellings is checked when scores arrive."""
+        return np.ones(topology.n_graphs, bool)
+
+    def _plan(self, topology):
+        return _EnumerationPlan(topology, self.max_labellings)
+
+
+@dataclass(frozen=True)
+class _EnumerationPlan:
+    topology: Topology
+    max_labellings: int
+    name = Enumeration.name
+    exact = True
+
+    def _labellings(self, scores):
+        """Yield graph, its nodes and edges, all its labellings (n_labellings, n_nodes) and their scores."""
+        t = self.topology
+        rows, n_states = edge_rows(scores, t.n_edges), scores.node.shape[1]
+        for g in range(t.n_graphs):
+            nodes = np.arange(t.node_ptr[g], t.node_ptr[g + 1])
+            edges = np.arange(t.edge_ptr[g], t.edge_ptr[g + 1])
+            n_labellings = n_states ** len(nodes)
+            if n_labellings > self.max_labellings:
+                raise UnsupportedTopology(
+                    g,
+                    f"inference='enumeration' would list {n_states}**{len(nodes)} labellings, more than "
+                    f"max_labellings={self.max_labellings}. Use inference='auto' or raise max_labellings.",
+                )
+            codes = np.arange(n_labellings)
+            labels = np.stack([codes // n_states**k % n_states for k in range(len(nodes))], axis=1) if len(nodes) else (
+                np.zeros((1, 0), np.intp)
+            )
+            total = np.zeros(n_labellings)
+            for k, node in enumerate(nodes):
+                total += scores.node[node, labels[:, k]]
+            ends = t.edges[edges] - t.node_ptr[g]
+            for (i, j), row in zip(ends, rows[edges]):
+                total += scores.edge[row, labels[:, i], labels[:, j]]
+            yield g, nodes, edges, ends, labels, total
+
+    def marginals(self, scores, weights=None):
+        t = self.topology
+        rows, n_states = edge_rows(scores, t.n_edges), scores.node.shape[1]
+        weights = np.ones(t.n_graphs) if weights is None else weights
+        log_partition = np.empty(t.n_graphs)
+        node, edge = np.empty_like(scores.node), np.zeros_like(scores.edge)
+        for g, nodes, edges, ends, labels, total in self._labellings(scores):
+            log_partition[g] = logsumexp(total)
+            with np.errstate(invalid="ignore"):  # no allowed labelling: nan, as documented
+                probability = np.exp(total - log_partition[g])
+            for k, i in enumerate(nodes):
+                node[i] = np.bincount(labels[:, k], probability, n_states)
+            for (i, j), row in zip(ends, rows[edges]):
+                pair = np.bincount(labels[:, i] * n_states + labels[:, j], probability, n_states**2)
+                edge[row] += weights[g] * pair.reshape(n_states, n_states)
+        return direct_marginals(log_partition, node, edge)
+
+    def decode(self, scores):
+        codes = np.zeros(self.topology.n_nodes, np.intp)
+        for _, nodes, _, _, labels, total in self._labellings(scores):
+            codes[nodes] = labels[total.argmax()]
+        return exact_decoding(self.topology, scores, codes)

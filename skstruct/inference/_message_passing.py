@@ -1,0 +1,66 @@
+"""What chain, tree and loopy message passing share: potentials, and the two number domains.
+
+A fast kernel works with probabilities: potentials ``exp(score - max)`` and messages that are rescaled at each
+step. That gives the numbers of the log domain to rounding as long as no product underflows. Potentials are
+checked here and messages in the kernels: whatever is not exactly zero (forbidden) must stay above the bounds
+below, which keep every product of three of them a normal float64. A graph that breaks a bound is *unsafe*: its
+fast result is dropped and the log-domain kernel, the plain twin of the fast one, is run on it instead.
+"""
+
+import numpy as np
+
+from skstruct._records import Marginals
+from skstruct.inference._base import edge_rows
+
+SMALLEST_POTENTIAL = 1e-75  # exp(-172): scores of one row or matrix within 172 nats are safe
+SMALLEST_MESSAGE = 1e-150  # the kernels' own bound: message * message and message * potential stay > 1e-308
+
+
+def exponentiate(scores, axes):
+    """``exp(scores - shift)`` with the maximum over `axes` taken out, the shift, and where it got too small."""
+    shift = scores.max(axis=axes, keepdims=True, initial=-np.inf)
+    shift[np.isneginf(shift)] = 0.0
+    potential = np.exp(scores - shift)
+    too_small = ((potential < SMALLEST_POTENTIAL) & (scores > -np.inf)).any(axis=axes)
+    return potential, shift.reshape(len(scores)), too_small
+
+
+def sum_product(plan, scores, weights, fast, safe):
+    """Run the `fast` kernel on all graphs and the `safe` (log-domain) one where the first is unsafe.
+
+    Parameters
+    ----------
+    plan : InferencePlan
+        With `topology` and `arrays`, the tuple of index arrays that both kernels take first.
+    scores : Scores
+    weights : ndarray of shape (n_graphs,) or None
+        Factors of the expected pair counts.
+    fast, safe : kernel
+        ``fast(*arrays, skip, node, edge, rows, weights, *out, unsafe)`` adds pair counts without the potential of
+        their edge, which is multiplied in here once per matrix; ``safe(*arrays, graphs, ...)`` adds whole ones.
+
+    Returns
+    -------
+    marginals : Marginals
+    """
+    t = plan.topology
+    weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
+    rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
+    node, node_shift, small_node = exponentiate(scores.node, 1)
+    edge, edge_shift, small_edge = exponentiate(scores.edge, (1, 2))
+    unsafe = np.zeros(t.n_graphs, bool)
+    unsafe[t.node_graph[small_node]] = True
+    if small_edge.any():
+        unsafe[t.edge_graph[small_edge[rows]]] = True
+
+    log_partition, residual = np.zeros(t.n_graphs), np.zeros(t.n_graphs)
+    n_iter, converged = np.zeros(t.n_graphs, np.intp), np.ones(t.n_graphs, bool)
+    node_marginals, counts = np.empty_like(scores.node), np.zeros_like(scores.edge)
+    out = (log_partition, node_marginals, counts, n_iter, residual, converged)
+    with np.errstate(all="ignore"):  # log 0 and 0 / 0 are no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
+        fast(*plan.arrays, node, edge, rows, weights, *out, unsafe)
+        counts *= edge
+        log_partition += t.sum_nodes(node_shift) + t.sum_edges(edge_shift[rows])
+        if unsafe.any():
+            safe(*plan.arrays, np.flatnonzero(unsafe), scores.node, scores.edge, rows, weights, *out)
+    return Marginals(*out)

@@ -1,0 +1,126 @@
+"""Model selection with graphs as samples, where scikit-learn's own functions need one label per sample."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import cross_val_predict as sklearn_cross_val_predict
+
+from skstruct._dataset import as_dataset, is_graph_input
+from skstruct._node_view import NodeView
+from skstruct._ragged import as_ragged, is_ragged, missing_mask
+
+__all__ = ["cross_val_predict", "graph_label"]
+
+
+def cross_val_predict(estimator, X, y=None, *, method="predict", **kwargs):
+    """Predict every graph by a model that was fitted without it.
+
+    The same as :func:`sklearn.model_selection.cross_val_predict`, which for graphs can return labels only;
+    here probabilities and all other methods work too. Tables and ``dataset.nodes`` with flat `y` are handed
+    over as they are.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier of graphs, or a pipeline that ends with one.
+    X : GraphDataset or list of graphs
+        Graphs.
+    y : RaggedArray or list of arrays, default=None
+        Labels.
+    method : str, default="predict"
+        What to ask of the fitted models: "predict_proba", "predict_log_proba", ...
+    **kwargs
+        ``groups``, ``cv``, ``n_jobs``, ``verbose``, ``params`` and ``pre_dispatch``, as in scikit-learn.
+
+    Returns
+    -------
+    RaggedArray or ndarray
+        What `method` returns, in the order of the graphs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from skstruct.model_selection import cross_val_predict
+    >>> X, y = np.zeros((4, 1)), np.array([0, 1, 0, 1])
+    >>> cross_val_predict(DummyClassifier(), X, y, cv=2, method="predict_proba").shape
+    (4, 2)
+    """
+    if is_graph_input(X) and not isinstance(X, NodeView):
+        X = as_dataset(X)  # once, instead of in each fold
+    if not is_ragged(y):
+        return sklearn_cross_val_predict(estimator, X, y, method=method, **kwargs)
+    if method != "predict":
+        # scikit-learn encodes the labels of classifiers for other methods, which needs flat ones
+        estimator = _Response(estimator, method)
+    return sklearn_cross_val_predict(estimator, X, as_ragged(y), **kwargs)
+
+
+class _Response(BaseEstimator):
+    """An estimator, but no classifier, whose ``predict`` is another method of the one that it holds."""
+
+    def __init__(self, estimator, method):
+        self.estimator = estimator
+        self.method = method
+
+    def fit(self, X, y=None, **params):
+        self.estimator_ = clone(self.estimator).fit(X, y, **params)
+        return self
+
+    def predict(self, X, **params):
+        return getattr(self.estimator_, self.method)(X, **params)
+
+    def get_metadata_routing(self):
+        return self.estimator.get_metadata_routing()
+
+
+def graph_label(y, how="majority", *, missing_label=None):
+    """Summarise the labels of each graph by one label, to stratify graphs by it.
+
+    Parameters
+    ----------
+    y : RaggedArray or list of arrays
+        Labels.
+    how : {"majority", "rarest"} or callable, default="majority"
+        "majority": the label of most nodes, the first in sorted order if there are several. "rarest": of the
+        labels in the graph the one that the fewest graphs have, which spreads rare labels over the folds. A
+        function gets the labels of a graph.
+    missing_label : object, default=None
+        Label that does not count.
+
+    Returns
+    -------
+    ndarray of shape (n_graphs,)
+
+    Raises
+    ------
+    ValueError
+        If a graph has no label, or `how` is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import StratifiedKFold
+    >>> from skstruct.model_selection import graph_label
+    >>> y = [["a", "a", "b"], ["b"], ["a"], ["b", "b"]]
+    >>> graph_label(y)
+    array(['a', 'b', 'a', 'b'], dtype='<U1')
+    >>> cv = list(StratifiedKFold(2).split(np.zeros(4), graph_label(y)))  # for any parameter cv
+    """
+    y = as_ragged(y, missing_label=missing_label)
+    kept = ~missing_mask(y.values, missing_label)
+    graph = np.repeat(np.arange(len(y)), np.diff(y.ptr))[kept]
+    labels = y.values[kept]
+    sizes = np.bincount(graph, minlength=len(y))
+    if len(y) and not sizes.all():
+        raise ValueError(f"graph {np.argmin(sizes > 0)} has no label; leave it out of the stratification")
+    if callable(how):
+        return np.array([how(part) for part in np.split(labels, np.cumsum(sizes)[:-1])])
+    if how not in ("majority", "rarest"):
+        raise ValueError(f"how must be 'majority', 'rarest' or a function, got {how!r}")
+    classes, codes = np.unique(labels.tolist() if labels.dtype == object else labels, return_inverse=True)
+    counts = np.zeros((len(y), len(classes)), dtype=np.intp)
+    np.add.at(counts, (graph, codes), 1)
+    if how == "majority":
+        return classes[counts.argmax(axis=1)]
+    present = counts > 0
+    return classes[np.where(present, present.sum(axis=0), len(y) + 1).argmin(axis=1)]

@@ -1,0 +1,11 @@
+"""Objectives: from scores and labels to a loss and its gradient.
+
+``OBJECTIVES`` maps the names that ``objective=`` takes to classes.
+"""
+
+from skstruct.objectives._base import MISSING, Objective
+from skstruct.objectives._likelihood import Likelihood
+
+OBJECTIVES = {"likelihood": Likelihood}
+
+__all__ = ["MISSING", "OBJECTIVES", "Objective", *(cls.__name__ for cls in OBJECTIVES.values())]

@@ -1,0 +1,9 @@
+"""From raw data to graphs, and scikit-learn's transformers for the features of nodes and edges."""
+
+from skstruct.preprocessing._edge_transformer import EdgeTransformer
+from skstruct.preprocessing._images import ImagesToGraphs
+from skstruct.preprocessing._node_classifier import NodeClassifier
+from skstruct.preprocessing._node_transformer import NodeTransformer
+from skstruct.preprocessing._sequences import SequencesToGraphs
+
+__all__ = ["NodeTransformer", "EdgeTransformer", "SequencesToGraphs", "ImagesToGraphs", "NodeClassifier"]

@@ -1,0 +1,46 @@
+"""ImagesToGraphs: the first step of a pipeline for images."""
+
+from skstruct._dataset import GraphDataset
+from skstruct.preprocessing._sequences import GraphBuilder
+
+
+class ImagesToGraphs(GraphBuilder, auto_wrap_output_keys=None):
+    """Make a grid graph of each image, so that a pipeline takes plain images.
+
+    Parameters
+    ----------
+    connectivity : {4, 8}, default=4
+        Number of neighbours of a pixel.
+    contrast : bool, default=False
+        Whether edges get a constant and a contrast-sensitive feature, as `GraphDataset.from_images`
+        describes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct.preprocessing import ImagesToGraphs
+    >>> ImagesToGraphs(connectivity=8).fit_transform(np.zeros((2, 3, 3)))
+    GraphDataset(n_graphs=2, n_nodes=18, n_edges=40, n_features=1)
+    """
+
+    def __init__(self, connectivity=4, contrast=False):
+        self.connectivity = connectivity
+        self.contrast = contrast
+
+    def transform(self, X):
+        """Join neighbouring pixels.
+
+        Parameters
+        ----------
+        X : array of shape (n_images, height, width[, n_channels]), or list of images
+            A GraphDataset is returned as it is.
+
+        Returns
+        -------
+        GraphDataset
+        """
+        return (
+            X
+            if isinstance(X, GraphDataset)
+            else GraphDataset.from_images(X, self.connectivity, self.contrast)
+        )

@@ -1,0 +1,201 @@
+"""NodeClassifier: the baseline that ignores edges."""
+
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.metrics import accuracy_score
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skstruct._ragged import RaggedArray, flatten_labels
+from skstruct.preprocessing._stacked import routed, routing_owner, stack_nodes
+
+
+def _inner_has(method):
+    def check(self):
+        getattr(getattr(self, "estimator_", self.estimator), method)
+        return True
+
+    return check
+
+
+class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Classify node by node with any classifier of tables: what edges are worth is the gain over this.
+
+    Takes and gives what `GraphCRFClassifier` does, so that both fit into the same pipeline and comparison.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted, as a clone, to the stacked nodes of all graphs.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The fitted clone.
+    classes_ : ndarray of shape (n_classes,)
+        Its classes.
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of str
+        Names of the features seen in fit, where they were columns of a data frame.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skstruct import GraphDataset
+    >>> from skstruct.preprocessing import NodeClassifier
+    >>> X = GraphDataset.from_sequences([[[-1.0], [2.0]], [[1.0], [-2.0], [-1.0]]])
+    >>> y = [["a", "b"], ["b", "a", "a"]]
+    >>> NodeClassifier(LogisticRegression()).fit(X, y).predict(X).tolist()
+    [['a', 'b'], ['b', 'a', 'a']]
+    """
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def fit(self, X, y, **params):
+        """Fit the classifier to all nodes.
+
+        Parameters
+        ----------
+        X : GraphDataset, list of graphs, NodeView or table
+            Graphs.
+        y : RaggedArray, list of arrays, or flat array
+            Labels of the nodes.
+        **params : dict
+            Metadata such as ``sample_weight``: one value per graph, which is repeated for its nodes, or
+            ragged.
+
+        Returns
+        -------
+        self
+        """
+        stack = stack_nodes(X)
+        params = routed(self, "estimator", "fit", params, stack.ptr)
+        y = y if stack.ptr is None else flatten_labels(y, stack.ptr)
+        self.estimator_ = clone(self.estimator).fit(stack.table, y, **params)
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict(self, X):
+        """Labels of the nodes.
+
+        Parameters
+        ----------
+        X : GraphDataset, list of graphs, NodeView or table
+            Graphs.
+
+        Returns
+        -------
+        RaggedArray, or ndarray of shape (n_samples,) for a table or NodeView
+        """
+        return self._ask("predict", X)
+
+    @available_if(_inner_has("predict_proba"))
+    def predict_proba(self, X):
+        """Probabilities of the labels of the nodes.
+
+        Parameters
+        ----------
+        X : GraphDataset, list of graphs, NodeView or table
+            Graphs.
+
+        Returns
+        -------
+        RaggedArray with values of shape (n_nodes, n_classes), or ndarray for a table or NodeView
+        """
+        return self._ask("predict_proba", X)
+
+    @available_if(_inner_has("predict_log_proba"))
+    def predict_log_proba(self, X):
+        """Logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : GraphDataset, list of graphs, NodeView or table
+            Graphs.
+
+        Returns
+        -------
+        RaggedArray with values of shape (n_nodes, n_classes), or ndarray for a table or NodeView
+        """
+        return self._ask("predict_log_proba", X)
+
+    @available_if(_inner_has("decision_function"))
+    def decision_function(self, X):
+        """Scores of the classes of the nodes.
+
+        Parameters
+        ----------
+        X : GraphDataset, list of graphs, NodeView or table
+            Graphs.
+
+        Returns
+        -------
+        -------
+        RaggedArray with values of shape (n_nodes[, n_classes]), or ndarray for a table or NodeView
+        """
+        return self._ask("decision_function", X)
+
+    def score(self, X, y, sample_weight=None):
+        """Fraction of nodes labelled right.
+
+        Parameters
+        ----------
+        X : GraphDataset, list of graphs, NodeView or table
+            Graphs.
+        y : RaggedArray, list of arrays, or flat array
+            Labels of the nodes.
+        sample_weight : array-like, default=None
+            One weight per graph or (ragged) per node.
+
+        Returns
+        -------
+        float
+        """
+        predicted = self.predict(X)
+        if isinstance(predicted, RaggedArray):
+            from skstruct.metrics import node_accuracy
+
+            return node_accuracy(self, X, y, sample_weight=sample_weight)
+        return accuracy_score(y, predicted, sample_weight=sample_weight)
+
+    def _ask(self, method, X):
+        check_is_fitted(self)
+        stack = stack_nodes(X)
+        values = getattr(self.estimator_, method)(stack.table)
+        return values if stack.ptr is None else RaggedArray(values, stack.ptr)
+
+    @property
+    def n_features_in_(self):
+        """Number of features seen in fit."""
+        return self.estimator_.n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Names of the features seen in fit, where they were columns of a data frame."""
+        return self.estimator_.feature_names_in_
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "estimator_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.input_tags = inner.input_tags
+        tags.classifier_tags = inner.classifier_tags
+        tags.no_validation = inner.no_validation
+        tags.non_deterministic = inner.non_deterministic
+        return tags
+
+    def get_metadata_routing(self):
+        """Tell which metadata the classifier asks for.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=routing_owner(self)).add_self_request(self)
+        return router.add(estimator=self.estimator, method_mapping=mapping)

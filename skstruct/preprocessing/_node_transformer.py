@@ -1,0 +1,53 @@
+"""NodeTransformer: scikit-learn's transformers for node features."""
+
+from skstruct.preprocessing._stacked import StackedTransformer, flatten_target, stack_nodes
+
+
+class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):
+    """Apply a transformer of tables to the features of all nodes.
+
+    The nodes of all graphs are stacked into one table, the transformer sees that, and the result is put back
+    into the same graphs. Any transformer of scikit-learn works: scalers, `DictVectorizer`, text vectorizers,
+    `ColumnTransformer` on data frames, feature selection by the labels of the nodes, pipelines of these.
+    Tables pass through the transformer as they would without the wrapper.
+
+    Transformers that fit several models to parts of the data, such as `TargetEncoder`, split nodes, not
+    graphs.
+
+    Parameters
+    ----------
+    transformer : transformer or "passthrough"
+        What to apply. It is cloned.
+
+    Attributes
+    ----------
+    transformer_ : transformer
+        The fitted clone.
+    n_features_in_ : int
+        Number of features seen in fit.
+    feature_names_in_ : ndarray of str
+        Names of the features seen in fit, where they were columns of a data frame.
+
+    Raises
+    ------
+    TypeError
+        In ``fit``, if `transformer` is none.
+
+    Examples
+    --------
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skstruct import GraphDataset
+    >>> from skstruct.preprocessing import NodeTransformer
+    >>> dataset = GraphDataset.from_sequences([[[1.0], [3.0]], [[2.0]]])
+    >>> scaled = NodeTransformer(StandardScaler()).fit_transform(dataset)
+    >>> scaled.node_features.ravel().round(2).tolist()
+    [-1.22, 1.22, 0.0]
+    >>> scaled
+    GraphDataset(n_graphs=2, n_nodes=3, n_edges=1, n_features=1)
+    """
+
+    _stack = staticmethod(stack_nodes)
+
+    @staticmethod
+    def _target(y, stack):
+        return flatten_target(y, stack.ptr)

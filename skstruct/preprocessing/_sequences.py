@@ -1,0 +1,96 @@
+"""SequencesToGraphs: the first step of a pipeline for sequences."""
+
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from skstruct._dataset import GraphDataset
+
+
+class GraphBuilder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Base of the transformers that make graphs of raw data and learn nothing: a subclass has `transform`.
+
+    Like it, subclasses switch off the wrapping of outputs, which would turn a GraphDataset into a data frame.
+    """
+
+    def fit(self, X, y=None):
+        """Do nothing: there is nothing to learn.
+
+        Parameters
+        ----------
+        X, y :
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        return self
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the features, which this step does not change.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names.
+
+        Returns
+        -------
+        array-like of str or None
+            `input_features`.
+        """
+        return input_features
+
+    def set_output(self, *, transform=None):
+        """Do nothing: the output is a GraphDataset, whatever other steps make.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.no_validation = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+class SequencesToGraphs(GraphBuilder, auto_wrap_output_keys=None):
+    """Make a chain of each sequence, so that a pipeline takes plain lists of sequences.
+
+    See also `GraphDataset.from_sequences`.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction import DictVectorizer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skstruct.preprocessing import NodeTransformer, SequencesToGraphs
+    >>> sentences = [[{"word": "the"}, {"word": "dog"}], [{"word": "sleep"}]]
+    >>> make_pipeline(SequencesToGraphs(), NodeTransformer(DictVectorizer())).fit_transform(sentences)
+    GraphDataset(n_graphs=2, n_nodes=3, n_edges=1, n_features=3)
+    """
+
+    def transform(self, X):
+        """Add an edge from each item to the next.
+
+        Parameters
+        ----------
+        X : list of sequences
+            Arrays or sparse matrices of shape (length, n_features), data frames, or lists of dicts or
+            strings. A GraphDataset is returned as it is.
+
+        Returns
+        -------
+        GraphDataset
+        """
+        return X if isinstance(X, GraphDataset) else GraphDataset.from_sequences(X)

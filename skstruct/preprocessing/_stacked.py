@@ -1,0 +1,320 @@
+"""How scikit-learn's estimators of tables are applied to the stacked features of all graphs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sklearn
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skstruct._dataset import as_dataset, is_graph_input
+from skstruct._node_view import NodeView
+from skstruct._ragged import flatten_labels, is_ragged
+from skstruct._tables import n_rows, take_rows
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The table that an inner estimator sees.
+
+    Attributes
+    ----------
+    table : ndarray, sparse matrix, data frame or list
+        One row per node or edge.
+    rebuild : callable
+        Gives another table of the same rows the form of the input.
+    ptr : ndarray of shape (n_graphs + 1,) or None
+        Rows of each graph; None where samples are rows, so that labels and metadata are flat already.
+    """
+
+    table: Any
+    rebuild: Callable
+    ptr: np.ndarray | None
+
+
+def stack_nodes(X):
+    """Node features of graphs or of a view; a table stands for itself."""
+    if isinstance(X, NodeView):
+        return Stack(X.node_features, lambda table: _view_of_rows(X, table), None)
+    if is_graph_input(X):
+        dataset = as_dataset(X)
+        return Stack(dataset.node_features, dataset.with_node_features, dataset.node_ptr)
+    return Stack(X, lambda table: table, None)
+
+
+def _view_of_rows(view, table):
+    """Return a view with the features that `table` has for its samples."""
+    if view.order is not None:
+        row = np.empty(view.dataset.n_nodes, np.intp)
+        row[view.order] = np.arange(len(view.order))
+        table = take_rows(table, row)
+    return NodeView(view.dataset.with_node_features(table), view.order, view.lost_edges)
+
+
+def flatten_target(y, ptr):
+    """Labels of nodes as a flat array; what a classifier later calls missing is let through."""
+    return y if y is None or ptr is None else flatten_labels(y, ptr, allow_missing=True, missing_label=-1)
+
+
+def flatten_metadata(params, ptr):
+    """Metadata per graph as metadata per row; what is neither per graph nor ragged stays as it is."""
+    if ptr is None:
+        return params
+    flat = {}
+    for name, value in params.items():
+        if is_ragged(value):
+            flat[name] = flatten_labels(value, ptr, name)
+        elif np.ndim(value) == 1 and len(value) == len(ptr) - 1:
+            flat[name] = np.repeat(np.asarray(value), np.diff(ptr))
+        else:
+            flat[name] = value
+    return flat
+
+
+def routed(router, name, method, params, ptr):
+    """Metadata for `method` of the inner estimator that the parameter `name` of `router` holds."""
+    params = flatten_metadata(params, ptr)
+    if params and sklearn.get_config()["enable_metadata_routing"]:
+        return process_routing(router, method, **params)[name][method]
+    return params
+
+
+def routing_owner(estimator):
+    """Return the owner of a MetadataRouter: from scikit-learn 1.8 on the estimator, before that its name."""
+    version = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
+    return estimator if version >= (1, 8) else type(estimator).__name__
+
+
+def inner_has(method):
+    """Check, for `available_if`, that the transformer of a StackedTransformer has a method."""
+
+    def check(self):
+        getattr(getattr(self, "transformer_", None) or self._unfitted(), method)
+        return True
+
+    return check
+
+
+class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Base of the transformers that hand a stacked table to a transformer of tables.
+
+    A subclass has ``_stack(X)`` and ``_target(y, stack)``. It must switch off the automatic wrapping of outputs
+    too, which would turn a GraphDataset into a data frame: the inner transformer wraps the table itself.
+    """
+
+    def __init__(self, transformer):
+        self.transformer = transformer
+
+    def fit(self, X, y=None, **params):
+        """Fit a clone of the transformer.
+
+        Parameters
+        ----------
+        X : GraphDataset, list of graphs, NodeView or table
+            Graphs.
+        y : RaggedArray, list of arrays, or flat array, default=None
+            Labels of the nodes, for transformers that use them.
+        **params : dict
+            Metadata such as ``sample_weight``: one value per graph, which is repeated for its rows, or
+            ragged.
+
+        Returns
+        -------
+        self
+        """
+        stack = self._stack(X)
+        self._remember(stack)
+        self.transformer_ = self._unfitted()
+        params = routed(self, "transformer", "fit", params, stack.ptr)
+        self.transformer_.fit(stack.table, self._target(y, stack), **params)
+        return self
+
+    def fit_transform(self, X, y=None, **params):
+        """Fit a clone of the transformer and transform, by its own ``fit_transform`` where it has one.
+
+        Parameters
+        ----------
+        X, y, **params :
+            As for `fit`.
+
+        Returns
+        -------
+        GraphDataset, NodeView or table
+            As `X`; a list of graphs becomes a GraphDataset.
+        """
+        if not hasattr(self._unfitted(), "fit_transform"):
+            return self.fit(X, y, **params).transform(X)
+        stack = self._stack(X)
+        self._remember(stack)
+        self.transformer_ = self._unfitted()
+        params = routed(self, "transformer", "fit_transform", params, stack.ptr)
+        return stack.rebuild(self.transformer_.fit_transform(stack.table, self._target(y, stack), **params))
+
+    @available_if(inner_has("partial_fit"))
+    def partial_fit(self, X, y=None, **params):
+        """Fit on one more batch of graphs.
+
+        Parameters
+        ----------
+        X, y, **params :
+            As for `fit`.
+
+        Returns
+        -------
+        self
+        """
+        stack = self._stack(X)
+        self._remember(stack)
+        if not hasattr(self, "transformer_"):
+            self.transformer_ = self._unfitted()
+        params = routed(self, "transformer", "partial_fit", params, stack.ptr)
+        self.transformer_.partial_fit(stack.table, self._target(y, stack), **params)
+        return self
+
+    def transform(self, X, **params):
+        """Transform the features; graphs, edges and everything else stay.
+
+        Parameters
+        ----------
+        X : GraphDataset, list of graphs, NodeView or table
+            Graphs.
+        **params : dict
+            Metadata, as for `fit`.
+
+        Returns
+        -------
+        GraphDataset, NodeView or table
+            As `X`; a list of graphs becomes a GraphDataset.
+        """
+        return self._apply("transform", X, params)
+
+    @available_if(inner_has("inverse_transform"))
+    def inverse_transform(self, X, **params):
+        """Undo `transform`.
+
+        Parameters
+        ----------
+        X, **params :
+            As for `transform`.
+
+        Returns
+        -------
+        GraphDataset, NodeView or table
+        """
+        return self._apply("inverse_transform", X, params)
+
+    def _apply(self, method, X, params):
+        inner = self._fitted()
+        stack = self._stack(X)
+        if method == "transform" and _n_rows(stack.table) == 0 and hasattr(self, "_example"):
+            # most transformers refuse a table without rows; a row seen in fit tells what columns they make
+            return stack.rebuild(take_rows(inner.transform(self._example), slice(0, 0)))
+        params = routed(self, "transformer", method, params, stack.ptr)
+        return stack.rebuild(getattr(inner, method)(stack.table, **params))
+
+    def _remember(self, stack):
+        """Keep one row for `_apply`."""
+        if stack.ptr is not None and n_rows(stack.table):
+            self._example = take_rows(stack.table, np.array([0]))
+
+    def _unfitted(self):
+        """Clone of the transformer."""
+        if isinstance(self.transformer, str) and self.transformer == "passthrough":
+            return FunctionTransformer(accept_sparse=True, feature_names_out="one-to-one")
+        if not (hasattr(self.transformer, "fit") and hasattr(self.transformer, "transform")):
+            raise TypeError(
+                f"transformer of {type(self).__name__} must be 'passthrough' or have the methods fit and "
+                "transform, "
+                f"got {self.transformer!r}"
+            )
+        return clone(self.transformer)
+
+    def _fitted(self):
+        """Return the fitted transformer, or one that needs no fit."""
+        if not hasattr(self, "transformer_") and not self.__sklearn_tags__().requires_fit:
+            return self._unfitted()
+        check_is_fitted(self)
+        return self.transformer_
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "transformer_")
+
+    @property
+    def n_features_in_(self):
+        """Number of features seen in fit."""
+        return self.transformer_.n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Names of the features seen in fit, where they were columns of a data frame."""
+        return self.transformer_.feature_names_in_
+
+    @available_if(inner_has("get_feature_names_out"))
+    def get_feature_names_out(self, input_features=None):
+        """Names of the transformed features.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the features before, where fit has not seen any.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        return self._fitted().get_feature_names_out(input_features)
+
+    def set_output(self, *, transform=None):
+        """Choose the type of the stacked table.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            Handed to the transformer. None changes nothing.
+
+        Returns
+        -------
+        self
+        """
+        for inner in (self.transformer, getattr(self, "transformer_", None)):
+            if transform is not None and hasattr(inner, "set_output"):
+                inner.set_output(transform=transform)
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self._unfitted())
+        tags.input_tags = inner.input_tags
+        tags.transformer_tags = inner.transformer_tags
+        tags.target_tags.required = inner.target_tags.required
+        tags.requires_fit = inner.requires_fit
+        tags.no_validation = inner.no_validation
+        tags.non_deterministic = inner.non_deterministic
+        return tags
+
+    def get_metadata_routing(self):
+        """Tell which metadata the transformer asks for.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+        """
+        mapping = MethodMapping()
+        for method in ("fit", "partial_fit", "transform", "inverse_transform"):
+            mapping.add(caller=method, callee=method)
+        for method in ("fit_transform", "fit", "transform"):
+            mapping.add(caller="fit_transform", callee=method)
+        return MetadataRouter(owner=routing_owner(self)).add(
+            transformer=self._unfitted(), method_mapping=mapping
+        )
+
+
+def _n_rows(table):
+    """Return the number of rows of anything that may be a table, None for what is not one."""
+    return len(table) if isinstance(table, list) else getattr(table, "shape", (None,))[0]
