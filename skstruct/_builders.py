@@ -176,13 +176,13 @@ def pack_images(images, connectivity, contrast):
         if image.ndim not in (2, 3) or image.dtype.kind not in "biuf":
             raise ValueError(
                 f"image {g} must hold numbers of shape (height, width) or (height, width, n_channels), got "
-                "shape "
-                f"{image.shape} and dtype {image.dtype}; pass [image] for one image"
+                f"shape {image.shape} and dtype {image.dtype}; pass [image] for one image"
             )
         if image.shape[:2] not in grids:
-            grids[image.shape[:2]] = grid_edges(*image.shape[:2], connectivity)
+            grids[image.shape[:2]] = grid_edges(image.shape[0], image.shape[1], connectivity)
         edges = grids[image.shape[:2]]
-        pixels = image.reshape(image.shape[0] * image.shape[1], -1 if image.size else image[0:0].size or 1)
+        n_channels = 1 if image.ndim == 2 else image.shape[2]
+        pixels = image.reshape(image.shape[0] * image.shape[1], n_channels)
         parts.append((pixels, edges, contrast_features(pixels, edges) if contrast else None))
     return pack_graphs(parts)
 
@@ -255,11 +255,11 @@ def scipy_parts(adjacencies, node_features, directed, weights):
                     f"the adjacency matrix of graph {g} is not symmetric; pass directed=True, or matrix + "
                     "matrix.T"
                 )
-            matrix = sp.triu(matrix)
-        matrix = matrix.tocoo()
-        order = np.lexsort((matrix.col, matrix.row))
-        edges = np.column_stack([matrix.row, matrix.col])[order]
-        parts.append((x, edges, matrix.data[order, None].astype(np.float64) if weights else None))
+            matrix = sp.csr_array(sp.triu(matrix))
+        rows, columns, values = sp.find(matrix)
+        order = np.lexsort((columns, rows))
+        edges = np.column_stack([rows, columns])[order]
+        parts.append((x, edges, values[order, None].astype(np.float64) if weights else None))
     return parts
 
 
@@ -274,10 +274,9 @@ def pack_frame(nodes, edges, graph, node, source, target, features):
     graph_names = names[starts]
     if len(set(graph_names.tolist())) < len(graph_names):
         raise ValueError(
-            f"the rows of a graph must stand together in nodes, but they are scattered; sort the table "
-            "first, by "
-            f"nodes.sort_values({graph!r}, kind='stable') in pandas, and take the labels from the sorted "
-            "table"
+            "the rows of a graph must stand together in nodes, but they are scattered; sort the table "
+            f"first, by nodes.sort_values({graph!r}, kind='stable') in pandas, and take the labels from the "
+            "sorted table"
         )
     if features is None:
         features = [c for c in nodes.columns if c not in (graph, node)]

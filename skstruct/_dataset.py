@@ -1,6 +1,7 @@
 """Graphs as samples: the packed `GraphDataset`, and what an estimator asks of its input."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,12 @@ class GraphDataset:
     >>> dataset[[1, 0]].node_ptr
     array([0, 3, 5])
     """
+
+    node_features: Any
+    edges: np.ndarray
+    edge_features: Any
+    node_ptr: np.ndarray
+    edge_ptr: np.ndarray
 
     device = "cpu"
 
@@ -483,10 +490,8 @@ class GraphDataset:
     def __array__(self, dtype=None, copy=None):
         raise TypeError(
             "a GraphDataset cannot be converted to an array, as its edges would be lost. Wrap transformers "
-            "of tables "
-            "in NodeTransformer(...), use X.nodes for tools that need nodes as samples, or X.node_features "
-            "for the "
-            "plain table"
+            "of tables in NodeTransformer(...), use X.nodes for tools that need nodes as samples, or "
+            "X.node_features for the plain table"
         )
 
     def __array_function__(self, func, types, args, kwargs):
@@ -626,6 +631,6 @@ def check_finite(dataset, name="X"):
             graph = int(np.searchsorted(ptr, row, side="right") - 1)
             raise ValueError(
                 f"Input {name} contains NaN or infinity: graph {graph}, {item} {row - ptr[graph]}, feature "
-                f"{feature} "
-                f"of {item}_features; impute it, for example by {item.title()}Transformer(SimpleImputer())"
+                f"{feature} of {item}_features; impute it, for example by "
+                f"{item.title()}Transformer(SimpleImputer())"
             )

@@ -83,14 +83,12 @@ def graph_parts(graph, number):
         if unknown or "node_features" not in graph:
             raise ValueError(
                 f"graph {number} is a dict with the keys {sorted(map(str, graph))}; known are "
-                "'node_features' "
-                "(needed), 'edges' and 'edge_features'"
+                "'node_features' (needed), 'edges' and 'edge_features'"
             )
         return graph["node_features"], graph.get("edges"), graph.get("edge_features")
     if isinstance(graph, list | tuple) and 1 <= len(graph) <= 3:
         return (*graph, None, None)[:3]
     raise TypeError(
         f"graph {number} is a {type(graph).__name__}; pass a Graph, a tuple (node_features, edges[, "
-        "edge_features]) "
-        "or a dict with these keys"
+        "edge_features]) or a dict with these keys"
     )

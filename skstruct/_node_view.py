@@ -152,9 +152,8 @@ class NodeView:
 
     def __array__(self, dtype=None, copy=None):
         raise TypeError(
-            "a NodeView cannot be converted to an array, as its edges would be lost; use .node_features for "
-            "the plain "
-            "table, or NodeTransformer(...) for transformers of tables"
+            "a NodeView cannot be converted to an array, as its edges would be lost; use .node_features "
+            "for the plain table, or NodeTransformer(...) for transformers of tables"
         )
 
     def __array_function__(self, func, types, args, kwargs):

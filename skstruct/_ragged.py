@@ -145,9 +145,8 @@ class RaggedArray:
         if dtype is not None and np.dtype(dtype) != object:
             raise ValueError(
                 f"a RaggedArray is not a rectangular array of {np.dtype(dtype)}: graphs differ in size. Use "
-                ".values for "
-                "the values of all nodes, and scorers from skstruct.metrics instead of scikit-learn's "
-                "scoring strings"
+                ".values for the values of all nodes, and scorers from skstruct.metrics instead of "
+                "scikit-learn's scoring strings"
             )
         out = np.empty(len(self), dtype=object)
         for g, part in enumerate(self):
@@ -333,8 +332,7 @@ def flatten_labels(y, node_ptr, name="y", *, allow_missing=False, missing_label=
             g = np.searchsorted(ragged.ptr, missing[0], side="right") - 1
             raise ValueError(
                 f"{name}[{g}][{missing[0] - ragged.ptr[g]}] is {values[missing[0]]!r} ({len(missing)} such "
-                "values); "
-                "drop these nodes, or declare them unlabelled by the parameter missing_label"
+                "values); drop these nodes, or declare them unlabelled by the parameter missing_label"
             )
     return values
 
@@ -386,8 +384,7 @@ def _as_part(part, name, graph):
     if array.ndim == 0:
         raise ValueError(
             f"{name}[{graph}] is {part!r}, but one array per graph is needed; if {name} has one value per "
-            "node, "
-            f"pass RaggedArray({name}, X.node_ptr) for a GraphDataset X"
+            f"node, pass RaggedArray({name}, X.node_ptr) for a GraphDataset X"
         )
     if (
         isinstance(part, list | tuple)

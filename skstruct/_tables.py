@@ -8,6 +8,11 @@ import numpy as np
 import scipy.sparse as sp
 
 
+def is_sparse(x) -> bool:
+    """Whether `x` is a scipy matrix or array of any sparse format."""
+    return sp.issparse(x)
+
+
 def is_frame(x):
     """Whether `x` is a pandas or polars data frame."""
     return hasattr(x, "columns") and (hasattr(x, "iloc") or hasattr(x, "with_columns"))
@@ -35,7 +40,7 @@ def as_table(x, name):
     """
     if is_frame(x):
         return x
-    if sp.issparse(x):
+    if is_sparse(x):
         return x if x.format == "csr" else x.tocsr()
     if isinstance(x, list | tuple) and not len(x):
         return []  # no items of whatever kind
@@ -76,7 +81,7 @@ def take_rows(x, rows):
     """Rows of a table by a slice of step 1 (a view wherever the table allows) or by an integer array."""
     if isinstance(x, list):
         return x[rows] if isinstance(rows, slice) else [x[i] for i in rows]
-    if sp.issparse(x) and isinstance(rows, slice):
+    if is_sparse(x) and isinstance(rows, slice):
         return _csr_view(x, rows.start, rows.stop)
     if hasattr(x, "iloc"):
         return x.iloc[rows]
@@ -110,14 +115,14 @@ def take_columns(x, columns):
 
 def column(x, j):
     """Column `j` of a table as a new 1-D array."""
-    if sp.issparse(x):
+    if is_sparse(x):
         return x[:, [j]].toarray().ravel()
     return np.array(x.iloc[:, j] if hasattr(x, "iloc") else x[:, j])
 
 
 def with_column(x, j, values):
     """Return a copy of a table with column `j` replaced."""
-    if sp.issparse(x):
+    if is_sparse(x):
         parts = [x[:, :j], sp.csr_array(np.reshape(values, (-1, 1))), x[:, j + 1 :]]
         return type(x)(sp.hstack(parts, format="csr"))
     copy = x.clone() if hasattr(x, "clone") else x.copy()
@@ -154,21 +159,20 @@ def stack_rows(tables, name):
     if odd is not None:
         raise ValueError(
             f"{name} of graph {odd} are a {type(tables[odd]).__name__} but those of graph {first_graph} are "
-            "a "
-            f"{type(first).__name__}; pass one kind of table for all graphs"
+            f"a {type(first).__name__}; pass one kind of table for all graphs"
         )
     tables = [x for _, x in filled]
     if kind == "list":
         return [row for x in tables for row in x]
-    odd = next(((g, x) for g, x in filled if x.shape[1] != first.shape[1]), None)
-    if odd is not None:
+    other = next(((g, x) for g, x in filled if x.shape[1] != first.shape[1]), None)
+    if other is not None:
         raise ValueError(
-            f"graph {odd[0]} has {odd[1].shape[1]} {name} but graph {first_graph} has {first.shape[1]}; "
+            f"graph {other[0]} has {other[1].shape[1]} {name} but graph {first_graph} has {first.shape[1]}; "
             "all graphs must have the same ones"
         )
     if kind == "frame":
         return _stack_frames(filled, name)
-    if any(sp.issparse(x) for x in tables):
+    if any(is_sparse(x) for x in tables):
         return sp.vstack(tables, format="csr")
     return np.concatenate(tables)
 
@@ -185,8 +189,7 @@ def _stack_frames(filled, name):
         if type(x) is not type(first) or list(x.columns) != list(first.columns):
             raise ValueError(
                 f"{name} of graph {g} have the columns {list(x.columns)} but those of graph {first_graph} "
-                "have "
-                f"{list(first.columns)}; all graphs must have the same ones, in the same order"
+                f"have {list(first.columns)}; all graphs must have the same ones, in the same order"
             )
     if hasattr(first, "iloc"):
         import pandas as pd
@@ -201,7 +204,7 @@ def join_columns(tables):
     """Put the columns of several tables of the same rows side by side; sparse if any is."""
     if any(isinstance(x, list) for x in tables):
         raise ValueError("lists of dicts or strings cannot be joined; apply vectorizers first")
-    if any(sp.issparse(x) for x in tables):
+    if any(is_sparse(x) for x in tables):
         return sp.hstack(tables, format="csr")
     if all(hasattr(x, "iloc") for x in tables):
         import pandas as pd
@@ -224,7 +227,7 @@ def tables_equal(a, b):
         return type(a) is type(b) and bool(a.equals(b))
     if a.shape != b.shape:
         return False
-    if sp.issparse(a) or sp.issparse(b):
+    if is_sparse(a) or is_sparse(b):
         return bool((abs(sp.csr_array(a) - sp.csr_array(b)) > 0).nnz == 0)
     return bool(np.array_equal(a, b))
 
@@ -235,12 +238,12 @@ def first_nonfinite(x):
         return None
     if is_frame(x):
         x = x.to_numpy()
-    values = x.data if sp.issparse(x) else x
+    values = x.data if is_sparse(x) else x
     # a finite sum proves that all are finite in one pass without a mask; an overflow costs a second pass
     with np.errstate(over="ignore", invalid="ignore"):
         if values.dtype.kind not in "fc" or np.isfinite(values.sum()):
             return None
-    if not sp.issparse(x):
+    if not is_sparse(x):
         rows, columns = np.nonzero(~np.isfinite(x))
         return (int(rows[0]), int(columns[0])) if len(rows) else None
     bad = np.flatnonzero(~np.isfinite(values))

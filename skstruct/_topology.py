@@ -85,6 +85,15 @@ class Topology:
         low, high = np.sort(self.edges.astype(np.int64), axis=1).T
         return low * self.n_nodes + high
 
+    @cached_property
+    def is_forest(self):
+        """Which graphs have no cycle, (n_graphs,); repeated edges between two nodes count as one."""
+        first = np.unique(self.components, return_index=True)[1]  # a node of each component
+        n_components = np.bincount(self.node_graph[first], minlength=self.n_graphs)
+        one_of_each = np.unique(self.pairs, return_index=True)[1]
+        n_pairs = np.bincount(self.edge_graph[one_of_each], minlength=self.n_graphs)
+        return n_pairs == np.diff(self.node_ptr) - n_components
+
     @property
     def has_repeated_edges(self):
         """Whether two edges join the same pair of nodes, in either direction."""

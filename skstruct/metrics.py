@@ -41,7 +41,7 @@ def exact_match(y_true, y_pred):
 
 # name: (metric, keyword arguments of the metric, what the estimator is asked for, whether greater is better)
 _THRESHOLD = ("decision_function", "predict_proba")
-METRICS = {
+METRICS: dict[str, tuple] = {
     "accuracy": (accuracy_score, {}, "predict", True),
     "balanced_accuracy": (balanced_accuracy_score, {}, "predict", True),
     "matthews_corrcoef": (matthews_corrcoef, {}, "predict", True),
@@ -158,8 +158,9 @@ def graph_scorer(metric, *, response_method=None, greater_is_better=None, missin
 
 def _make_scorer(kind, metric, response_method, greater_is_better, missing_label, kwargs):
     """Resolve a metric by its name and wrap it."""
-    defaults, response, greater = {}, "predict", True
-    if not callable(metric):
+    if callable(metric):
+        defaults, response, greater = {}, "predict", True
+    else:
         if metric not in METRICS:
             raise ValueError(
                 f"unknown metric {metric!r}; known are {', '.join(sorted(METRICS))}, or pass a function"
@@ -244,8 +245,7 @@ def _node_weights(sample_weight, node_ptr):
     if sample_weight.shape != (len(node_ptr) - 1,):
         raise ValueError(
             f"sample_weight must have one number per sample, shape ({len(node_ptr) - 1},), or one array per "
-            "graph, "
-            f"got shape {sample_weight.shape}"
+            f"graph, got shape {sample_weight.shape}"
         )
     return np.repeat(sample_weight, np.diff(node_ptr))
 
@@ -263,8 +263,7 @@ def _nonzero(sample_weight):
     if not np.any(sample_weight):
         raise ValueError(
             "sample_weight is zero for everything that is to be scored; drop samples of weight zero before "
-            "the split, "
-            "or use fewer folds"
+            "the split, or use fewer folds"
         )
     return sample_weight
 

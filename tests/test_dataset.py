@@ -1,6 +1,7 @@
 """Graph and GraphDataset: packing, selecting, refusing."""
 
 import copy
+import os
 import pickle
 import re
 import time
@@ -12,6 +13,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.pipeline import FeatureUnion
@@ -117,7 +119,7 @@ def test_contiguous_slices_are_views(dataset):
         assert np.shares_memory(getattr(part, name), getattr(dataset, name))
     sparse = GraphDataset.from_graphs(make_parts("csr"))
     assert np.shares_memory(sparse[1:4].node_features.data, sparse.node_features.data)
-    assert isinstance(sparse[1:4].node_features, sp.csr_array)
+    assert type(sparse[1:4].node_features) is type(sparse.node_features)
     assert np.array_equal(sparse[1:4].node_features.toarray(), part.node_features)
 
 
@@ -238,6 +240,15 @@ def test_scikit_learn_splits_by_graph(dataset):
     assert len(list(KFold(2).split(dataset))) == 2
     union = FeatureUnion([("a", "passthrough"), ("b", FunctionTransformer())])
     assert union.fit_transform(dataset).shape == (5, 8)
+
+
+@pytest.mark.skipif(
+    os.environ.get("SCIPY_ARRAY_API") != "1", reason="scipy was imported without SCIPY_ARRAY_API=1"
+)
+def test_array_api_dispatch(dataset):
+    with config_context(array_api_dispatch=True):
+        assert len(train_test_split(dataset, random_state=0)[0]) == 3
+        assert len(train_test_split(dataset.nodes, random_state=0)[0]) == 7
 
 
 # ---- constructors

@@ -13,6 +13,7 @@ from skstruct._topology import Topology
 from skstruct.inference._adjacency import adjacency
 from skstruct.inference._base import InferenceBackend, edge_rows, score_labelling
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, sum_product
+from skstruct.inference._trws import OPTIMAL, improve_labels
 from skstruct.inference._loopy_log import FALLBACK_DAMPING, decode_log, propagate_log
 
 
@@ -106,13 +107,18 @@ class _LoopyPlan:
         return sum_product(self, scores, weights, _propagate, propagate_log)
 
     def decode(self, scores):
-        """Max-product messages, then labels in sweep order, each given those of its earlier neighbours."""
+        """Labels by max-product, exact on forests; elsewhere improved, and bounded, by tree-reweighted sweeps."""
         t = self.topology
         rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
         labels = np.zeros(t.n_nodes, np.intp)
         decode_log(*self.arrays, scores.node, scores.edge, rows, labels)
         score = score_labelling(t, scores, labels)
-        return Decoding(labels, score, np.full(t.n_graphs, np.inf), np.zeros(t.n_graphs, bool))
+        bound = np.where(t.is_forest, score, np.inf)
+        cyclic = np.flatnonzero(~t.is_forest)
+        improve_labels(cyclic, *self.arrays[:-3], scores.node, scores.edge, rows, labels, score, bound)
+        with np.errstate(invalid="ignore"):  # -inf - -inf, where no labelling is allowed
+            optimal = (score == bound) | (bound - score <= OPTIMAL * (1 + np.abs(bound)))
+        return Decoding(labels, score, np.where(optimal, score, bound), optimal)
 
 
 def _sweep_numbers(topology):

@@ -43,12 +43,7 @@ class Tree(InferenceBackend):
 
     def accepts(self, topology):
         """Tell which graphs have no cycle; repeated edges between two nodes count as one."""
-        components = topology.components
-        first = np.unique(components, return_index=True)[1]  # a node of each component
-        n_components = np.bincount(topology.node_graph[first], minlength=topology.n_graphs)
-        one_of_each = np.unique(topology.pairs, return_index=True)[1]
-        n_pairs = np.bincount(topology.edge_graph[one_of_each], minlength=topology.n_graphs)
-        return n_pairs == np.diff(topology.node_ptr) - n_components
+        return topology.is_forest
 
     def _plan(self, topology):
         n = topology.n_nodes

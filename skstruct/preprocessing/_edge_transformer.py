@@ -5,7 +5,7 @@ from skstruct._node_view import NodeView
 from skstruct.preprocessing._stacked import Stack, StackedTransformer
 
 
-class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):
+class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Apply a transformer of tables to the features of all edges.
 
     As `NodeTransformer`, but for `edge_features`. Labels belong to nodes, so the transformer is fitted
@@ -54,8 +54,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):
             if dataset.n_edges:
                 raise ValueError(
                     f"EdgeTransformer needs edge features, but X has {dataset.n_edges} edges without any; "
-                    "add them "
-                    "by X.with_edge_features(...)"
+                    "add them by X.with_edge_features(...)"
                 )
             table = []
         if isinstance(X, NodeView):

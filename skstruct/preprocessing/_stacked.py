@@ -101,11 +101,11 @@ def inner_has(method):
     return check
 
 
-class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Base of the transformers that hand a stacked table to a transformer of tables.
 
-    A subclass has ``_stack(X)`` and ``_target(y, stack)``. It must switch off the automatic wrapping of outputs
-    too, which would turn a GraphDataset into a data frame: the inner transformer wraps the table itself.
+    A subclass has ``_stack(X)`` and ``_target(y, stack)``. It must also switch off the automatic wrapping of
+    outputs, which would turn a GraphDataset into a data frame: the inner transformer wraps the table itself.
     """
 
     def __init__(self, transformer):
@@ -230,8 +230,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         if not (hasattr(self.transformer, "fit") and hasattr(self.transformer, "transform")):
             raise TypeError(
                 f"transformer of {type(self).__name__} must be 'passthrough' or have the methods fit and "
-                "transform, "
-                f"got {self.transformer!r}"
+                f"transform, got {self.transformer!r}"
             )
         return clone(self.transformer)
 
@@ -283,7 +282,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         self
         """
         for inner in (self.transformer, getattr(self, "transformer_", None)):
-            if transform is not None and hasattr(inner, "set_output"):
+            if inner is not None and transform is not None and hasattr(inner, "set_output"):
                 inner.set_output(transform=transform)
         return self
 

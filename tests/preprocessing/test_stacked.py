@@ -138,6 +138,12 @@ def test_no_transformer(data, transformer):
         NodeTransformer(transformer).fit(data[0])
 
 
+def test_what_needs_no_fit_is_not_asked_for_it(data):
+    X, _ = data
+    result = NodeTransformer(FunctionTransformer(np.tanh)).transform(X)
+    assert np.array_equal(result.node_features, np.tanh(X.node_features))
+
+
 def test_passthrough(data):
     X, _ = data
     assert NodeTransformer("passthrough").fit_transform(X).node_features is X.node_features
@@ -191,7 +197,7 @@ def test_dicts():
     node = NodeTransformer(DictVectorizer()).fit(X)
     assert node.transform(X).shape == (12, 8)
     assert node.get_feature_names_out()[0] == "length"
-    assert NodeTransformer(FeatureHasher(8)).transform(X).shape == (12, 8)  # needs no fit
+    assert NodeTransformer(FeatureHasher(8)).fit_transform(X).shape == (12, 8)
     model = make_pipeline(
         NodeTransformer(make_pipeline(DictVectorizer(), SelectKBest(k=3))),
         NodeClassifier(LogisticRegression()),
@@ -293,7 +299,7 @@ def test_missing_labels_do_not_disturb(data):
 def test_tags_are_those_of_the_transformer():
     tags = get_tags(NodeTransformer(SimpleImputer()))
     assert tags.input_tags.allow_nan
-    assert get_tags(NodeTransformer(HashingVectorizer())).requires_fit is False
+    assert get_tags(NodeTransformer(FunctionTransformer())).requires_fit is False
     assert get_tags(NodeTransformer("passthrough")).transformer_tags is not None
 
 
