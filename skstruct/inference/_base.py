@@ -47,7 +47,8 @@ class InferenceBackend(BaseEstimator):
     """
 
     name: ClassVar[str]
-    exact: ClassVar[bool]
+    exact: ClassVar[bool]  # on every graph that it accepts
+    bound: ClassVar[str | None] = None  # "upper" or "lower" if its log-partition is one where it is not exact
     family: ClassVar[str]  # what it takes, to complete the sentence "'chain' takes ..."
 
     def accepts(self, topology):

@@ -113,6 +113,9 @@ def improve_labels(graphs, node_ptr, order, ptr, neighbour, edges, reverse, flip
                 for s in range(ptr[i], ptr[i + 1]):
                     if neighbour[s] < i:
                         new_bound += _send(share, total, s, reverse, flipped, edge[rows[edges[s]]], message)
+            if new_bound == -np.inf:  # nothing is allowed
+                bound[g] = new_bound
+                break
             least_gain = GAIN * (1.0 + abs(new_bound))
             idle += 1
             if found_score > score[g]:

@@ -1,0 +1,189 @@
+"""The mathematics of skstruct on the score tensors of one graph, computed by anything.
+
+Scores are in nats; ``-inf`` forbids a state or a pair of states. `neg_log_likelihood` is the model-marginals theorem:
+its gradients are marginals minus indicators of the given labels, ready for any framework's backward pass.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skstruct._builders import as_edges
+from skstruct._records import Scores
+from skstruct._resolve import resolve
+from skstruct._topology import Topology
+from skstruct.exceptions import InfeasibleGraph
+from skstruct.inference import BACKENDS
+from skstruct.inference._base import edge_marginals
+from skstruct.objectives import MISSING, Likelihood
+
+__all__ = ["decode", "marginals", "neg_log_likelihood"]
+
+
+class GraphMarginals(NamedTuple):
+    """What `marginals` returns.
+
+    Attributes
+    ----------
+    log_partition : float
+    node : ndarray of shape (n_nodes, n_states)
+    edge : ndarray of shape (n_edges, n_states, n_states)
+    exact, converged : bool
+    """
+
+    log_partition: float
+    node: np.ndarray
+    edge: np.ndarray
+    exact: bool
+    converged: bool
+
+
+class GraphDecoding(NamedTuple):
+    """What `decode` returns.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_nodes,)
+    score, bound : float
+    optimal : bool
+    """
+
+    labels: np.ndarray
+    score: float
+    bound: float
+    optimal: bool
+
+
+def marginals(node_scores, edges, edge_scores, inference="auto"):
+    """Log-partition, node and pair marginals of one graph.
+
+    Parameters
+    ----------
+    node_scores : array-like of shape (n_nodes, n_states)
+    edges : array-like of shape (n_edges, 2)
+        Node numbers; repeated edges are legal, and their scores add.
+    edge_scores : array-like of shape (n_edges, n_states, n_states) or (1, n_states, n_states)
+        One matrix per edge, or one for all; rows are states of ``edges[e, 0]``.
+    inference : str or InferenceBackend, default="auto"
+
+    Returns
+    -------
+    found : GraphMarginals
+        With `log_partition`, `node`, `edge`, `exact`, `converged`.
+
+    Raises
+    ------
+    InfeasibleGraph
+        If no labelling is allowed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct.functional import marginals
+    >>> agree = np.log([[[2.0, 1.0], [1.0, 2.0]]])
+    >>> found = marginals([[0.0, 0.0], [0.0, 0.0]], [(0, 1)], agree)
+    >>> found.node.tolist(), round(float(np.exp(found.log_partition)), 6)
+    ([[0.5, 0.5], [0.5, 0.5]], 6.0)
+    """
+    scores, plan = _read(node_scores, edges, edge_scores, inference)
+    found = plan.marginals(Scores(scores.node, scores.edge, scores.edge_matrix))
+    if np.isneginf(found.log_partition[0]):
+        raise InfeasibleGraph(0, "no labelling is allowed, all score -inf")
+    edge = found.edge if scores.edge_matrix is None else edge_marginals(plan, scores)
+    return GraphMarginals(float(found.log_partition[0]), found.node, edge, plan.exact, bool(found.converged[0]))
+
+
+def decode(node_scores, edges, edge_scores, inference="auto"):
+    """Return a highest-scoring labelling of one graph, or the best that the backend finds.
+
+    Parameters
+    ----------
+    node_scores, edges, edge_scores, inference
+        As for `marginals`.
+
+    Returns
+    -------
+    found : GraphDecoding
+        With `labels` (state codes), `score`, `bound` (no labelling scores higher; inf if unknown), `optimal`.
+
+    Examples
+    --------
+    >>> from skstruct.functional import decode
+    >>> decode([[1.0, 0.0], [0.0, 0.2]], [(0, 1)], [[[0.5, 0.0], [0.0, 0.5]]])
+    GraphDecoding(labels=array([0, 0]), score=1.5, bound=1.5, optimal=True)
+    """
+    scores, plan = _read(node_scores, edges, edge_scores, inference)
+    found = plan.decode(scores)
+    return GraphDecoding(found.labels, float(found.score[0]), float(found.bound[0]), bool(found.optimal[0]))
+
+
+def neg_log_likelihood(node_scores, edges, edge_scores, y, inference="auto"):
+    """Negative log-likelihood of the labels of one graph, and its gradients with respect to all scores.
+
+    Parameters
+    ----------
+    node_scores, edges, edge_scores, inference
+        As for `marginals`.
+    y : array-like of shape (n_nodes,)
+        State codes; -1 for an unknown label, over which is summed.
+
+    Returns
+    -------
+    loss : float
+        In nats.
+    d_node_scores : ndarray of shape (n_nodes, n_states)
+        Marginals minus indicators.
+    d_edge_scores : ndarray of the shape of `edge_scores`
+        Likewise; summed over all edges for a shared matrix.
+
+    Examples
+    --------
+    >>> from skstruct.functional import neg_log_likelihood
+    >>> loss, d_node, d_edge = neg_log_likelihood([[0.0, 0.0]], [], [], y=[1])
+    >>> round(loss, 4), d_node.tolist()
+    (0.6931, [[0.5, -0.5]])
+    """
+    scores, plan = _read(node_scores, edges, edge_scores, inference)
+    n_nodes, n_states = scores.node.shape
+    y = np.asarray(y)
+    if y.shape != (n_nodes,) or (n_nodes and y.dtype.kind not in "iu"):
+        raise ValueError(f"y must be {n_nodes} integer state codes, got shape {y.shape}, dtype {y.dtype}.")
+    y = y.astype(np.intp)
+    bad = np.flatnonzero((y < MISSING) | (y >= n_states))
+    if len(bad):
+        raise ValueError(f"y[{bad[0]}] is {y[bad[0]]}; codes run from 0 to {n_states - 1}, and -1 means unknown.")
+    loss, gradient = Likelihood().value_and_gradient(plan, scores, y, np.ones(1))
+    return loss, gradient.node, gradient.edge
+
+
+def _read(node_scores, edges, edge_scores, inference):
+    """Check the tensors of one graph and plan inference on it."""
+    node = _check_scores(node_scores, "node_scores", 2)
+    n_nodes, n_states = node.shape
+    edges = as_edges(edges, "edges")
+    bad = np.flatnonzero(((edges < 0) | (edges >= n_nodes)).any(axis=1) | (edges[:, 0] == edges[:, 1]))
+    if len(bad):
+        raise ValueError(
+            f"edges[{bad[0]}] is {tuple(edges[bad[0]].tolist())}; an edge joins two different nodes among 0..{n_nodes - 1}."
+        )
+    edge = _check_scores(edge_scores, "edge_scores", 3) if np.size(edge_scores) else np.zeros((0, n_states, n_states))
+    if edge.shape[1:] != (n_states, n_states) or (len(edge) != len(edges) and (len(edge) != 1)):
+        raise ValueError(
+            f"edge_scores must have shape ({len(edges)}, {n_states}, {n_states}), or (1, {n_states}, {n_states}) for one "
+            f"matrix shared by all edges; got {edge.shape}."
+        )
+    rows = np.zeros(len(edges), np.int32) if len(edge) == 1 else None
+    plan = resolve(inference, BACKENDS, "inference").plan(Topology.from_edges(edges, n_nodes))
+    return Scores(node, edge, rows), plan
+
+
+def _check_scores(scores, name, n_dimensions):
+    scores = np.array(scores, dtype=np.float64, order="C")
+    if scores.ndim != n_dimensions:
+        raise ValueError(f"{name} must have {n_dimensions} dimensions, got shape {scores.shape}.")
+    bad = np.argwhere(np.isnan(scores) | np.isposinf(scores))
+    if len(bad):
+        raise ValueError(
+            f"{name}{bad[0].tolist()} is {scores[tuple(bad[0])]}; scores are finite, or -inf to forbid a state."
+        )
+    return scores

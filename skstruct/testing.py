@@ -1,0 +1,279 @@
+"""The conformance battery of inference backends, for those of skstruct and of others.
+
+A backend declares what it is: ``exact``, or ``bound = "upper"`` or ``"lower"`` of the log-partition, or neither. The
+battery holds it to that on every family of graphs that it accepts, against an enumeration that shares no code with
+any backend.
+"""
+
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from skstruct._records import Scores
+from skstruct._topology import Topology
+from skstruct.inference._base import edge_marginals, edge_rows
+
+__all__ = ["Exact", "check_inference_backend", "enumerate_exactly"]
+
+ACCURACY = 1e-9  # of exact backends, relative to the size of the numbers
+
+
+class Exact(NamedTuple):
+    """Truth about one batch of small graphs.
+
+    Attributes
+    ----------
+    log_partition, best_score : ndarray of shape (n_graphs,)
+    node : ndarray of shape (n_nodes, n_states)
+    edge : ndarray of shape (n_edges, n_states, n_states)
+        Pair probabilities of each edge.
+    """
+
+    log_partition: np.ndarray
+    best_score: np.ndarray
+    node: np.ndarray
+    edge: np.ndarray
+
+
+def enumerate_exactly(topology, scores):
+    """List all labellings of each graph in plain Python, the simplest way there is.
+
+    Parameters
+    ----------
+    topology : Topology
+        Small graphs: time is O(n_states ** n_nodes).
+    scores : Scores
+
+    Returns
+    -------
+    truth : Exact
+        nan marginals for a graph without an allowed labelling.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct import Topology
+    >>> from skstruct._records import Scores
+    >>> from skstruct.testing import enumerate_exactly
+    >>> truth = enumerate_exactly(Topology.from_edges([], 2), Scores(np.zeros((2, 3)), np.zeros((0, 3, 3))))
+    >>> round(math.exp(truth.log_partition[0]), 6)
+    9.0
+    """
+    n_states = scores.node.shape[1]
+    matrices = scores.edge[edge_rows(scores, topology.n_edges)]
+    log_partition, best_score = np.empty(topology.n_graphs), np.empty(topology.n_graphs)
+    node, edge = np.zeros_like(scores.node), np.zeros_like(matrices)
+    for g in range(topology.n_graphs):
+        nodes = range(topology.node_ptr[g], topology.node_ptr[g + 1])
+        edges = range(topology.edge_ptr[g], topology.edge_ptr[g + 1])
+        labellings = [dict(zip(nodes, states)) for states in itertools.product(range(n_states), repeat=len(nodes))]
+        totals = []
+        for label in labellings:
+            total = math.fsum(scores.node[i, label[i]] for i in nodes)
+            total += math.fsum(matrices[e, label[i], label[j]] for e, (i, j) in _ends(topology, edges))
+            totals.append(total)
+        best_score[g] = max(totals)
+        if best_score[g] == -math.inf:
+            log_partition[g] = -math.inf
+            node[list(nodes)] = np.nan
+            edge[list(edges)] = np.nan
+            continue
+        log_partition[g] = best_score[g] + math.log(math.fsum(math.exp(t - best_score[g]) for t in totals))
+        for label, total in zip(labellings, totals):
+            probability = math.exp(total - log_partition[g])
+            for i in nodes:
+                node[i, label[i]] += probability
+            for e, (i, j) in _ends(topology, edges):
+                edge[e, label[i], label[j]] += probability
+    return Exact(log_partition, best_score, node, edge)
+
+
+def _ends(topology, edges):
+    return [(e, topology.edges[e].tolist()) for e in edges]
+
+
+def check_inference_backend(backend, n_models=3, random_state=0):
+    """Run the whole battery on a backend; an AssertionError tells the family, the scores and the law that broke.
+
+    Checked on every accepted family: declared accuracy of log-partition, node and pair marginals; bounds; weights of
+    graphs; that the score of a decoded labelling is its own, its bound valid and "optimal" true; that marginals are
+    distributions and agree along edges where exact; invariance under constants, renumbering of nodes and direction of
+    edges where exact; that infeasible graphs have ``log Z = -inf``; that arguments stay as they were.
+
+    Parameters
+    ----------
+    backend : InferenceBackend
+    n_models : int, default=3
+        Random models for each family and kind of scores.
+    random_state : int, default=0
+
+    Returns
+    -------
+    n_checked : int
+        Models that the backend was judged on.
+
+    Raises
+    ------
+    AssertionError
+        If a law is broken, or if the backend accepts none of the families.
+
+    Examples
+    --------
+    >>> from skstruct.inference import Tree
+    >>> from skstruct.testing import check_inference_backend
+    >>> check_inference_backend(Tree(), n_models=1) > 0
+    True
+    """
+    rng = np.random.default_rng(random_state)
+    n_checked = 0
+    for family, topology in _families(rng):
+        if not backend.accepts(topology).all():
+            continue
+        plan = backend.plan(topology)
+        for _, kind, shared in itertools.product(range(n_models), SCORES, (False, True)):
+            n_states = int(rng.integers(1, 4 if topology.n_nodes < 6 else 3))
+            scores = _random_scores(rng, topology, n_states, SCORES[kind], shared)
+            context = f"{backend!r}, family {family!r}, {kind} scores, {n_states} states, shared={shared}"
+            truth = enumerate_exactly(topology, scores)
+            _check_marginals(backend, plan, scores, truth, context, rng)
+            _check_decoding(plan, scores, truth, context)
+            if plan.exact:
+                _check_invariance(backend, plan, scores, context, rng)
+            n_checked += 1
+        if topology.n_nodes:
+            _check_infeasible(plan, topology, f"{backend!r}, family {family!r}, infeasible")
+    assert n_checked, f"{backend!r} accepts none of the families of graphs"
+    return n_checked
+
+
+# ------------------------------------------------------------------------------------------ models
+def _families(rng):
+    """Names and small topologies of all sorts of graphs."""
+
+    def one(edges, n_nodes):
+        return Topology.from_edges(edges, n_nodes)
+
+    chain = [(t, t + 1) for t in range(4)]
+    grid = [(0, 1), (1, 2), (3, 4), (4, 5), (0, 3), (1, 4), (2, 5)]
+    forest = [(int(rng.integers(0, i)), i) for i in (1, 2, 3, 5, 6)]
+    yield "no node", one([], 0)
+    yield "one node", one([], 1)
+    yield "no edge", one([], 4)
+    yield "one edge", one([(0, 1)], 2)
+    yield "chain", one(chain, 5)
+    yield "chain with gaps and reversed edges", one([(1, 0), (2, 3), (4, 3)], 6)
+    yield "chain with repeated edges", one([*chain, (1, 2), (3, 2), (0, 1)], 5)
+    yield "star", one([(3, i) for i in (0, 1, 2, 4)], 5)
+    yield "forest", one(forest, 7)
+    yield "forest, repeated and reversed edges", one([*forest, forest[0][::-1], forest[2]], 7)
+    yield "cycle", one([(0, 1), (1, 2), (2, 3), (0, 3)], 4)
+    yield "grid", one(grid, 6)
+    yield "grid, repeated edge", one([*grid, (4, 1)], 6)
+    yield "complete", one(list(itertools.combinations(range(5), 2)), 5)
+    yield "batch of forests", _batch([([(0, 1), (2, 1)], 3), ([], 0), ([], 2), ([(0, 2), (0, 1)], 3)])
+    yield "batch", _batch([([(0, 1), (1, 2), (2, 0)], 3), ([], 1), ([(1, 0)], 2), ([], 0), (grid, 6)])
+
+
+def _batch(graphs):
+    node_ptr = np.cumsum([0] + [n for _, n in graphs])
+    edge_ptr = np.cumsum([0] + [len(edges) for edges, _ in graphs])
+    edges = [np.reshape(edges, (-1, 2)) + shift for (edges, _), shift in zip(graphs, node_ptr)]
+    return Topology(np.concatenate(edges).astype(np.int32), node_ptr, edge_ptr)
+
+
+SCORES = {"random": (1.0, 0.0), "zero": (0.0, 0.0), "huge": (1e4, 0.0), "forbidding": (2.0, 0.15)}
+
+
+def _random_scores(rng, topology, n_states, form, shared):
+    scale, forbidden = form
+    n_matrices = 1 if shared else topology.n_edges
+    arrays = []
+    for shape in ((topology.n_nodes, n_states), (n_matrices, n_states, n_states)):
+        values = scale * rng.normal(size=shape)
+        values[rng.random(shape) < forbidden] = -np.inf
+        values.flags.writeable = False
+        arrays.append(values)
+    return Scores(*arrays, np.zeros(topology.n_edges, np.int32) if shared else None)
+
+
+# ------------------------------------------------------------------------------------------ laws
+def _close(found, wanted, context, accuracy=ACCURACY):
+    size = max(1.0, float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0)))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=accuracy * size, err_msg=context)
+
+
+def _check_marginals(backend, plan, scores, truth, context, rng):
+    t = plan.topology
+    found, pairs = plan.marginals(scores), edge_marginals(plan, scores)
+    feasible = truth.log_partition > -np.inf
+    nodes, edges = feasible[t.node_graph], feasible[t.edge_graph]
+    slack = ACCURACY * (1 + np.abs(truth.log_partition))
+    if plan.exact:
+        _close(found.log_partition, truth.log_partition, f"log-partition: {context}")
+        _close(found.node[nodes], truth.node[nodes], f"node marginals: {context}")
+        _close(pairs[edges], truth.edge[edges], f"pair marginals: {context}")
+        assert found.converged.all(), f"exact, but not converged: {context}"
+    if backend.bound == "upper":
+        assert (found.log_partition >= truth.log_partition - slack).all(), f"not an upper bound: {context}"
+    if backend.bound == "lower":
+        assert (found.log_partition <= truth.log_partition + slack).all(), f"not a lower bound: {context}"
+    judged = found.log_partition > -np.inf  # approximate backends may find nothing where hard constraints are tight
+    nodes, edges = judged[t.node_graph], judged[t.edge_graph]
+    assert (found.node[nodes] >= 0).all(), f"negative probability: {context}"
+    _close(found.node[nodes].sum(axis=1), np.ones(nodes.sum()), f"node marginals sum to one: {context}")
+    _close(pairs[edges].sum(axis=(1, 2)), np.ones(edges.sum()), f"pair marginals sum to one: {context}")
+    weights = rng.integers(0, 3, t.n_graphs).astype(float)
+    counts = np.zeros_like(scores.edge)
+    np.add.at(counts, edge_rows(scores, t.n_edges), weights[t.edge_graph][:, None, None] * pairs)
+    if judged.all():
+        _close(plan.marginals(scores, weights).edge, counts, f"weighted pair counts: {context}", 1e-7)
+
+
+def _check_decoding(plan, scores, truth, context):
+    t = plan.topology
+    found = plan.decode(scores)
+    rows = edge_rows(scores, t.n_edges)
+    for g in range(t.n_graphs):
+        nodes, edges = slice(*t.node_ptr[g : g + 2]), slice(*t.edge_ptr[g : g + 2])
+        labels, (i, j) = found.labels, t.edges[edges].T
+        total = scores.node[nodes][np.arange(len(labels[nodes])), labels[nodes]].sum()
+        total += scores.edge[rows[edges], labels[i], labels[j]].sum()
+        best, slack = truth.best_score[g], ACCURACY * (1 + abs(truth.best_score[g]))
+        _close(found.score[g], total, f"score of the decoded labels: {context}")
+        if best == -np.inf:
+            assert found.score[g] == -np.inf, f"decoded a forbidden graph: {context}"
+            continue
+        assert found.bound[g] >= best - slack, f"bound {found.bound[g]} below the maximum {best}: {context}"
+        if plan.exact or found.optimal[g]:
+            assert found.score[g] >= best - slack, f"decoded {found.score[g]}, the maximum is {best}: {context}"
+        assert found.optimal[g] or not plan.exact, f"exact, but not optimal: {context}"
+
+
+def _check_invariance(backend, plan, scores, context, rng):
+    """Constants move log Z and nothing else; numbers of nodes and directions of edges are arbitrary."""
+    t, base = plan.topology, plan.marginals(scores)
+    shift = rng.normal(size=(t.n_nodes, 1))
+    moved = plan.marginals(scores._replace(node=scores.node + shift))
+    _close(moved.log_partition, base.log_partition + t.sum_nodes(shift[:, 0]), f"constant: {context}", 1e-8)
+    _close(moved.node, base.node, f"constant: {context}", 1e-8)
+    new_number = np.concatenate([rng.permutation(np.arange(a, b)) for a, b in itertools.pairwise(t.node_ptr)])
+    new_number = new_number.astype(np.int32)
+    flipped = Topology(new_number[t.edges][:, ::-1], t.node_ptr, t.edge_ptr)
+    if not backend.accepts(flipped).all():
+        return
+    node = np.empty_like(scores.node)
+    node[new_number] = scores.node
+    renamed = backend.plan(flipped).marginals(Scores(node, scores.edge.transpose(0, 2, 1), scores.edge_matrix))
+    _close(renamed.log_partition, base.log_partition, f"renumbered and flipped: {context}", 1e-8)
+    _close(renamed.node[new_number], base.node, f"renumbered and flipped: {context}", 1e-8)
+
+
+def _check_infeasible(plan, topology, context):
+    """One node without an allowed state makes its graph infeasible, and no other."""
+    node = np.zeros((topology.n_nodes, 2))
+    node[0] = -np.inf
+    found = plan.marginals(Scores(node, np.zeros((1, 2, 2)), np.zeros(topology.n_edges, np.int32)))
+    infeasible = np.arange(topology.n_graphs) == topology.node_graph[0]
+    np.testing.assert_array_equal(np.isneginf(found.log_partition), infeasible, err_msg=context)

@@ -1,0 +1,126 @@
+"""Every row of the table of backends passes the battery; a backend written here shows the extension point."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from skstruct import Topology
+from skstruct._records import Scores
+from skstruct.exceptions import UnsupportedTopology
+from skstruct.inference import BACKENDS, InferenceBackend
+from skstruct.inference._base import direct_marginals, exact_decoding
+from skstruct.testing import check_inference_backend
+
+MUST_ACCEPT = {  # a backend that refuses everything would pass any battery
+    "edgeless": [([], 3)],
+    "chain": [([(0, 1), (2, 1)], 4)],
+    "tree": [([(3, 0), (3, 1), (2, 3)], 5)],
+    "enumeration": [([(0, 1), (1, 2), (2, 0)], 3)],
+}
+CYCLE = [([(0, 1), (1, 2), (2, 0)], 3)]
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_battery(name):
+    assert check_inference_backend(BACKENDS[name](), n_models=4) > 20
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_accepts_its_family(name):
+    for edges, n_nodes in MUST_ACCEPT.get(name, CYCLE):
+        assert BACKENDS[name]().accepts(Topology.from_edges(edges, n_nodes)).all()
+
+
+@dataclass(frozen=True)
+class _ToyPlan:
+    topology: Topology
+    spoil: float
+    name = "toy"
+    exact = True
+
+    def marginals(self, scores, weights=None):
+        node = np.exp(scores.node - scores.node.max(axis=1, keepdims=True))
+        total = node.sum(axis=1, keepdims=True)
+        log_total = np.log(total[:, 0]) + scores.node.max(axis=1)
+        return direct_marginals(
+            self.topology.sum_nodes(log_total) + self.spoil, node / total, np.zeros_like(scores.edge)
+        )
+
+    def decode(self, scores):
+        return exact_decoding(self.topology, scores, scores.node.argmax(axis=1))
+
+
+class Toy(InferenceBackend):
+    """A third-party backend for single nodes: two classes and no other change."""
+
+    name = "toy"
+    exact = True
+    family = "graphs of one node"
+
+    def __init__(self, spoil=0.0):
+        self.spoil = spoil
+
+    def accepts(self, topology):
+        return (np.diff(topology.node_ptr) == 1) & (np.diff(topology.edge_ptr) == 0)
+
+    def _plan(self, topology):
+        return _ToyPlan(topology, self.spoil)
+
+
+def test_toy_backend_breaks_where_it_is_careless():
+    """Its softmax yields nan for a node without an allowed state, which the battery finds."""
+    with pytest.raises(AssertionError, match="infeasible|constant|log-partition"), np.errstate(invalid="ignore"):
+        check_inference_backend(Toy(), n_models=20)
+
+
+def test_battery_finds_a_wrong_log_partition():
+    with pytest.raises(AssertionError, match="log-partition"):
+        check_inference_backend(Toy(spoil=1e-6))
+
+
+def test_toy_backend_in_the_estimator():
+    from skstruct import GraphCRFClassifier
+
+    X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 0, 1, 1]
+    toy = GraphCRFClassifier(inference=Toy()).fit(X, y)
+    np.testing.assert_allclose(toy.coef_, GraphCRFClassifier().fit(X, y).coef_, atol=1e-12)
+    with pytest.raises(UnsupportedTopology, match=r"graph 1: inference='toy' takes graphs of one node.*'auto'"):
+        toy.predict([(np.ones((1, 1)), []), (np.ones((2, 1)), [(0, 1)])])
+
+
+@pytest.mark.parametrize(
+    ("name", "edges", "n_nodes", "family"),
+    [
+        ("edgeless", [(0, 1)], 2, "graphs without edges"),
+        ("chain", [(0, 2), (1, 2)], 3, "consecutive nodes"),
+        ("tree", [(0, 1), (1, 2), (2, 0)], 3, "without cycles"),
+    ],
+)
+def test_refusal_names_graph_and_remedy(name, edges, n_nodes, family):
+    with pytest.raises(UnsupportedTopology, match=f"graph 0: inference='{name}'.*{family}.*Use inference='auto'"):
+        BACKENDS[name]().plan(Topology.from_edges(edges, n_nodes))
+
+
+def test_enumeration_refuses_by_number_of_labellings():
+    plan = BACKENDS["enumeration"](max_labellings=8).plan(Topology.from_edges([], 2))
+    assert plan.decode(Scores(np.zeros((2, 2)), np.zeros((0, 2, 2)))).optimal.all()
+    with pytest.raises(UnsupportedTopology, match=r"3\*\*2 labellings, more than max_labellings=8"):
+        plan.marginals(Scores(np.zeros((2, 3)), np.zeros((0, 3, 3))))
+
+
+def test_auto_gives_each_graph_the_cheapest_exact_backend():
+    from skstruct import GraphCRFClassifier
+
+    one = np.ones((4, 1))
+    X = [
+        (one, []),
+        (one, [(0, 1), (2, 1), (2, 3)]),
+        (one, [(0, 1), (0, 2), (0, 3)]),
+        (one, [(0, 1), (1, 2), (2, 3), (3, 0)]),
+    ]
+    y = [[0, 1, 1, 0]] * 4
+    report = GraphCRFClassifier().fit(X, y).inference_report(X)
+    assert report["backend"].tolist()[:3] == ["edgeless", "chain", "tree"]
+    assert report["exact"][:3].all()
+    assert report["converged"].all()

@@ -1,0 +1,191 @@
+"""Fast kernels against their plain log-domain twins, gradients, and scale."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from skstruct import Topology
+from skstruct._records import Scores
+from skstruct.inference import Chain, LoopyBP, Tree
+from skstruct.inference import _message_passing as message_passing
+
+N_STATES = 4
+
+
+def chain_edges(n):
+    return [(t, t + 1) if t % 3 else (t + 1, t) for t in range(n - 1)]
+
+
+def tree_edges(n, rng):
+    number = rng.permutation(n)
+    return [(number[i], number[rng.integers(0, i)]) for i in range(1, n)]
+
+
+def grid_edges(height, width):
+    number = np.arange(height * width).reshape(height, width)
+    down = np.c_[number[:-1].ravel(), number[1:].ravel()]
+    return np.concatenate([down, np.c_[number[:, :-1].ravel(), number[:, 1:].ravel()]])
+
+
+def random_scores(topology, rng, n_states=N_STATES, scale=1.0, shared=False):
+    n_matrices = 1 if shared else topology.n_edges
+    node = scale * rng.normal(size=(topology.n_nodes, n_states))
+    edge = scale * rng.normal(size=(n_matrices, n_states, n_states))
+    return Scores(node, edge, np.zeros(topology.n_edges, np.int32) if shared else None)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def plans(rng):
+    yield Chain().plan(Topology.from_edges(chain_edges(30), 30))
+    yield Tree().plan(Topology.from_edges(tree_edges(40, rng), 40))
+    yield LoopyBP(tol=1e-13, max_iter=1000).plan(Topology.from_edges(tree_edges(25, rng), 25))
+    yield LoopyBP(tol=1e-13, max_iter=1000).plan(Topology.from_edges(grid_edges(4, 5), 20))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("number", range(4))
+def test_fast_kernel_equals_log_domain_twin(number, shared, rng, monkeypatch):
+    plan = list(plans(rng))[number]
+    scores = random_scores(plan.topology, rng, scale=0.5, shared=shared)
+    fast = plan.marginals(scores, np.array([2.0]))
+    monkeypatch.setattr(message_passing, "SMALLEST_POTENTIAL", 1.0)  # no range is safe: all graphs go to the twin
+    safe = plan.marginals(scores, np.array([2.0]))
+    assert fast.converged.all()
+    assert safe.converged.all()
+    np.testing.assert_allclose(fast.log_partition, safe.log_partition, rtol=1e-12)
+    np.testing.assert_allclose(fast.node, safe.node, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(fast.edge, safe.edge, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("number", range(4))
+def test_marginals_are_the_gradient_of_the_log_partition(number, shared, rng):
+    """Of the backend's own log-partition: the exact one, or Bethe's at a fixed point. Central differences."""
+    plan = list(plans(rng))[number]
+    scores = random_scores(plan.topology, rng, scale=0.5, shared=shared)
+    found = plan.marginals(scores)
+    step = 1e-5
+    for tensor, gradient in (("node", found.node), ("edge", found.edge)):
+        direction = rng.normal(size=gradient.shape)
+        up, down = (
+            plan.marginals(scores._replace(**{tensor: getattr(scores, tensor) + h * direction})).log_partition
+            for h in (step, -step)
+        )
+        numeric = (up - down)[0] / (2 * step)
+        assert numeric == pytest.approx((gradient * direction).sum(), rel=1e-6, abs=1e-7)
+
+
+def test_mass_that_underflows_in_the_probability_domain_is_not_lost(rng):
+    """Two classes of states that never mix: the unlikely class is forced at the last node only."""
+    n = 2000
+    node = np.zeros((n, 2))
+    node[:-1, 1] = -5.0  # e^-9995 in all, far below the range of float64
+    node[-1, 0] = -np.inf
+    stay = np.array([[[0.0, -np.inf], [-np.inf, 0.0]]])
+    topology = Topology.from_edges([(t, t + 1) for t in range(n - 1)], n)
+    for backend in (Chain(), Tree(), LoopyBP()):
+        found = backend.plan(topology).marginals(Scores(node, stay, np.zeros(n - 1, np.int32)))
+        assert found.log_partition[0] == pytest.approx(-5.0 * (n - 1), rel=1e-12)
+        np.testing.assert_allclose(found.node[:, 1], 1.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", [Tree(), LoopyBP()], ids=repr)
+@pytest.mark.parametrize("scale", [0.1, 3.0])
+def test_hub_of_degree_2000(backend, scale, rng):
+    n = 2001
+    topology = Topology.from_edges([(1000, i) for i in range(n) if i != 1000], n)
+    scores = random_scores(topology, rng, n_states=2, scale=scale)
+    found = backend.plan(topology).marginals(scores)
+    # independent: given the hub's state all leaves are free
+    leaves = np.delete(np.arange(n), 1000)
+    given = scores.node[1000] + np.logaddexp.reduce(scores.edge + scores.node[leaves][:, None, :], axis=2).sum(axis=0)
+    log_partition = np.logaddexp.reduce(given)
+    assert found.log_partition[0] == pytest.approx(log_partition, rel=1e-11)
+    np.testing.assert_allclose(found.node[1000], np.exp(given - log_partition), atol=1e-9)
+
+
+@pytest.mark.parametrize("backend", [Chain(), Tree()], ids=repr)
+def test_chain_of_a_million_nodes(backend, rng):
+    """No recursion, finite, and equal to powers of the transfer matrix."""
+    n = 1_000_000
+    topology = Topology.from_edges(np.c_[np.arange(n - 1), np.arange(1, n)], n)
+    edge = rng.normal(size=(1, 2, 2))
+    scores = Scores(np.zeros((n, 2)), edge, np.zeros(n - 1, np.int32))
+    found = backend.plan(topology).marginals(scores)
+    values, vectors = np.linalg.eig(np.exp(edge[0]))
+    top = np.argmax(values.real)
+    right = vectors[:, top].real
+    left = np.linalg.inv(vectors)[top].real
+    log_partition = (n - 1) * np.log(values[top].real) + np.log(right.sum() * left.sum())
+    assert found.log_partition[0] == pytest.approx(log_partition, rel=1e-10)
+    assert np.isfinite(found.node).all()
+    assert backend.plan(topology).decode(scores).optimal.all()
+
+
+def test_loopy_is_exact_on_forests_with_default_settings(rng):
+    for _ in range(30):
+        n = int(rng.integers(2, 40))
+        topology = Topology.from_edges(tree_edges(n, rng)[: n - int(rng.integers(1, 3))], n)
+        scores = random_scores(topology, rng, scale=2.0)
+        loopy, tree = (backend.plan(topology).marginals(scores) for backend in (LoopyBP(), Tree()))
+        np.testing.assert_allclose(loopy.log_partition, tree.log_partition, atol=1e-8)
+        np.testing.assert_allclose(loopy.node, tree.node, atol=1e-8)
+        np.testing.assert_allclose(loopy.edge, tree.edge, atol=1e-8)
+        assert loopy.n_iter[0] <= 2
+
+
+def test_loopy_reports_what_does_not_converge(rng):
+    """A frustrated grid with strong couplings and few sweeps: damped, then flagged with its residual."""
+    topology = Topology.from_edges(grid_edges(8, 8), 64)
+    scores = random_scores(topology, rng, n_states=2, scale=6.0)
+    found = LoopyBP(max_iter=3).plan(topology).marginals(scores)
+    assert not found.converged[0]
+    assert found.n_iter[0] == 6
+    assert found.residual[0] > 1e-5
+    np.testing.assert_allclose(found.node.sum(axis=1), 1.0)
+
+
+def test_damping_lets_an_oscillation_settle():
+    """A ring of strong repulsion with an odd number of nodes, pushed at one node."""
+    n = 5
+    topology = Topology.from_edges([(i, (i + 1) % n) for i in range(n)], n)
+    node = np.zeros((n, 2))
+    node[0, 0] = 0.1
+    scores = Scores(node, np.array([[[-3.0, 3.0], [3.0, -3.0]]]), np.zeros(n, np.int32))
+    found = LoopyBP(damping=0.5, max_iter=500).plan(topology).marginals(scores)
+    assert found.converged[0]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"), [("damping", 1.0), ("damping", -0.1), ("max_iter", 0), ("tol", 0.0), ("tol", np.nan)]
+)
+def test_loopy_refuses_bad_parameters(parameter, value):
+    with pytest.raises(ValueError, match=f"LoopyBP: {parameter} must"):
+        LoopyBP(**{parameter: value}).plan(Topology.from_edges([(0, 1)], 2))
+
+
+def test_tree_reweighted_decoding_is_certified_on_easy_grids(rng):
+    """Attractive pairs and a clear field: the bound is tight, so the labels are proven optimal."""
+    topology = Topology.from_edges(grid_edges(20, 20), 400)
+    scores = Scores(3 * rng.normal(size=(400, 3)), np.eye(3)[None] * 0.3, np.zeros(topology.n_edges, np.int32))
+    found = LoopyBP().plan(topology).decode(scores)
+    assert found.optimal[0]
+    assert found.bound[0] == found.score[0]
+
+
+def test_kernels_are_plain_python_too():
+    """The same battery without compilation."""
+    code = (
+        "from skstruct.inference import *; from skstruct.testing import check_inference_backend as check\n"
+        "for backend in (Chain(), Tree(), LoopyBP(max_iter=20)): check(backend, n_models=1)"
+    )
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
