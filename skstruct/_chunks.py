@@ -35,7 +35,7 @@ def cut(dataset, n_states, backend):
         batch = dataset[a:b]
         nodes, edges = slice(t.node_ptr[a], t.node_ptr[b]), slice(t.edge_ptr[a], t.edge_ptr[b])
         with numbered_from(a):
-            chunks.append(Chunk(slice(a, b), nodes, edges, batch, backend.plan(batch.topology)))
+            chunks.append(Chunk(slice(a, b), nodes, edges, batch, backend.plan(batch.topology, n_states)))
     return chunks
 
 

@@ -173,7 +173,7 @@ def _read(node_scores, edges, edge_scores, inference):
             f"matrix shared by all edges; got {edge.shape}."
         )
     rows = np.zeros(len(edges), np.int32) if len(edge) == 1 else None
-    plan = resolve(inference, BACKENDS, "inference").plan(Topology.from_edges(edges, n_nodes))
+    plan = resolve(inference, BACKENDS, "inference").plan(Topology.from_edges(edges, n_nodes), n_states)
     return Scores(node, edge, rows), plan
 
 

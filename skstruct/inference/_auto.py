@@ -26,7 +26,7 @@ class Auto(InferenceBackend):
     --------
     >>> from skstruct import Topology
     >>> from skstruct.inference import Auto
-    >>> Auto().plan(Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3)).name
+    >>> Auto().plan(Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3), n_states=2).name
     'loopy_bp'
     """
 
@@ -37,31 +37,31 @@ class Auto(InferenceBackend):
     def __init__(self, candidates=None):
         self.candidates = candidates
 
-    def _choice(self, topology):
+    def _choice(self, topology, n_states):
         """Number of the candidate for each graph, (n_graphs,), and the candidates."""
         candidates = self.candidates or [Edgeless(), Chain(), Tree(), LoopyBP()]
         choice = np.full(topology.n_graphs, len(candidates))
         for number, backend in enumerate(candidates):
             if (choice < number).all():
                 break  # later tests can be dear; the common case needs only the first ones
-            choice[(choice > number) & backend.accepts(topology)] = number
+            choice[(choice > number) & backend.accepts(topology, n_states)] = number
         return choice, candidates
 
-    def accepts(self, topology):
+    def accepts(self, topology, n_states):
         """Tell which graphs at least one candidate accepts."""
-        choice, candidates = self._choice(topology)
+        choice, candidates = self._choice(topology, n_states)
         return choice < len(candidates)
 
-    def _plan(self, topology):
-        choice, candidates = self._choice(topology)
+    def _plan(self, topology, n_states):
+        choice, candidates = self._choice(topology, n_states)
         used = np.unique(choice)
         if len(used) == 1:
-            return candidates[used[0]].plan(topology)
+            return candidates[used[0]].plan(topology, n_states)
         parts = []
         for number in used:
             graphs = np.flatnonzero(choice == number)
             part, nodes, edges = topology.take(graphs)
-            parts.append(_Part(graphs, nodes, edges, candidates[number].plan(part)))
+            parts.append(_Part(graphs, nodes, edges, candidates[number].plan(part, n_states)))
         return _MixedPlan(topology, parts)
 
 

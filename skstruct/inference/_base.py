@@ -1,7 +1,7 @@
 """What an inference backend is: it plans for a topology once, and the plan answers queries about scores.
 
-A backend is a scikit-learn style parameter holder. ``backend.plan(topology)`` does all that depends on the
-graphs alone; the plan's methods do what depends on scores. To add a backend, write one file with a subclass of
+A backend is a scikit-learn style parameter holder. ``backend.plan(topology, n_states)`` does all that depends on
+the graphs alone; the plan's methods do what depends on scores. To add a backend, write one file with a subclass of
 `InferenceBackend` and a plan, and add one row to ``BACKENDS`` in ``inference/__init__.py``.
 """
 
@@ -51,8 +51,8 @@ class InferenceBackend(BaseEstimator):
     bound: ClassVar[str | None] = None  # "upper" or "lower" if its log-partition is one where it is not exact
     family: ClassVar[str]  # what it takes, to complete the sentence "'chain' takes ..."
 
-    def accepts(self, topology):
-        """Tell which graphs of the batch the backend can take, without looking at scores.
+    def accepts(self, topology, n_states):
+        """Tell which graphs of the batch the backend can take, with so many states, without looking at scores.
 
         Returns
         -------
@@ -60,7 +60,7 @@ class InferenceBackend(BaseEstimator):
         """
         raise NotImplementedError
 
-    def plan(self, topology):
+    def plan(self, topology, n_states):
         """Prepare inference on all graphs of `topology`.
 
         Repeated and reversed edges are legal in every backend: their scores add, so that they are merged here and
@@ -70,6 +70,7 @@ class InferenceBackend(BaseEstimator):
         ----------
         topology : Topology
             Edges and sizes of the batch.
+        n_states : int
 
         Returns
         -------
@@ -80,7 +81,7 @@ class InferenceBackend(BaseEstimator):
         UnsupportedTopology
             Names the first graph that the backend cannot take.
         """
-        refused = np.flatnonzero(~self.accepts(topology))
+        refused = np.flatnonzero(~self.accepts(topology, n_states))
         if len(refused):
             g = refused[0]
             nodes, edges = np.diff(topology.node_ptr)[g], np.diff(topology.edge_ptr)[g]
@@ -90,11 +91,11 @@ class InferenceBackend(BaseEstimator):
                 f"({len(refused)} of {topology.n_graphs} graphs are not). Use inference='auto'.",
             )
         if not topology.has_repeated_edges:
-            return self._plan(topology)
+            return self._plan(topology, n_states)
         merge = _merge_edges(topology)
-        return _MergedEdgesPlan(topology, self._plan(merge.simple), merge)
+        return _MergedEdgesPlan(topology, self._plan(merge.simple, n_states), merge)
 
-    def _plan(self, topology):
+    def _plan(self, topology, n_states):
         """Plan for a topology of simple graphs that `accepts` has approved."""
         raise NotImplementedError
 

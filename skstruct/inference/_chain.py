@@ -39,14 +39,14 @@ class Chain(InferenceBackend):
     exact = True
     family = "graphs whose edges all join consecutive nodes t, t + 1"
 
-    def accepts(self, topology):
+    def accepts(self, topology, n_states):
         """Tell in which graphs every edge joins consecutive nodes."""
         i, j = topology.edges.T
         accepted = np.ones(topology.n_graphs, bool)
         accepted[topology.edge_graph[np.abs(i - j) != 1]] = False
         return accepted
 
-    def _plan(self, topology):
+    def _plan(self, topology, n_states):
         low = topology.edges.min(axis=1)
         step_edge = np.full(topology.n_nodes, NO_EDGE, np.int32)
         step_edge[low] = np.arange(topology.n_edges)

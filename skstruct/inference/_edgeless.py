@@ -26,11 +26,11 @@ class Edgeless(InferenceBackend):
     exact = True
     family = "graphs without edges"
 
-    def accepts(self, topology):
+    def accepts(self, topology, n_states):
         """Tell which graphs have no edge."""
         return np.diff(topology.edge_ptr) == 0
 
-    def _plan(self, topology):
+    def _plan(self, topology, n_states):
         return _EdgelessPlan(topology)
 
 

@@ -6,7 +6,6 @@ import numpy as np
 from scipy.special import logsumexp
 
 from skstruct._topology import Topology
-from skstruct.exceptions import UnsupportedTopology
 from skstruct.inference._base import InferenceBackend, direct_marginals, edge_rows, exact_decoding
 
 
@@ -16,8 +15,7 @@ class Enumeration(InferenceBackend):
     Parameters
     ----------
     max_labellings : int, default=2**18
-        A graph with more labellings is refused when its scores arrive, since a plan does not know the number of
-        states. The default needs some ten megabytes and milliseconds.
+        A graph with more labellings is refused. The default needs some ten megabytes and milliseconds.
 
     Notes
     -----
@@ -35,23 +33,27 @@ class Enumeration(InferenceBackend):
 
     name = "enumeration"
     exact = True
-    family = "any graph with few labellings"
 
     def __init__(self, max_labellings=2**18):
         self.max_labellings = max_labellings
 
-    def accepts(self, topology):
-        """Accept every graph; the number of labellings is checked when scores arrive."""
-        return np.ones(topology.n_graphs, bool)
+    @property
+    def family(self):
+        """What it takes, in words."""
+        return f"graphs with at most {self.max_labellings} labellings"
 
-    def _plan(self, topology):
-        return _EnumerationPlan(topology, self.max_labellings)
+    def accepts(self, topology, n_states):
+        """Tell which graphs have few enough labellings."""
+        log_labellings = np.diff(topology.node_ptr) * np.log(n_states)
+        return log_labellings <= np.log(self.max_labellings) + 1e-9
+
+    def _plan(self, topology, n_states):
+        return _EnumerationPlan(topology)
 
 
 @dataclass(frozen=True)
 class _EnumerationPlan:
     topology: Topology
-    max_labellings: int
     name = Enumeration.name
     exact = True
 
@@ -63,12 +65,6 @@ class _EnumerationPlan:
             nodes = np.arange(t.node_ptr[g], t.node_ptr[g + 1])
             edges = np.arange(t.edge_ptr[g], t.edge_ptr[g + 1])
             n_labellings = n_states ** len(nodes)
-            if n_labellings > self.max_labellings:
-                raise UnsupportedTopology(
-                    g,
-                    f"inference='enumeration' would list {n_states}**{len(nodes)} labellings, more than "
-                    f"max_labellings={self.max_labellings}. Use inference='auto' or raise max_labellings.",
-                )
             codes = np.arange(n_labellings)
             labels = np.stack([codes // n_states**k % n_states for k in range(len(nodes))], axis=1) if len(nodes) else (
                 np.zeros((1, 0), np.intp)

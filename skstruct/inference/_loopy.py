@@ -71,11 +71,11 @@ class LoopyBP(InferenceBackend):
         self.max_iter = max_iter
         self.tol = tol
 
-    def accepts(self, topology):
+    def accepts(self, topology, n_states):
         """Accept every graph."""
         return np.ones(topology.n_graphs, bool)
 
-    def _plan(self, topology):
+    def _plan(self, topology, n_states):
         if not 0 <= self.damping < 1:
             raise ValueError(f"LoopyBP: damping must be in [0, 1), got {self.damping!r}.")
         if self.max_iter < 1:

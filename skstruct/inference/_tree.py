@@ -41,11 +41,11 @@ class Tree(InferenceBackend):
     exact = True
     family = "graphs without cycles"
 
-    def accepts(self, topology):
+    def accepts(self, topology, n_states):
         """Tell which graphs have no cycle; repeated edges between two nodes count as one."""
         return topology.is_forest
 
-    def _plan(self, topology):
+    def _plan(self, topology, n_states):
         n = topology.n_nodes
         lists = adjacency(topology.edges, n)
         order, parent, edge = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)

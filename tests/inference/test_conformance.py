@@ -29,7 +29,7 @@ def test_battery(name):
 @pytest.mark.parametrize("name", BACKENDS)
 def test_accepts_its_family(name):
     for edges, n_nodes in MUST_ACCEPT.get(name, CYCLE):
-        assert BACKENDS[name]().accepts(Topology.from_edges(edges, n_nodes)).all()
+        assert BACKENDS[name]().accepts(Topology.from_edges(edges, n_nodes), 2).all()
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class Toy(InferenceBackend):
     def __init__(self, spoil=0.0):
         self.spoil = spoil
 
-    def accepts(self, topology):
+    def accepts(self, topology, n_states):
         return (np.diff(topology.node_ptr) == 1) & (np.diff(topology.edge_ptr) == 0)
 
-    def _plan(self, topology):
+    def _plan(self, topology, n_states):
         return _ToyPlan(topology, self.spoil)
 
 
@@ -99,14 +99,14 @@ def test_toy_backend_in_the_estimator():
 )
 def test_refusal_names_graph_and_remedy(name, edges, n_nodes, family):
     with pytest.raises(UnsupportedTopology, match=f"graph 0: inference='{name}'.*{family}.*Use inference='auto'"):
-        BACKENDS[name]().plan(Topology.from_edges(edges, n_nodes))
+        BACKENDS[name]().plan(Topology.from_edges(edges, n_nodes), 2)
 
 
 def test_enumeration_refuses_by_number_of_labellings():
-    plan = BACKENDS["enumeration"](max_labellings=8).plan(Topology.from_edges([], 2))
-    assert plan.decode(Scores(np.zeros((2, 2)), np.zeros((0, 2, 2)))).optimal.all()
-    with pytest.raises(UnsupportedTopology, match=r"3\*\*2 labellings, more than max_labellings=8"):
-        plan.marginals(Scores(np.zeros((2, 3)), np.zeros((0, 3, 3))))
+    backend, pair = BACKENDS["enumeration"](max_labellings=8), Topology.from_edges([], 2)
+    assert backend.plan(pair, 2).decode(Scores(np.zeros((2, 2)), np.zeros((0, 2, 2)))).optimal.all()
+    with pytest.raises(UnsupportedTopology, match="at most 8 labellings"):
+        backend.plan(pair, 3)
 
 
 def test_auto_gives_each_graph_the_cheapest_exact_backend():
