@@ -15,7 +15,7 @@ def take_ranges(ptr, rows):
     return np.arange(new_ptr[-1]) + np.repeat(ptr[rows] - new_ptr[:-1], sizes), new_ptr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Topology:
     """The disjoint union of the graphs of a batch: all that an inference plan may depend on.
 

@@ -8,6 +8,7 @@ from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._chain import Chain
 from skstruct.inference._edgeless import Edgeless
 from skstruct.inference._enumeration import Enumeration
+from skstruct.inference._junction_tree import JunctionTree
 from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._tree import Tree
 
@@ -16,6 +17,7 @@ BACKENDS = {
     "edgeless": Edgeless,
     "chain": Chain,
     "tree": Tree,
+    "junction_tree": JunctionTree,
     "loopy_bp": LoopyBP,
     "enumeration": Enumeration,
 }

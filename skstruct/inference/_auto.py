@@ -9,6 +9,7 @@ from skstruct._topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._chain import Chain
 from skstruct.inference._edgeless import Edgeless
+from skstruct.inference._junction_tree import JunctionTree
 from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._tree import Tree
 
@@ -19,7 +20,7 @@ class Auto(InferenceBackend):
     Parameters
     ----------
     candidates : list of InferenceBackend, default=None
-        In order of preference; None means ``[Edgeless(), Chain(), Tree(), LoopyBP()]``, the cheapest exact one
+        In order of preference; None means ``[Edgeless(), Chain(), Tree(), JunctionTree(), LoopyBP()]``, the cheapest exact one
         first. Graphs of one batch may get different ones; ``inference_report`` tells which.
 
     Examples
@@ -27,7 +28,7 @@ class Auto(InferenceBackend):
     >>> from skstruct import Topology
     >>> from skstruct.inference import Auto
     >>> Auto().plan(Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3), n_states=2).name
-    'loopy_bp'
+    'junction_tree'
     """
 
     name = "auto"
@@ -39,7 +40,7 @@ class Auto(InferenceBackend):
 
     def _choice(self, topology, n_states):
         """Number of the candidate for each graph, (n_graphs,), and the candidates."""
-        candidates = self.candidates or [Edgeless(), Chain(), Tree(), LoopyBP()]
+        candidates = self.candidates or [Edgeless(), Chain(), Tree(), JunctionTree(), LoopyBP()]
         choice = np.full(topology.n_graphs, len(candidates))
         for number, backend in enumerate(candidates):
             if (choice < number).all():

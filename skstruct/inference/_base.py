@@ -84,16 +84,20 @@ class InferenceBackend(BaseEstimator):
         refused = np.flatnonzero(~self.accepts(topology, n_states))
         if len(refused):
             g = refused[0]
-            nodes, edges = np.diff(topology.node_ptr)[g], np.diff(topology.edge_ptr)[g]
             raise UnsupportedTopology(
                 g,
-                f"inference={self.name!r} takes {self.family}, and this one ({nodes} nodes, {edges} edges) is not "
-                f"({len(refused)} of {topology.n_graphs} graphs are not). Use inference='auto'.",
+                f"inference={self.name!r} takes {self.family}; {self._refusal(topology, g, n_states)} "
+                f"({len(refused)} of {topology.n_graphs} graphs are refused). Use inference='auto'.",
             )
         if not topology.has_repeated_edges:
             return self._plan(topology, n_states)
         merge = _merge_edges(topology)
         return _MergedEdgesPlan(topology, self._plan(merge.simple, n_states), merge)
+
+    def _refusal(self, topology, graph, n_states):
+        """Say why `graph` is refused, to follow what is taken."""
+        n_nodes, n_edges = np.diff(topology.node_ptr)[graph], np.diff(topology.edge_ptr)[graph]
+        return f"this one, of {n_nodes} nodes and {n_edges} edges, is not"
 
     def _plan(self, topology, n_states):
         """Plan for a topology of simple graphs that `accepts` has approved."""

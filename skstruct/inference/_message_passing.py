@@ -25,7 +25,7 @@ def exponentiate(scores, axes):
     return potential, shift.reshape(len(scores)), too_small
 
 
-def sum_product(plan, scores, weights, fast, safe):
+def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False):
     """Run the `fast` kernel on all graphs and the `safe` (log-domain) one where the first is unsafe.
 
     Parameters
@@ -38,6 +38,8 @@ def sum_product(plan, scores, weights, fast, safe):
     fast, safe : kernel
         ``fast(*arrays, skip, node, edge, rows, weights, *out, unsafe)`` adds pair counts without the potential of
         their edge, which is multiplied in here once per matrix; ``safe(*arrays, graphs, ...)`` adds whole ones.
+    whole_counts : bool, default=False
+        Whether `fast` adds whole counts, too.
 
     Returns
     -------
@@ -59,7 +61,8 @@ def sum_product(plan, scores, weights, fast, safe):
     out = (log_partition, node_marginals, counts, n_iter, residual, converged)
     with np.errstate(all="ignore"):  # log 0 and 0 / 0 are no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
         fast(*plan.arrays, node, edge, rows, weights, *out, unsafe)
-        counts *= edge
+        if not whole_counts:
+            counts *= edge
         log_partition += t.sum_nodes(node_shift) + t.sum_edges(edge_shift[rows])
         if unsafe.any():
             safe(*plan.arrays, np.flatnonzero(unsafe), scores.node, scores.edge, rows, weights, *out)

@@ -1,0 +1,303 @@
+"""Table kernels of the junction tree, in the probability and in the log domain.
+
+A table over the nodes of a bucket is flat; axis ``a`` has stride ``n_states ** a``, and axis 0 is the node that the
+bucket eliminates. Every operation is a walk over a table with a running offset into a smaller one.
+"""
+
+import numpy as np
+
+from skstruct._jit import kernel
+from skstruct.inference._message_passing import SMALLEST_MESSAGE
+
+
+@kernel
+def _next_row(digit, offset, stride, n_axes, n_states):
+    """Count up the axes but the first, as an odometer, and return the new offset into the smaller table."""
+    axis = 1
+    while axis < n_axes:
+        digit[axis] += 1
+        offset += stride[axis]
+        if digit[axis] < n_states:
+            break
+        offset -= n_states * stride[axis]
+        digit[axis] = 0
+        axis += 1
+    return offset
+
+
+@kernel
+def _combine(table, n_axes, n_states, stride, other, multiply):
+    """Multiply (or add) a table over some of the axes into `table`; `stride` is 0 for axes that it lacks.
+
+    Returns whether a product got too small to be multiplied on.
+    """
+    digit = np.zeros(n_axes, np.int64)
+    step, offset, too_small = stride[0], 0, False
+    for base in range(0, len(table), n_states):
+        if multiply:
+            for x in range(n_states):
+                value = table[base + x] * other[offset + x * step]
+                table[base + x] = value
+                too_small |= (value < SMALLEST_MESSAGE) & (value > 0.0)
+        else:
+            for x in range(n_states):
+                table[base + x] += other[offset + x * step]
+        offset = _next_row(digit, offset, stride, n_axes, n_states)
+    return too_small
+
+
+@kernel
+def _sum_to(table, n_axes, n_states, stride, out):
+    """Sum `table` over the axes where `stride` is 0, into `out`."""
+    digit = np.zeros(n_axes, np.int64)
+    step, offset = stride[0], 0
+    for base in range(0, len(table), n_states):
+        for x in range(n_states):
+            out[offset + x * step] += table[base + x]
+        offset = _next_row(digit, offset, stride, n_axes, n_states)
+
+
+@kernel
+def _layout(start, stop, size, n_states, table_ptr, message_ptr):
+    """Offsets of the tables and messages of one graph; their total lengths."""
+    n_table, n_message = 0, 0
+    for p in range(start, stop):
+        table_ptr[p - start], message_ptr[p - start] = n_table, n_message
+        n_table += n_states ** size[p]
+        n_message += n_states ** (size[p] - 1)
+    table_ptr[stop - start], message_ptr[stop - start] = n_table, n_message
+    return n_table, n_message
+
+
+@kernel
+def _longest(node_ptr):
+    longest = 0
+    for g in range(len(node_ptr) - 1):
+        longest = max(longest, node_ptr[g + 1] - node_ptr[g])
+    return longest
+
+
+@kernel
+def _edge_stride(axis, flipped, n_states, stride):
+    """Strides of an edge's matrix along the axes of a table; rows are the first end."""
+    stride[:] = 0
+    stride[0] = 1 if flipped else n_states
+    stride[axis] = n_states if flipped else 1
+
+
+@kernel
+def _load(p, order, size, edge_ptr, edges, edge_axis, flipped, node, edge, rows, multiply, table, stride):
+    """Fill the table of a bucket with the node's own values and those of its edges."""
+    n_states = node.shape[1]
+    for base in range(0, len(table), n_states):
+        for x in range(n_states):
+            table[base + x] = node[order[p], x]
+    too_small = False
+    for k in range(edge_ptr[p], edge_ptr[p + 1]):
+        _edge_stride(edge_axis[k], flipped[k], n_states, stride)
+        too_small |= _combine(table, size[p], n_states, stride, edge[rows[edges[k]]].ravel(), multiply)
+    return too_small
+
+
+@kernel
+def _read_out(p, order, size, edge_ptr, edges, edge_axis, flipped, rows, weight, table, stride, node_out, counts):
+    """Node and pair marginals from the belief of a bucket, a table that sums to one."""
+    n_states = node_out.shape[1]
+    stride[:] = 0
+    stride[0] = 1
+    node_out[order[p]] = 0.0
+    _sum_to(table, size[p], n_states, stride, node_out[order[p]])
+    pair = np.empty(n_states * n_states)
+    for k in range(edge_ptr[p], edge_ptr[p + 1]):
+        _edge_stride(edge_axis[k], flipped[k], n_states, stride)
+        pair[:] = 0.0
+        _sum_to(table, size[p], n_states, stride, pair)
+        count = counts[rows[edges[k]]]
+        for x in range(n_states):
+            for y in range(n_states):
+                count[x, y] += weight * pair[x * n_states + y]
+
+
+@kernel
+def propagate(
+    node_ptr, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, node, edge, rows, weights,
+    log_partition, node_out, counts, n_iter, residual, converged, unsafe,
+):  # fmt: skip
+    """Messages to the roots and back; each message is scaled to maximum 1.
+
+    On the way back a table is multiplied by (the parent's belief summed to the separator) / (its own message), with
+    0 / 0 = 0.
+    """
+    n_states = node.shape[1]
+    stride = np.zeros(up_stride.shape[1], np.int64)
+    longest = _longest(node_ptr)
+    table_ptr, message_ptr = np.zeros(longest + 1, np.int64), np.zeros(longest + 1, np.int64)
+    for g in range(len(node_ptr) - 1):
+        start, stop = node_ptr[g], node_ptr[g + 1]
+        if unsafe[g]:
+            continue
+        n_table, n_message = _layout(start, stop, size, n_states, table_ptr, message_ptr)
+        tables, up = np.empty(n_table), np.zeros(n_message)
+        log_z, too_small = 0.0, False
+        for p in range(start, stop):
+            table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
+            too_small |= _load(
+                p, order, size, edge_ptr, edges, edge_axis, flipped, node, edge, rows, True, table, stride
+            )
+        for p in range(start, stop):
+            table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
+            message = up[message_ptr[p - start] : message_ptr[p - start + 1]]
+            top = 0.0
+            for k in range(len(message)):
+                total = 0.0
+                for x in range(n_states):
+                    total += table[k * n_states + x]
+                message[k] = total
+                top = max(top, total)
+            log_z += np.log(top)
+            if top == 0.0 or too_small:
+                break
+            for k in range(len(message)):
+                message[k] /= top
+                too_small |= (message[k] < SMALLEST_MESSAGE) & (message[k] > 0.0)
+            q = parent[p]
+            if q >= 0:
+                target = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
+                too_small |= _combine(target, size[q], n_states, up_stride[p], message, True)
+        if too_small:
+            unsafe[g] = True
+            continue
+        log_partition[g] = log_z
+        if log_z == -np.inf:
+            for p in range(start, stop):
+                node_out[order[p]] = np.nan
+            continue
+        for p in range(stop - 1, start - 1, -1):
+            table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
+            message = up[message_ptr[p - start] : message_ptr[p - start + 1]]
+            q = parent[p]
+            separator = np.zeros(len(message))
+            if q >= 0:
+                belief = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
+                _sum_to(belief, size[q], n_states, up_stride[p], separator)
+            else:
+                separator[0] = 1.0
+            total = 0.0
+            for k in range(len(message)):
+                factor = separator[k] / message[k] if separator[k] > 0.0 else 0.0
+                for x in range(n_states):
+                    table[k * n_states + x] *= factor
+                    total += table[k * n_states + x]
+            for k in range(len(table)):
+                table[k] /= total
+            _read_out(
+                p, order, size, edge_ptr, edges, edge_axis, flipped, rows, weights[g], table, stride, node_out, counts
+            )
+
+
+@kernel
+def _upward_log(
+    start, stop, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, node, edge, rows, take_max,
+    table_ptr, message_ptr, tables, up, stride,
+):  # fmt: skip
+    """Fill tables and messages of one graph with logarithms of sums (or maxima); the total over labellings."""
+    n_states = node.shape[1]
+    for p in range(start, stop):
+        table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
+        _load(p, order, size, edge_ptr, edges, edge_axis, flipped, node, edge, rows, False, table, stride)
+    log_z = 0.0
+    for p in range(start, stop):
+        table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
+        message = up[message_ptr[p - start] : message_ptr[p - start + 1]]
+        for k in range(len(message)):
+            row = table[k * n_states : (k + 1) * n_states]
+            top = row.max()
+            message[k] = top
+            if not take_max and top > -np.inf:
+                message[k] += np.log(np.exp(row - top).sum())
+        q = parent[p]
+        if q >= 0:
+            target = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
+            _combine(target, size[q], n_states, up_stride[p], message, False)
+        else:
+            log_z += message[0]
+    return log_z
+
+
+@kernel
+def propagate_log(
+    node_ptr, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, graphs, node, edge, rows, weights,
+    log_partition, node_out, counts, n_iter, residual, converged,
+):  # fmt: skip
+    """`propagate` in the log domain: the plain twin, for any legal scores."""
+    n_states = node.shape[1]
+    stride = np.zeros(up_stride.shape[1], np.int64)
+    longest = _longest(node_ptr)
+    table_ptr, message_ptr = np.zeros(longest + 1, np.int64), np.zeros(longest + 1, np.int64)
+    for g in graphs:
+        start, stop = node_ptr[g], node_ptr[g + 1]
+        n_table, n_message = _layout(start, stop, size, n_states, table_ptr, message_ptr)
+        tables, up = np.empty(n_table), np.empty(n_message)
+        log_partition[g] = _upward_log(
+            start, stop, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, node, edge, rows, False,
+            table_ptr, message_ptr, tables, up, stride,
+        )  # fmt: skip
+        if log_partition[g] == -np.inf:
+            for p in range(start, stop):
+                node_out[order[p]] = np.nan
+            continue
+        for p in range(stop - 1, start - 1, -1):  # tables become beliefs: probabilities that sum to one
+            table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
+            message = up[message_ptr[p - start] : message_ptr[p - start + 1]]
+            q = parent[p]
+            separator = np.zeros(len(message))
+            if q >= 0:
+                belief = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
+                _sum_to(belief, size[q], n_states, up_stride[p], separator)
+            else:
+                separator[0] = 1.0
+            total = 0.0
+            for k in range(len(message)):
+                for x in range(n_states):
+                    conditional = np.exp(table[k * n_states + x] - message[k]) if separator[k] > 0.0 else 0.0
+                    table[k * n_states + x] = separator[k] * conditional
+                    total += table[k * n_states + x]
+            for k in range(len(table)):
+                table[k] /= total
+            _read_out(
+                p, order, size, edge_ptr, edges, edge_axis, flipped, rows, weights[g], table, stride, node_out, counts
+            )
+
+
+@kernel
+def sample_labels(
+    node_ptr, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, scope,
+    node, edge, rows, uniforms, labels,
+):  # fmt: skip
+    """Labels from the roots down, each given its separator: drawn with `uniforms`, or best where these are empty."""
+    n_states = node.shape[1]
+    take_max = uniforms.shape[1] == 0
+    stride = np.zeros(up_stride.shape[1], np.int64)
+    longest = _longest(node_ptr)
+    table_ptr, message_ptr = np.zeros(longest + 1, np.int64), np.zeros(longest + 1, np.int64)
+    for g in range(len(node_ptr) - 1):
+        start, stop = node_ptr[g], node_ptr[g + 1]
+        n_table, n_message = _layout(start, stop, size, n_states, table_ptr, message_ptr)
+        tables, up = np.empty(n_table), np.empty(n_message)
+        _upward_log(
+            start, stop, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, node, edge, rows, take_max,
+            table_ptr, message_ptr, tables, up, stride,
+        )  # fmt: skip
+        for r in range(len(labels)):
+            for p in range(stop - 1, start - 1, -1):
+                offset, step = 0, n_states
+                for axis in range(1, size[p]):
+                    offset += step * labels[r, scope[p, axis]]
+                    step *= n_states
+                row = tables[table_ptr[p - start] + offset : table_ptr[p - start] + offset + n_states]
+                if take_max:
+                    labels[r, order[p]] = np.argmax(row)
+                    continue
+                cumulated = np.cumsum(np.exp(row - row.max()))
+                y = np.searchsorted(cumulated, uniforms[r, order[p]] * cumulated[-1], side="right")
+                labels[r, order[p]] = min(y, n_states - 1)
