@@ -10,18 +10,35 @@ from skstruct._jit import kernel
 from skstruct.inference._message_passing import SMALLEST_MESSAGE
 
 
+BLOCK = 64  # entries of a table that share one step of the odometer
+
+
 @kernel
-def _next_row(digit, offset, stride, n_axes, n_states):
-    """Count up the axes but the first, as an odometer, and return the new offset into the smaller table."""
-    axis = 1
-    while axis < n_axes:
+def _blocks(n_axes, n_states, stride):
+    """Offsets into the smaller table of the first axes, at most `BLOCK` entries, and how many axes these are."""
+    n_inner, length = 1, n_states
+    while n_inner < n_axes and length * n_states <= BLOCK:
+        length *= n_states
+        n_inner += 1
+    inner = np.zeros(length, np.int64)
+    for k in range(length):
+        rest = k
+        for axis in range(n_inner):
+            inner[k] += stride[axis] * (rest % n_states)
+            rest //= n_states
+    return inner, n_inner
+
+
+@kernel
+def _next_block(digit, offset, stride, first_axis, n_axes, n_states):
+    """Count up the axes from `first_axis` on, as an odometer, and return the new offset."""
+    for axis in range(first_axis, n_axes):
         digit[axis] += 1
         offset += stride[axis]
         if digit[axis] < n_states:
             break
         offset -= n_states * stride[axis]
         digit[axis] = 0
-        axis += 1
     return offset
 
 
@@ -31,30 +48,32 @@ def _combine(table, n_axes, n_states, stride, other, multiply):
 
     Returns whether a product got too small to be multiplied on.
     """
+    inner, n_inner = _blocks(n_axes, n_states, stride)
     digit = np.zeros(n_axes, np.int64)
-    step, offset, too_small = stride[0], 0, False
-    for base in range(0, len(table), n_states):
+    offset, too_small = 0, False
+    for base in range(0, len(table), len(inner)):
         if multiply:
-            for x in range(n_states):
-                value = table[base + x] * other[offset + x * step]
-                table[base + x] = value
+            for k in range(len(inner)):
+                value = table[base + k] * other[offset + inner[k]]
+                table[base + k] = value
                 too_small |= (value < SMALLEST_MESSAGE) & (value > 0.0)
         else:
-            for x in range(n_states):
-                table[base + x] += other[offset + x * step]
-        offset = _next_row(digit, offset, stride, n_axes, n_states)
+            for k in range(len(inner)):
+                table[base + k] += other[offset + inner[k]]
+        offset = _next_block(digit, offset, stride, n_inner, n_axes, n_states)
     return too_small
 
 
 @kernel
 def _sum_to(table, n_axes, n_states, stride, out):
     """Sum `table` over the axes where `stride` is 0, into `out`."""
+    inner, n_inner = _blocks(n_axes, n_states, stride)
     digit = np.zeros(n_axes, np.int64)
-    step, offset = stride[0], 0
-    for base in range(0, len(table), n_states):
-        for x in range(n_states):
-            out[offset + x * step] += table[base + x]
-        offset = _next_row(digit, offset, stride, n_axes, n_states)
+    offset = 0
+    for base in range(0, len(table), len(inner)):
+        for k in range(len(inner)):
+            out[offset + inner[k]] += table[base + k]
+        offset = _next_block(digit, offset, stride, n_inner, n_axes, n_states)
 
 
 @kernel
