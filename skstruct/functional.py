@@ -4,6 +4,7 @@ Scores are in nats; ``-inf`` forbids a state or a pair of states. `neg_log_likel
 its gradients are marginals minus indicators of the given labels, ready for any framework's backward pass.
 """
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +15,12 @@ from skstruct._resolve import resolve
 from skstruct._topology import Topology
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.inference import BACKENDS
+from skstruct.inference import _queries as queries
 from skstruct.inference._base import edge_marginals
 from skstruct.objectives import MISSING, Likelihood
+from skstruct.objectives._likelihood import clamp
 
-__all__ = ["decode", "marginals", "neg_log_likelihood"]
+__all__ = ["decode", "entropy", "marginals", "neg_log_likelihood", "sample", "top_k"]
 
 
 class GraphMarginals(NamedTuple):
@@ -54,7 +57,7 @@ class GraphDecoding(NamedTuple):
     optimal: bool
 
 
-def marginals(node_scores, edges, edge_scores, inference="auto"):
+def marginals(node_scores, edges, edge_scores, inference="auto", *, known=None):
     """Log-partition, node and pair marginals of one graph.
 
     Parameters
@@ -65,6 +68,9 @@ def marginals(node_scores, edges, edge_scores, inference="auto"):
     edge_scores : array-like of shape (n_edges, n_states, n_states) or (1, n_states, n_states)
         One matrix per edge, or one for all; rows are states of ``edges[e, 0]``.
     inference : str or InferenceBackend, default="auto"
+    known : array-like of shape (n_nodes,), default=None
+        State codes of the nodes whose labels are known, -1 elsewhere: everything is then conditional on them, and
+        the log-partition sums over the labellings that agree with them.
 
     Returns
     -------
@@ -85,20 +91,20 @@ def marginals(node_scores, edges, edge_scores, inference="auto"):
     >>> found.node.tolist(), round(float(np.exp(found.log_partition)), 6)
     ([[0.5, 0.5], [0.5, 0.5]], 6.0)
     """
-    scores, plan = _read(node_scores, edges, edge_scores, inference)
-    found = plan.marginals(Scores(scores.node, scores.edge, scores.edge_matrix))
+    scores, plan = _read(node_scores, edges, edge_scores, inference, known)
+    found = plan.marginals(scores)
     if np.isneginf(found.log_partition[0]):
         raise InfeasibleGraph(0, "no labelling is allowed, all score -inf")
     edge = found.edge if scores.edge_matrix is None else edge_marginals(plan, scores)
     return GraphMarginals(float(found.log_partition[0]), found.node, edge, plan.exact, bool(found.converged[0]))
 
 
-def decode(node_scores, edges, edge_scores, inference="auto"):
+def decode(node_scores, edges, edge_scores, inference="auto", *, known=None):
     """Return a highest-scoring labelling of one graph, or the best that the backend finds.
 
     Parameters
     ----------
-    node_scores, edges, edge_scores, inference
+    node_scores, edges, edge_scores, inference, known
         As for `marginals`.
 
     Returns
@@ -112,7 +118,7 @@ def decode(node_scores, edges, edge_scores, inference="auto"):
     >>> decode([[1.0, 0.0], [0.0, 0.2]], [(0, 1)], [[[0.5, 0.0], [0.0, 0.5]]])
     GraphDecoding(labels=array([0, 0]), score=1.5, bound=1.5, optimal=True)
     """
-    scores, plan = _read(node_scores, edges, edge_scores, inference)
+    scores, plan = _read(node_scores, edges, edge_scores, inference, known)
     found = plan.decode(scores)
     return GraphDecoding(found.labels, float(found.score[0]), float(found.bound[0]), bool(found.optimal[0]))
 
@@ -144,19 +150,114 @@ def neg_log_likelihood(node_scores, edges, edge_scores, y, inference="auto"):
     (0.6931, [[0.5, -0.5]])
     """
     scores, plan = _read(node_scores, edges, edge_scores, inference)
-    n_nodes, n_states = scores.node.shape
-    y = np.asarray(y)
-    if y.shape != (n_nodes,) or (n_nodes and y.dtype.kind not in "iu"):
-        raise ValueError(f"y must be {n_nodes} integer state codes, got shape {y.shape}, dtype {y.dtype}.")
-    y = y.astype(np.intp)
-    bad = np.flatnonzero((y < MISSING) | (y >= n_states))
-    if len(bad):
-        raise ValueError(f"y[{bad[0]}] is {y[bad[0]]}; codes run from 0 to {n_states - 1}, and -1 means unknown.")
+    y = _check_codes(y, *scores.node.shape, "y")
     loss, gradient = Likelihood().value_and_gradient(plan, scores, y, np.ones(1))
     return loss, gradient.node, gradient.edge
 
 
-def _read(node_scores, edges, edge_scores, inference):
+def entropy(node_scores, edges, edge_scores, inference="auto", *, known=None):
+    """Entropy of the labelling of one graph, ``log Z - E[score]``, in nats.
+
+    Parameters
+    ----------
+    node_scores, edges, edge_scores, inference, known
+        As for `marginals`.
+
+    Returns
+    -------
+    entropy : float
+        Of an approximate backend, the one that belongs to its log-partition and marginals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct.functional import entropy
+    >>> round(entropy(np.zeros((3, 2)), [(0, 1)], np.zeros((1, 2, 2))) / np.log(2), 6)
+    3.0
+    """
+    scores, plan = _read(node_scores, edges, edge_scores, inference, known)
+    return float(queries.entropy(plan, scores)[0])
+
+
+def sample(node_scores, edges, edge_scores, n_samples=1, inference="auto", *, known=None, random_state=None):
+    """Draw labellings of one graph: exactly where inference is exact, by Gibbs sweeps otherwise.
+
+    Parameters
+    ----------
+    node_scores, edges, edge_scores
+        As for `marginals`.
+    n_samples : int, default=1
+    inference, known
+        As for `marginals`.
+    random_state : int, RandomState or None, default=None
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples, n_nodes)
+        State codes.
+
+    Examples
+    --------
+    >>> from skstruct.functional import sample
+    >>> sample([[0.0, -float("inf")], [0.0, 0.0]], [], [], n_samples=4, random_state=0)[:, 0]
+    array([0, 0, 0, 0])
+    """
+    scores, plan = _read(node_scores, edges, edge_scores, inference, known)
+    if np.isneginf(plan.decode(scores).score[0]):
+        raise InfeasibleGraph(0, "no labelling is allowed, all score -inf")
+    return plan.sample(scores, n_samples, queries.generator(random_state))
+
+
+def top_k(node_scores, edges, edge_scores, k, inference="auto", *, known=None):
+    """Find the k highest-scoring labellings of one graph, best first, exactly.
+
+    Parameters
+    ----------
+    node_scores, edges, edge_scores
+        As for `marginals`.
+    k : int
+    inference, known
+        As for `marginals`; inference must be exact.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_found, n_nodes)
+        Fewer than `k` if fewer labellings are allowed.
+    score : ndarray of shape (n_found,)
+        In nats, falling.
+
+    Raises
+    ------
+    UnsupportedTopology
+        If inference on this graph is approximate.
+
+    Examples
+    --------
+    >>> from skstruct.functional import top_k
+    >>> labels, score = top_k([[0.0, 1.0], [0.0, 0.5]], [], [], k=3)
+    >>> labels.tolist(), score.tolist()
+    ([[1, 1], [1, 0], [0, 1]], [1.5, 1.0, 0.5])
+    """
+    if not isinstance(k, Integral) or k < 1:
+        raise ValueError(f"k must be a positive integer, got {k!r}.")
+    scores, plan = _read(node_scores, edges, edge_scores, inference, known)
+    return queries.top_k(plan, scores, k)
+
+
+def _check_codes(codes, n_nodes, n_states, name):
+    """State codes of one graph, (n_nodes,), -1 for unknown."""
+    codes = np.asarray(codes)
+    if codes.shape != (n_nodes,) or (n_nodes and codes.dtype.kind not in "iu"):
+        raise ValueError(f"{name} must be {n_nodes} integer state codes, got shape {codes.shape}, {codes.dtype}.")
+    bad = np.flatnonzero((codes < MISSING) | (codes >= n_states))
+    if len(bad):
+        raise ValueError(
+            f"{name}[{bad[0]}] is {codes[bad[0]]}; codes run from 0 to {n_states - 1}, and -1 means unknown."
+        )
+    return codes.astype(np.intp)
+
+
+def _read(node_scores, edges, edge_scores, inference, known=None):
     """Check the tensors of one graph and plan inference on it."""
     node = _check_scores(node_scores, "node_scores", 2)
     n_nodes, n_states = node.shape
@@ -174,7 +275,8 @@ def _read(node_scores, edges, edge_scores, inference):
         )
     rows = np.zeros(len(edges), np.int32) if len(edge) == 1 else None
     plan = resolve(inference, BACKENDS, "inference").plan(Topology.from_edges(edges, n_nodes), n_states)
-    return Scores(node, edge, rows), plan
+    scores = Scores(node, edge, rows)
+    return scores if known is None else clamp(scores, _check_codes(known, n_nodes, n_states, "known")), plan
 
 
 def _check_scores(scores, name, n_dimensions):

@@ -10,6 +10,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import chi2
 
 from skstruct._records import Scores
 from skstruct._topology import Topology
@@ -100,7 +101,9 @@ def check_inference_backend(backend, n_models=3, random_state=0):
     Checked on every accepted family: declared accuracy of log-partition, node and pair marginals; bounds; weights of
     graphs; that the score of a decoded labelling is its own, its bound valid and "optimal" true; that marginals are
     distributions and agree along edges where exact; invariance under constants, renumbering of nodes and direction of
-    edges where exact; that infeasible graphs have ``log Z = -inf``; that arguments stay as they were.
+    edges where exact; that infeasible graphs have ``log Z = -inf``; that arguments stay as they were. If the
+    plan has ``sample(scores, n_samples, rng)``: that the frequencies of states and pairs fit the true marginals
+    by chi-square tests, where the scores are neither huge nor forbidding unless the plan is exact.
 
     Parameters
     ----------
@@ -141,6 +144,9 @@ def check_inference_backend(backend, n_models=3, random_state=0):
             _check_decoding(plan, scores, truth, context)
             if plan.exact:
                 _check_invariance(backend, plan, scores, context, rng)
+            judged = (plan.exact or kind in EASY) and (truth.best_score > -np.inf).all()
+            if judged and hasattr(plan, "sample"):
+                _check_samples(plan, scores, truth, context)
             n_checked += 1
         if topology.n_nodes and backend.accepts(topology, 2).all():
             _check_infeasible(backend.plan(topology, 2), topology, f"{backend!r}, family {family!r}, infeasible")
@@ -185,6 +191,10 @@ def _batch(graphs):
 
 SCORES = {"random": (1.0, 0.0), "zero": (0.0, 0.0), "huge": (1e4, 0.0), "forbidding": (2.0, 0.15)}
 
+EASY = ("zero", "random")  # where approximate samplers must be right
+N_SAMPLES = 1000
+CHI_SQUARE_LEVEL = 1e-7  # of one test: thousands are made
+
 
 def _random_scores(rng, topology, n_states, form, shared):
     scale, forbidden = form
@@ -209,7 +219,7 @@ def _check_marginals(backend, plan, scores, truth, context, rng):
     found, pairs = plan.marginals(scores), edge_marginals(plan, scores)
     feasible = truth.log_partition > -np.inf
     nodes, edges = feasible[t.node_graph], feasible[t.edge_graph]
-    slack = ACCURACY * (1 + np.abs(truth.log_partition))
+    slack = ACCURACY * (1 + np.abs(np.where(feasible, truth.log_partition, 0.0)))
     if plan.exact:
         _close(found.log_partition, truth.log_partition, f"log-partition: {context}")
         _close(found.node[nodes], truth.node[nodes], f"node marginals: {context}")
@@ -249,6 +259,30 @@ def _check_decoding(plan, scores, truth, context):
         if plan.exact or found.optimal[g]:
             assert found.score[g] >= best - slack, f"decoded {found.score[g]}, the maximum is {best}: {context}"
         assert found.optimal[g] or not plan.exact, f"exact, but not optimal: {context}"
+
+
+def _check_samples(plan, scores, truth, context):
+    """Frequencies of states and of pairs of states fit the true marginals."""
+    t = plan.topology
+    labels = plan.sample(scores, N_SAMPLES, np.random.default_rng(0))
+    assert labels.shape == (N_SAMPLES, t.n_nodes), f"shape of samples {labels.shape}: {context}"
+    again = plan.sample(scores, N_SAMPLES, np.random.default_rng(0))
+    np.testing.assert_array_equal(labels, again, err_msg=f"equal generators, other samples: {context}")
+    n_states = scores.node.shape[1]
+    i, j = t.edges.T
+    found = [labels, labels[:, i] * n_states + labels[:, j]]
+    for states, wanted in zip(found, (truth.node, truth.edge.reshape(t.n_edges, n_states**2))):
+        n_items, n_cells = wanted.shape
+        count = np.zeros((n_items, n_cells))
+        np.add.at(count, (np.arange(n_items), states), 1)
+        assert (wanted[count > 0] > 0).all(), f"a forbidden sample: {context}"
+        expected = N_SAMPLES * wanted
+        common = expected >= 5  # the others are judged together
+        rare, rare_count = (np.where(common, 0.0, each).sum(axis=1) for each in (expected, count))
+        excess = np.divide((count - expected) ** 2, expected, out=np.zeros_like(count), where=common)
+        statistic = excess.sum(axis=1) + (rare_count - rare) ** 2 / np.maximum(rare, 5.0)
+        freedom = np.maximum(common.sum(axis=1), 1)
+        assert (chi2.sf(statistic, freedom) > CHI_SQUARE_LEVEL).all(), f"frequencies of samples: {context}"
 
 
 def _check_invariance(backend, plan, scores, context, rng):

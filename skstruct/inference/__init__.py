@@ -8,9 +8,12 @@ from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._chain import Chain
 from skstruct.inference._edgeless import Edgeless
 from skstruct.inference._enumeration import Enumeration
+from skstruct.inference._gibbs import Gibbs
 from skstruct.inference._junction_tree import JunctionTree
 from skstruct.inference._loopy import LoopyBP
+from skstruct.inference._mean_field import MeanField
 from skstruct.inference._tree import Tree
+from skstruct.inference._tree_reweighted import TreeReweightedBP
 
 BACKENDS = {
     "auto": Auto,
@@ -19,6 +22,9 @@ BACKENDS = {
     "tree": Tree,
     "junction_tree": JunctionTree,
     "loopy_bp": LoopyBP,
+    "tree_reweighted": TreeReweightedBP,
+    "mean_field": MeanField,
+    "gibbs": Gibbs,
     "enumeration": Enumeration,
 }
 

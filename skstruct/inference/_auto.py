@@ -125,3 +125,9 @@ class _MixedPlan:
             for name in ("score", "bound", "optimal"):
                 getattr(out, name)[part.graphs] = getattr(found, name)
         return out
+
+    def sample(self, scores, n_samples, rng):
+        labels = np.empty((n_samples, self.topology.n_nodes), np.intp)
+        for part, own in self._split(scores):
+            labels[:, part.nodes] = part.plan.sample(own, n_samples, rng)
+        return labels

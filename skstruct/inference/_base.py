@@ -39,6 +39,9 @@ class InferencePlan(Protocol):
     def decode(self, scores: Scores) -> Decoding:
         """Return a highest-scoring labelling, or the best that the backend finds."""
 
+    def sample(self, scores: Scores, n_samples: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw labellings, (n_samples, n_nodes); only of backends that can."""
+
 
 class InferenceBackend(BaseEstimator):
     """Base class of the backends.
@@ -91,7 +94,7 @@ class InferenceBackend(BaseEstimator):
             )
         if not topology.has_repeated_edges:
             return self._plan(topology, n_states)
-        merge = _merge_edges(topology)
+        merge = merge_edges(topology)
         return _MergedEdgesPlan(topology, self._plan(merge.simple, n_states), merge)
 
     def _refusal(self, topology, graph, n_states):
@@ -167,8 +170,23 @@ class _EdgeMerge:
     flipped: np.ndarray  # (n_repeated,) whether such an edge runs against the first of its pair
     merged: np.ndarray  # (n_merged,) numbers of the repeated pairs among all pairs
 
+    def oriented(self, matrices):
+        """Turn the matrices of repeated edges to the direction of the first edge of their pair, and back."""
+        return np.where(self.flipped[:, None, None], matrices.transpose(0, 2, 1), matrices)
 
-def _merge_edges(topology):
+    def scores(self, scores):
+        """Scores of the simple graph; merged pairs get matrices of their own, appended to the given ones."""
+        rows = edge_rows(scores, len(scores.edge))
+        n_matrices, n_merged = len(scores.edge), len(self.merged)
+        extra = np.zeros((n_merged, *scores.edge.shape[1:]))
+        np.add.at(extra, self.group, self.oriented(scores.edge[rows[self.repeated]]))
+        simple_rows = rows[self.first]
+        simple_rows[self.merged] = n_matrices + np.arange(n_merged)
+        return Scores(scores.node, np.concatenate([scores.edge, extra]), simple_rows)
+
+
+def merge_edges(topology):
+    """Find which edges join the same two nodes, in either direction."""
     _, first, pair, count = np.unique(topology.pairs, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(first)  # keep the order of the edges, hence their grouping by graph
     rank = np.empty_like(order)
@@ -185,7 +203,7 @@ def _merge_edges(topology):
 class _MergedEdgesPlan:
     """A plan for a multigraph through the plan of the simple graph: scores of repeated edges are added.
 
-    Merged pairs get matrices of their own, appended to the given ones, so that shared matrices stay shared.
+    Shared matrices stay shared.
     """
 
     topology: Topology
@@ -200,24 +218,12 @@ class _MergedEdgesPlan:
     def exact(self):
         return self.inner.exact
 
-    def _oriented(self, matrices):
-        return np.where(self.merge.flipped[:, None, None], matrices.transpose(0, 2, 1), matrices)
-
-    def _simplify(self, scores):
-        rows = edge_rows(scores, self.topology.n_edges)
-        merge, n_matrices, n_merged = self.merge, len(scores.edge), len(self.merge.merged)
-        extra = np.zeros((n_merged, *scores.edge.shape[1:]))
-        np.add.at(extra, merge.group, self._oriented(scores.edge[rows[merge.repeated]]))
-        simple_rows = rows[merge.first]
-        simple_rows[merge.merged] = n_matrices + np.arange(n_merged)
-        return Scores(scores.node, np.concatenate([scores.edge, extra]), simple_rows)
-
     def marginals(self, scores, weights=None):
-        found = self.inner.marginals(self._simplify(scores), weights)
+        found = self.inner.marginals(self.merge.scores(scores), weights)
         rows = edge_rows(scores, self.topology.n_edges)
         edge, extra = np.split(found.edge, [len(scores.edge)])
-        np.add.at(edge, rows[self.merge.repeated], self._oriented(extra[self.merge.group]))
+        np.add.at(edge, rows[self.merge.repeated], self.merge.oriented(extra[self.merge.group]))
         return found._replace(edge=edge)
 
     def decode(self, scores):
-        return self.inner.decode(self._simplify(scores))
+        return self.inner.decode(self.merge.scores(scores))

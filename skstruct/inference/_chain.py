@@ -71,10 +71,18 @@ class _ChainPlan:
         return sum_product(self, scores, weights, _forward_backward, _forward_backward_log)
 
     def decode(self, scores):
-        rows = edge_rows(scores, self.topology.n_edges)
-        labels = np.zeros(self.topology.n_nodes, np.intp)
-        _viterbi(*self.arrays, scores.node, scores.edge, rows.astype(np.int32, copy=False), labels)
-        return exact_decoding(self.topology, scores, labels)
+        return exact_decoding(self.topology, scores, self._draw(scores, np.zeros((1, 0)))[0])
+
+    def sample(self, scores, n_samples, rng):
+        """Draw labellings from the model, independently, (n_samples, n_nodes)."""
+        return self._draw(scores, rng.random((n_samples, self.topology.n_nodes)))
+
+    def _draw(self, scores, uniforms):
+        rows = edge_rows(scores, self.topology.n_edges).astype(np.int32, copy=False)
+        labels = np.zeros((len(uniforms), self.topology.n_nodes), np.intp)
+        with np.errstate(all="ignore"):
+            _label_backwards(*self.arrays, scores.node, scores.edge, rows, uniforms, labels)
+        return labels
 
 
 @kernel(fastmath={"contract", "reassoc"})
@@ -273,20 +281,33 @@ def _forward_backward_log(
 
 
 @kernel
-def _viterbi(node_ptr, step_edge, flipped, node, edge, rows, labels):
-    """Most probable labels: max-product forwards, then each label given its successor's."""
+def _draw_label(log_values, uniform):
+    """Label drawn in proportion to ``exp(log_values)``."""
+    cumulated = np.cumsum(np.exp(log_values - log_values.max()))
+    return min(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"), len(log_values) - 1)
+
+
+@kernel
+def _label_backwards(node_ptr, step_edge, flipped, node, edge, rows, uniforms, labels):
+    """Forward messages, then each label given its successor's: drawn, or best (Viterbi) where `uniforms` is empty."""
     n_states = node.shape[1]
+    take_max = uniforms.shape[1] == 0
     longest = 0
     for g in range(len(node_ptr) - 1):
         longest = max(longest, node_ptr[g + 1] - node_ptr[g])
-    forward = np.empty((longest, n_states))
+    forward, given = np.empty((longest, n_states)), np.empty(n_states)
     for g in range(len(node_ptr) - 1):
         start, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
-        _forward_log(start, length, step_edge, flipped, node, edge, rows, True, forward)
-        for t in range(length - 1, -1, -1):
-            e = step_edge[start + t]
-            if e != NO_EDGE and t < length - 1:
-                y = labels[start + t + 1]
-                for x in range(n_states):
-                    forward[t, x] += edge[rows[e], y, x] if flipped[start + t] else edge[rows[e], x, y]
-            labels[start + t] = np.argmax(forward[t])
+        _forward_log(start, length, step_edge, flipped, node, edge, rows, take_max, forward)
+        for r in range(len(labels)):
+            for t in range(length - 1, -1, -1):
+                given[:] = forward[t]
+                e = step_edge[start + t]
+                if e != NO_EDGE and t < length - 1:
+                    y = labels[r, start + t + 1]
+                    for x in range(n_states):
+                        given[x] += edge[rows[e], y, x] if flipped[start + t] else edge[rows[e], x, y]
+                if take_max:
+                    labels[r, start + t] = np.argmax(given)
+                else:
+                    labels[r, start + t] = _draw_label(given, uniforms[r, start + t])

@@ -53,3 +53,9 @@ class _EdgelessPlan:
 
     def decode(self, scores):
         return exact_decoding(self.topology, scores, scores.node.argmax(axis=1))
+
+    def sample(self, scores, n_samples, rng):
+        """Draw labellings from the model, independently, (n_samples, n_nodes)."""
+        cumulated = np.cumsum(self.marginals(scores).node, axis=1)
+        uniforms = rng.random((n_samples, len(cumulated), 1))
+        return (uniforms >= cumulated[:, :-1] / cumulated[:, -1:]).sum(axis=2)

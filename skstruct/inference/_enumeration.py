@@ -99,3 +99,10 @@ class _EnumerationPlan:
         for _, nodes, _, _, labels, total in self._labellings(scores):
             codes[nodes] = labels[total.argmax()]
         return exact_decoding(self.topology, scores, codes)
+
+    def sample(self, scores, n_samples, rng):
+        """Draw labellings from the model, independently, (n_samples, n_nodes)."""
+        out = np.zeros((n_samples, self.topology.n_nodes), np.intp)
+        for _, nodes, _, _, labels, total in self._labellings(scores):
+            out[:, nodes] = labels[rng.choice(len(total), n_samples, p=np.exp(total - logsumexp(total)))]
+        return out

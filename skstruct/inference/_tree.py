@@ -81,10 +81,18 @@ class _TreePlan:
         return sum_product(self, scores, weights, _two_passes, _two_passes_log)
 
     def decode(self, scores):
+        return exact_decoding(self.topology, scores, self._draw(scores, np.zeros((1, 0)))[0])
+
+    def sample(self, scores, n_samples, rng):
+        """Draw labellings from the model, independently, (n_samples, n_nodes)."""
+        return self._draw(scores, rng.random((n_samples, self.topology.n_nodes)))
+
+    def _draw(self, scores, uniforms):
         rows = edge_rows(scores, self.topology.n_edges).astype(np.int32, copy=False)
-        labels = np.zeros(self.topology.n_nodes, np.intp)
-        _decode(*self.arrays, scores.node, scores.edge, rows, labels)
-        return exact_decoding(self.topology, scores, labels)
+        labels = np.zeros((len(uniforms), self.topology.n_nodes), np.intp)
+        with np.errstate(all="ignore"):
+            _label_downwards(*self.arrays, scores.node, scores.edge, rows, uniforms, labels)
+        return labels
 
 
 @kernel
@@ -323,17 +331,30 @@ def _two_passes_log(
 
 
 @kernel
-def _decode(node_ptr, order, parent, parent_edge, flipped, children, node, edge, rows, labels):
-    """Max-product to the roots, then each label given its parent's."""
-    n_nodes, n_states = node.shape
+def _draw_label(log_values, uniform):
+    """Label drawn in proportion to ``exp(log_values)``."""
+    cumulated = np.cumsum(np.exp(log_values - log_values.max()))
+    return min(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"), len(log_values) - 1)
+
+
+@kernel
+def _label_downwards(node_ptr, order, parent, parent_edge, flipped, children, node, edge, rows, uniforms, labels):
+    """Messages to the roots, then each label given its parent's: drawn, or best where `uniforms` is empty."""
+    n_states = node.shape[1]
+    take_max = uniforms.shape[1] == 0
+    given = np.empty(n_states)
     for g in range(len(node_ptr) - 1):
         start, end = node_ptr[g], node_ptr[g + 1]
         below, up = np.empty((end - start, n_states)), np.empty((end - start, n_states))
-        _upward_log(start, end, order, parent, parent_edge, flipped, node, edge, rows, True, below, up)
-        for p in range(start, end):
-            if parent[p] != ROOT:
-                y = labels[order[parent[p]]]
-                e = rows[parent_edge[p]]
-                for x in range(n_states):
-                    below[p - start, x] += edge[e, x, y] if flipped[p] else edge[e, y, x]
-            labels[order[p]] = np.argmax(below[p - start])
+        _upward_log(start, end, order, parent, parent_edge, flipped, node, edge, rows, take_max, below, up)
+        for r in range(len(labels)):
+            for p in range(start, end):
+                given[:] = below[p - start]
+                if parent[p] != ROOT:
+                    e, y = rows[parent_edge[p]], labels[r, order[parent[p]]]
+                    for x in range(n_states):
+                        given[x] += edge[e, x, y] if flipped[p] else edge[e, y, x]
+                if take_max:
+                    labels[r, order[p]] = np.argmax(given)
+                else:
+                    labels[r, order[p]] = _draw_label(given, uniforms[r, order[p]])
