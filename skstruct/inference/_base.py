@@ -227,3 +227,6 @@ class _MergedEdgesPlan:
 
     def decode(self, scores):
         return self.inner.decode(self.merge.scores(scores))
+
+    def sample(self, scores, n_samples, rng):
+        return self.inner.sample(self.merge.scores(scores), n_samples, rng)
