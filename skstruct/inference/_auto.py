@@ -20,8 +20,13 @@ class Auto(InferenceBackend):
     Parameters
     ----------
     candidates : list of InferenceBackend, default=None
-        In order of preference; None means ``[Edgeless(), Chain(), Tree(), JunctionTree(), LoopyBP()]``, the cheapest exact one
-        first. Graphs of one batch may get different ones; ``inference_report`` tells which.
+        In order of preference; None means ``[Edgeless(), Chain(), Tree(), JunctionTree(max_entries), LoopyBP()]``, the
+        cheapest exact one first. Graphs of one batch may get different ones; ``inference_report`` tells which.
+    max_entries : float, default=1e6
+        Largest sum of table sizes of one graph for `JunctionTree` to be preferred to approximate inference, if
+        `candidates` is None. A graph at the default takes some 10 ms per evaluation, and training evaluates each graph
+        some hundred times; where that is affordable, raise it to be exact on denser graphs. It depends on the graph
+        alone, so that training and prediction agree.
 
     Examples
     --------
@@ -35,12 +40,14 @@ class Auto(InferenceBackend):
     exact = False
     family = "graphs that one of its candidates accepts"
 
-    def __init__(self, candidates=None):
+    def __init__(self, candidates=None, max_entries=1e6):
         self.candidates = candidates
+        self.max_entries = max_entries
 
     def _choice(self, topology, n_states):
         """Number of the candidate for each graph, (n_graphs,), and the candidates."""
-        candidates = self.candidates or [Edgeless(), Chain(), Tree(), JunctionTree(), LoopyBP()]
+        exact = [Edgeless(), Chain(), Tree(), JunctionTree(self.max_entries)]
+        candidates = self.candidates or [*exact, LoopyBP()]
         choice = np.full(topology.n_graphs, len(candidates))
         for number, backend in enumerate(candidates):
             if (choice < number).all():
