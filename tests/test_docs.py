@@ -1,0 +1,52 @@
+"""The guide's code runs as it is printed, and the pages build without a warning."""
+
+import doctest
+import importlib
+import importlib.util
+import pkgutil
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import skstruct
+
+DOCS = Path(__file__).parents[1] / "docs"
+GENERATED = ("_build", "_templates", "generated", "gallery", "__pycache__")
+PAGES = sorted(page for page in DOCS.rglob("*.rst") if not set(GENERATED) & set(page.parts))
+TABLES = ("BACKENDS", "FEATURE_MAPS", "OBJECTIVES", "OPTIMIZERS")
+NEEDS = {"data": ["networkx", "pandas"], "inference": ["pandas"]}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_code_of_the_guide(page, capsys):
+    for module in NEEDS.get(page.stem, []):
+        pytest.importorskip(module)
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    failed, _ = doctest.testfile(str(page), module_relative=False, optionflags=flags, encoding="utf-8")
+    assert not failed, capsys.readouterr().out
+
+
+def test_there_are_pages_with_code():
+    with_code = {page.stem for page in PAGES if ">>>" in page.read_text()}
+    assert with_code >= {"index", "model", "data", "inference", "scikit_learn"}
+
+
+def test_docs_build_without_warnings(tmp_path):
+    for module in ("sphinx", "numpydoc", "pydata_sphinx_theme"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"building the docs needs {module}: pip install skstruct[docs]")
+    source = tmp_path / "docs"  # a copy, since pages of the API are generated beside the others
+    shutil.copytree(DOCS, source, ignore=lambda _, names: {"_build", "generated", "gallery"} & set(names))
+    options = ["-q", "-W", "--keep-going", "-b", "html"]
+    command = [sys.executable, "-m", "sphinx", *options, source, tmp_path / "html"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    api = (tmp_path / "html" / "api.html").read_text()
+    for module in [m.name for m in pkgutil.iter_modules(skstruct.__path__) if not m.name.startswith("_")]:
+        for name, value in vars(importlib.import_module(f"skstruct.{module}")).items():
+            if name in TABLES:
+                lost = [row for row in value if f"&quot;{row}&quot;" not in api]
+                assert not lost, f"the API page lacks {lost} of skstruct.{module}.{name}"
