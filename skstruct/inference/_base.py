@@ -40,7 +40,7 @@ class InferencePlan(Protocol):
         """Return a highest-scoring labelling, or the best that the backend finds."""
 
     def sample(self, scores: Scores, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw labellings, (n_samples, n_nodes); only of backends that can."""
+        """Draw labellings, (n_samples, n_nodes): exactly where `exact`, else by Gibbs sweeps."""
 
 
 class InferenceBackend(BaseEstimator):
@@ -105,6 +105,18 @@ class InferenceBackend(BaseEstimator):
     def _plan(self, topology, n_states):
         """Plan for a topology of simple graphs that `accepts` has approved."""
         raise NotImplementedError
+
+
+class SampledByGibbs:
+    """Gives an approximate plan the samples of `Gibbs`, since its own marginals say nothing of joint labels."""
+
+    topology: Topology
+
+    def sample(self, scores, n_samples, rng):
+        """Draw labellings by Gibbs sweeps, (n_samples, n_nodes)."""
+        from skstruct.inference._gibbs import Gibbs  # which decodes by a plan that is sampled by it
+
+        return Gibbs().plan(self.topology, scores.node.shape[1]).sample(scores, n_samples, rng)
 
 
 def direct_marginals(log_partition, node, edge):

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from skstruct._records import Decoding
 from skstruct._topology import Topology
 from skstruct.inference._adjacency import adjacency
-from skstruct.inference._base import InferenceBackend, edge_rows, score_labelling
+from skstruct.inference._base import InferenceBackend, SampledByGibbs, edge_rows, score_labelling
 from skstruct.inference._message_passing import sum_product
 from skstruct.inference._trws import OPTIMAL, improve_labels
 from skstruct.inference._loopy_kernels import propagate
@@ -86,7 +86,7 @@ class LoopyBP(InferenceBackend):
 
 
 @dataclass(frozen=True)
-class _LoopyPlan:
+class _LoopyPlan(SampledByGibbs):
     topology: Topology
     damping: float
     max_iter: int
@@ -111,12 +111,13 @@ class _LoopyPlan:
         t = self.topology
         rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
         labels = np.zeros(t.n_nodes, np.intp)
-        decode_log(*self.arrays, scores.node, scores.edge, rows, labels)
-        score = score_labelling(t, scores, labels)
-        bound = np.where(t.is_forest, score, np.inf)
-        cyclic = np.flatnonzero(~t.is_forest)
-        improve_labels(cyclic, *self.arrays[:-3], scores.node, scores.edge, rows, labels, score, bound)
-        with np.errstate(invalid="ignore"):  # -inf - -inf, where no labelling is allowed
+        lists = self.arrays[:-3]
+        with np.errstate(all="ignore"):  # -inf - -inf, where no labelling is allowed
+            decode_log(*lists, scores.node, scores.edge, rows, labels)
+            score = score_labelling(t, scores, labels)
+            bound = np.where(t.is_forest, score, np.inf)
+            cyclic = np.flatnonzero(~t.is_forest)
+            improve_labels(cyclic, *lists, scores.node, scores.edge, rows, labels, score, bound)
             optimal = (score == bound) | (bound - score <= OPTIMAL * (1 + np.abs(bound)))
         return Decoding(labels, score, np.where(optimal, score, bound), optimal)
 

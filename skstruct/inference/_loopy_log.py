@@ -8,6 +8,7 @@ import numpy as np
 from skstruct._jit import kernel
 
 FALLBACK_DAMPING = 0.5  # for graphs that do not converge undamped; see LoopyBP
+DECODING_SWEEPS = 50  # on forests one is exact; elsewhere tree-reweighted sweeps follow
 
 
 @kernel
@@ -71,10 +72,12 @@ def _sweeps_log(start, end, order, ptr, neighbour, edges, reverse, flipped, damp
                 for s in range(first, last):
                     _send_log(edge[rows[edges[s]]], not flipped[s], without[s - first], take_max, out)
                     for x in range(n_states):
-                        old = np.exp(message[reverse[s], x])
-                        if damping > 0.0:
-                            out[x] = np.log((1.0 - damping) * np.exp(out[x]) + damping * old)
-                        change = max(change, abs(np.exp(out[x]) - old))
+                        old = message[reverse[s], x]
+                        top = max(out[x], old)
+                        if damping > 0.0 and top > -np.inf:
+                            mixed = (1.0 - damping) * np.exp(out[x] - top) + damping * np.exp(old - top)
+                            out[x] = top + np.log(mixed)
+                        change = max(change, abs(np.exp(out[x]) - np.exp(old)))
                         message[reverse[s], x] = out[x]
         if change <= tol:
             break
@@ -82,14 +85,14 @@ def _sweeps_log(start, end, order, ptr, neighbour, edges, reverse, flipped, damp
 
 
 @kernel
-def _settle_log(g, node_ptr, order, ptr, neighbour, edges, reverse, flipped, damping, max_iter, tol, take_max,
+def _settle_log(g, node_ptr, order, ptr, neighbour, edges, reverse, flipped, damping, max_iter, tol,
                 node, edge, rows, message):  # fmt: skip
     """Sweep graph `g`, damped if need be: sweeps and last change."""
     n_iter, change = 0, 0.0
     for attempt in range(2):
         sweeps, change = _sweeps_log(
             node_ptr[g], node_ptr[g + 1], order, ptr, neighbour, edges, reverse, flipped,
-            damping if attempt == 0 else max(damping, FALLBACK_DAMPING), max_iter, tol, take_max,
+            damping if attempt == 0 else max(damping, FALLBACK_DAMPING), max_iter, tol, False,
             node, edge, rows, message,
         )  # fmt: skip
         n_iter += sweeps
@@ -120,7 +123,7 @@ def propagate_log(
     for g in graphs:
         start, end = node_ptr[g], node_ptr[g + 1]
         n_iter[g], residual[g] = _settle_log(
-            g, node_ptr, order, ptr, neighbour, edges, reverse, flipped, damping, max_iter, tol, False,
+            g, node_ptr, order, ptr, neighbour, edges, reverse, flipped, damping, max_iter, tol,
             node, edge, rows, message,
         )  # fmt: skip
         converged[g] = residual[g] <= tol
@@ -157,16 +160,16 @@ def propagate_log(
 
 @kernel
 def decode_log(
-    node_ptr, order, ptr, neighbour, edges, reverse, flipped, damping, max_iter, tol,
+    node_ptr, order, ptr, neighbour, edges, reverse, flipped,
     node, edge, rows, labels,
 ):  # fmt: skip
-    """Max-product messages, then labels in sweep order, each given those of its earlier neighbours."""
+    """Undamped max-product messages, then labels in sweep order, each given those of its earlier neighbours."""
     n_states = node.shape[1]
     message = np.zeros((len(neighbour), n_states))
     total = np.empty(n_states)
     for g in range(len(node_ptr) - 1):
-        _settle_log(
-            g, node_ptr, order, ptr, neighbour, edges, reverse, flipped, damping, max_iter, tol, True,
+        _sweeps_log(
+            node_ptr[g], node_ptr[g + 1], order, ptr, neighbour, edges, reverse, flipped, 0.0, DECODING_SWEEPS, 1e-6, True,
             node, edge, rows, message,
         )  # fmt: skip
         for i in range(node_ptr[g], node_ptr[g + 1]):

@@ -1,0 +1,109 @@
+"""The decoder that gives every graph the best that is affordable."""
+
+import numpy as np
+
+from skstruct._records import Scores
+from skstruct.decoding._alpha_expansion import AlphaExpansion, expand
+from skstruct.decoding._base import Decoder, graph_score, graph_scores, is_optimal
+from skstruct.decoding._graph_cut import GraphCut
+from skstruct.decoding._icm import improve
+from skstruct.decoding._linear_program import IntegerProgram
+from skstruct.decoding._trws import TreeReweightedMaxProduct
+from skstruct.inference import Auto
+from skstruct.inference._base import parts
+
+
+class AutoDecoder(Decoder):
+    """Exact decoding where it is affordable, else the best labels and the lowest bound of several decoders.
+
+    Graphs that exact inference takes (forests, small treewidth) are decoded by it; others by a minimum cut
+    where `GraphCut` accepts them. What is left gets labels and a bound from tree-reweighted sweeps; where
+    these differ, the labels are improved by expansion moves if `AlphaExpansion` accepts the graph, and by
+    iterated conditional modes; and small graphs whose gap is still open are handed to `IntegerProgram`.
+
+    Parameters
+    ----------
+    max_variables : int, default=5000
+        Largest graph for the integer program, in ``n_nodes * n_states + n_edges * n_states**2``; 0 for never.
+    node_limit : int, default=10
+        Search nodes of the integer program, per graph. The first few bring most of what it can; on hard
+        graphs of 5000 variables they take some seconds, and a thousand take minutes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct import Topology
+    >>> from skstruct._records import Scores
+    >>> from skstruct.decoding import AutoDecoder
+    >>> triangle = Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3)
+    >>> differ = Scores(np.array([[0.3, 0], [0, 0], [0, 0]]), -np.eye(2)[None], np.zeros(3, int))
+    >>> found = AutoDecoder().decode(triangle, differ)
+    >>> found.score, found.optimal
+    (array([-0.7]), array([ True]))
+    """
+
+    name = "auto"
+    family = "any graph"
+
+    def __init__(self, max_variables=5000, node_limit=10):
+        self.max_variables = max_variables
+        self.node_limit = node_limit
+
+    def _decode(self, topology, scores):
+        labels, bound = np.zeros(topology.n_nodes, np.intp), np.empty(topology.n_graphs)
+        left = np.ones(topology.n_graphs, bool)
+
+        def settle(graphs, solve):
+            """Have `solve` decode the given graphs."""
+            if len(graphs):
+                part, nodes, own = _take(topology, scores, graphs)
+                labels[nodes], bound[graphs] = solve(part, own)
+                left[graphs] = False
+
+        for graphs, plan in parts(Auto().plan(topology, scores.node.shape[1])):
+            if plan.exact:
+                settle(graphs, _by(plan))
+        graphs = np.flatnonzero(left)
+        if len(graphs):
+            part, _, own = _take(topology, scores, graphs)
+            settle(graphs[GraphCut()._accepts(part, own)], GraphCut()._decode)
+        settle(np.flatnonzero(left), self._approximate)
+        return labels, bound
+
+    def _approximate(self, topology, scores):
+        """Labels and bounds of graphs for which nothing exact is known beforehand."""
+        labels, bound = TreeReweightedMaxProduct()._decode(topology, scores)
+        expandable = AlphaExpansion()._accepts(topology, scores)
+        program = IntegerProgram(node_limit=self.node_limit, max_variables=max(self.max_variables, 1))
+        small = program._accepts(topology, scores)
+        for g in range(topology.n_graphs):
+            nodes, edges, own = graph_scores(topology, scores, g)
+            if is_optimal(graph_score(edges, own, labels[nodes]), bound[g]):
+                continue
+            best = improve(edges, own, labels[nodes])
+            if expandable[g]:
+                best = expand(edges, own, best)
+            if small[g] and not is_optimal(graph_score(edges, own, best), bound[g]):
+                found, found_bound = program._decode_graph(edges, own)
+                best = max(best, found, key=lambda one: graph_score(edges, own, one))
+                bound[g] = min(bound[g], found_bound)
+            labels[nodes] = best
+        return labels, bound
+
+
+def _by(plan):
+    """Decode by a plan of inference."""
+
+    def solve(topology, scores):
+        found = plan.decode(scores)
+        return found.labels, found.bound
+
+    return solve
+
+
+def _take(topology, scores, graphs):
+    """Sub-batch of some graphs: topology, node numbers, scores."""
+    part, nodes, edges = topology.take(graphs)
+    if scores.edge_matrix is None:
+        return part, nodes, Scores(scores.node[nodes], scores.edge[edges])
+    return part, nodes, Scores(scores.node[nodes], scores.edge, scores.edge_matrix[edges])

@@ -1,0 +1,154 @@
+"""What a decoder is: it looks for a labelling of the highest score, and says how far from the best it may be.
+
+A decoder is a scikit-learn style parameter holder. Unlike a plan of inference, it may look at the scores
+before it accepts a graph: a minimum cut is exact for some scores and inapplicable for others. To add a
+decoder, write one file with a subclass of `Decoder` and add one row to ``DECODERS`` in
+``decoding/__init__.py``.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from skstruct._records import Decoding, Scores
+from skstruct._topology import Topology
+from skstruct.exceptions import UnsupportedTopology
+from skstruct.inference._base import edge_rows, merge_edges, score_labelling
+
+OPTIMAL = 1e-9  # a gap below this share of the bound's size is rounding
+
+
+class Decoder(BaseEstimator):
+    """Base class of the decoders.
+
+    Subclasses store their parameters in ``__init__`` and implement `_decode_graph`, or `_decode` for a whole
+    batch; those that do not take everything also `_accepts`.
+    """
+
+    name: ClassVar[str]
+    family: ClassVar[str]  # what it takes, to complete the sentence "'graph_cut' takes ..."
+
+    def accepts(self, topology, scores):
+        """Tell which graphs of the batch the decoder can take with these scores.
+
+        Parameters
+        ----------
+        topology : Topology
+        scores : Scores
+
+        Returns
+        -------
+        accepted : ndarray of bool, (n_graphs,)
+        """
+        return self._accepts(*_simple(topology, scores))
+
+    def decode(self, topology, scores):
+        """Return the best labelling of every graph that the decoder finds.
+
+        Repeated and reversed edges are legal: their scores add.
+
+        Parameters
+        ----------
+        topology : Topology
+        scores : Scores
+            Read, never written; -inf forbids.
+
+        Returns
+        -------
+        found : Decoding
+            Labels, their scores, upper bounds on the score of any labelling, and whether the labels are
+            optimal.
+
+        Raises
+        ------
+        UnsupportedTopology
+            Names the first graph that the decoder cannot take.
+        """
+        simple = _simple(topology, scores)
+        refused = np.flatnonzero(~self._accepts(*simple))
+        if len(refused):
+            raise UnsupportedTopology(
+                refused[0],
+                f"decoding={self.name!r} takes {self.family}; {self._refusal(*simple, refused[0])} "
+                f"({len(refused)} of {topology.n_graphs} graphs are refused). Use decoding='auto'.",
+            )
+        labels, bound = self._decode(*simple)
+        return conclude(topology, scores, labels, bound)
+
+    def _accepts(self, topology, scores):
+        """As `accepts`, for simple graphs."""
+        return np.ones(topology.n_graphs, bool)
+
+    def _refusal(self, topology, scores, graph):
+        """Say why `graph` is refused, to follow what is taken."""
+        n_nodes, n_edges = np.diff(topology.node_ptr)[graph], np.diff(topology.edge_ptr)[graph]
+        return f"this one, of {n_nodes} nodes, {n_edges} edges and {scores.node.shape[1]} states, is not"
+
+    def _decode(self, topology, scores):
+        """Labels (n_nodes,) and bound (n_graphs,) of a batch of accepted simple graphs."""
+        labels, bound = np.zeros(topology.n_nodes, np.intp), np.zeros(topology.n_graphs)
+        for g in range(topology.n_graphs):
+            nodes, edges, own = graph_scores(topology, scores, g)
+            if len(own.node):
+                labels[nodes], bound[g] = self._decode_graph(edges, own)
+        return labels, bound
+
+    def _decode_graph(self, edges, scores):
+        """Labels (n_nodes,) and bound of one graph with at least one node.
+
+        Parameters
+        ----------
+        edges : ndarray of shape (n_edges, 2)
+            Numbers of the graph's own nodes, from 0; no pair of nodes twice.
+        scores : Scores
+            Of this graph. ``scores.edge`` may have more matrices than ``scores.edge_matrix``, never None,
+            refers to.
+        """
+        raise NotImplementedError
+
+
+def _simple(topology, scores) -> tuple[Topology, Scores]:
+    """Return the batch with repeated edges merged, and its scores."""
+    if not topology.has_repeated_edges:
+        return topology, scores
+    merge = merge_edges(topology)
+    return merge.simple, merge.scores(scores)
+
+
+def graph_scores(topology, scores, graph):
+    """Nodes (a slice), edges between the graph's own node numbers, and scores of one graph of a batch.
+
+    Matrices that edges share stay shared, in ``edge_matrix``, which is never None here.
+    """
+    nodes = slice(*topology.node_ptr[graph : graph + 2])
+    of_graph = slice(*topology.edge_ptr[graph : graph + 2])
+    edges = topology.edges[of_graph] - np.int32(nodes.start)
+    if scores.edge_matrix is None:
+        return nodes, edges, Scores(scores.node[nodes], scores.edge[of_graph], np.arange(len(edges)))
+    return nodes, edges, Scores(scores.node[nodes], scores.edge, scores.edge_matrix[of_graph])
+
+
+def graph_score(edges, scores, labels):
+    """Score of a labelling of one graph."""
+    i, j = edges.T
+    pairs = scores.edge[edge_rows(scores, len(edges)), labels[i], labels[j]]
+    return scores.node[np.arange(len(labels)), labels].sum() + pairs.sum()
+
+
+def trivial_bound(edges, scores):
+    """Sum of the maxima of all nodes and edges of one graph."""
+    return scores.node.max(axis=1).sum() + scores.edge.max(axis=(1, 2))[edge_rows(scores, len(edges))].sum()
+
+
+def is_optimal(score, bound):
+    """Whether a gap is rounding; also where no labelling is allowed, so that both are -inf."""
+    with np.errstate(invalid="ignore"):  # -inf - -inf
+        return (score == bound) | (np.isfinite(bound) & (bound - score <= OPTIMAL * (1 + np.abs(bound))))
+
+
+def conclude(topology, scores, labels, bound):
+    """Make the record: the labels' own score, and a bound that equals it where the gap is rounding."""
+    score = score_labelling(topology, scores, labels)
+    optimal = is_optimal(score, bound)
+    return Decoding(labels, score, np.where(optimal, score, bound), optimal)

@@ -1,0 +1,169 @@
+"""Decoding by HiGHS, through scipy: the linear relaxation, and the integer program."""
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+
+from skstruct._records import Scores
+from skstruct.decoding._base import Decoder, graph_score, trivial_bound
+from skstruct.decoding._icm import improve
+from skstruct.decoding._polytope import n_variables, polytope, reparametrise
+
+INFEASIBLE = 2  # status of scipy.optimize
+SOLVED = 0
+SUPPORT = 1e-6  # a share below this is none
+
+
+class _Program(Decoder):
+    max_variables: int
+
+    @property
+    def family(self):  # type: ignore[override]
+        """What it takes, in words."""
+        return (
+            f"graphs of at most max_variables={self.max_variables} variables "
+            "(n_nodes * n_states + n_edges * n_states**2)"
+        )
+
+    def _sizes(self, topology, scores):
+        n_nodes, n_edges = np.diff(topology.node_ptr), np.diff(topology.edge_ptr)
+        return n_variables(n_nodes, n_edges, scores.node.shape[1])
+
+    def _accepts(self, topology, scores):
+        if not self.max_variables >= 1:
+            raise ValueError(
+                f"{type(self).__name__}: max_variables must be at least 1, got {self.max_variables!r}."
+            )
+        return self._sizes(topology, scores) <= self.max_variables
+
+    def _refusal(self, topology, scores, graph):
+        return (
+            f"this one has {self._sizes(topology, scores)[graph]}; raise max_variables if you have the time"
+        )
+
+
+class LinearProgram(_Program):
+    """Relax the choice of states to distributions over them that agree along edges, and round the result.
+
+    The relaxation is exact on forests, and wherever a minimum cut is. Its value bounds all labellings; the
+    bound given here is computed from the dual solution, so that it holds whatever the solver's tolerances.
+    Rounding goes through the nodes, the most certain first, each taking its best supported state of the
+    reparametrised scores given the labels so far; iterated conditional modes follow.
+
+    Parameters
+    ----------
+    max_variables : int, default=200_000
+        Larger graphs, counted in ``n_nodes * n_states + n_edges * n_states**2``, are refused: time grows
+        faster than that number.
+
+    References
+    ----------
+    .. [1] M. J. Wainwright, M. I. Jordan, *Graphical Models, Exponential Families, and Variational
+       Inference*, 2008, chapter 8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct import Topology
+    >>> from skstruct._records import Scores
+    >>> from skstruct.decoding import LinearProgram
+    >>> triangle = Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3)
+    >>> differ = Scores(np.array([[0.3, 0], [0, 0], [0, 0]]), -np.eye(2)[None], np.zeros(3, int))
+    >>> found = LinearProgram().decode(triangle, differ)  # half a unit of each state pays nothing
+    >>> found.score.round(6), found.bound.round(6), found.optimal
+    (array([-0.7]), array([0.15]), array([False]))
+    """
+
+    name = "linear_program"
+
+    def __init__(self, max_variables=200_000):
+        self.max_variables = max_variables
+
+    def _decode_graph(self, edges, scores):
+        start, bound = scores.node.argmax(axis=1), trivial_bound(edges, scores)
+        if bound == -np.inf:
+            return start, bound
+        p = polytope(edges, scores)
+        bounds: Any = np.stack([np.zeros(len(p.upper)), p.upper], axis=1)
+        equations: Any = p.equations  # sparse, which scipy's annotations do not know
+        found = linprog(p.cost, A_eq=equations, b_eq=p.right, bounds=bounds)
+        if found.status == INFEASIBLE:
+            return start, -np.inf
+        if found.status != SOLVED:
+            return improve(edges, scores, start), bound
+        node, edge = reparametrise(edges, scores, p, found.eqlin.marginals)
+        solution: Any = found.x
+        shares = np.reshape(solution[: node.size], node.shape)
+        most_certain_first = np.argsort(-shares.max(axis=1), kind="stable")
+        moved = Scores(node, edge, np.arange(len(edges)))
+        bound = min(bound, trivial_bound(edges, moved))
+        moved.node[shares < SUPPORT] = -np.inf
+        labels = improve(edges, moved, np.full(len(node), -1), 1, most_certain_first)
+        return improve(edges, scores, labels), bound
+
+
+class IntegerProgram(_Program):
+    """A best labelling by branch and bound, or the best found until a limit, with a bound.
+
+    Node variables are 0 or 1; the variables of pairs need not be told so. "Best" is up to HiGHS' tolerance,
+    about 1e-9 of the largest difference between scores of a node or an edge.
+
+    Parameters
+    ----------
+    time_limit : float, default=None
+        Seconds per graph.
+    mip_rel_gap : float, default=0
+        Stop when the bound is within this share of the score, as HiGHS counts it.
+    node_limit : int, default=None
+        Nodes of the search tree, per graph: unlike `time_limit` the same on every machine.
+    max_variables : int, default=100_000
+        Larger graphs, counted in ``n_nodes * n_states + n_edges * n_states**2``, are refused.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct import Topology
+    >>> from skstruct._records import Scores
+    >>> from skstruct.decoding import IntegerProgram
+    >>> triangle = Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3)
+    >>> differ = Scores(np.array([[0.3, 0], [0, 0], [0, 0]]), -np.eye(2)[None], np.zeros(3, int))
+    >>> found = IntegerProgram().decode(triangle, differ)
+    >>> found.score.round(6), found.bound.round(6), found.optimal
+    (array([-0.7]), array([-0.7]), array([ True]))
+    """
+
+    name = "integer_program"
+
+    def __init__(self, time_limit=None, mip_rel_gap=0, node_limit=None, max_variables=100_000):
+        self.time_limit = time_limit
+        self.mip_rel_gap = mip_rel_gap
+        self.node_limit = node_limit
+        self.max_variables = max_variables
+
+    def _decode_graph(self, edges, scores):
+        start, bound = scores.node.argmax(axis=1), trivial_bound(edges, scores)
+        if bound == -np.inf:
+            return start, bound
+        p = polytope(edges, scores)
+        limits = {name: getattr(self, name) for name in ("time_limit", "node_limit", "mip_rel_gap")}
+        options: Any = {name: limit for name, limit in limits.items() if limit is not None}
+        whole = np.arange(len(p.cost)) < scores.node.size
+        found = milp(
+            p.cost,
+            integrality=whole.astype(int),
+            bounds=Bounds(0, p.upper),
+            constraints=LinearConstraint(p.equations, p.right, p.right),
+            options=options,
+        )
+        if found.status == INFEASIBLE:
+            return start, -np.inf
+        if found.x is not None:
+            start = found.x[whole].reshape(scores.node.shape).argmax(axis=1)
+        labels = improve(edges, scores, start)
+        score = graph_score(edges, scores, labels)
+        if found.status == SOLVED and self.mip_rel_gap == 0 and score > -np.inf:
+            return labels, score
+        if found.mip_dual_bound is not None and np.isfinite(found.mip_dual_bound):
+            bound = min(bound, p.constant - found.mip_dual_bound / p.unit)
+        return labels, max(bound, score)

@@ -1,0 +1,85 @@
+"""The local polytope of one graph as sparse matrices for HiGHS, and bounds from its dual."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_array, csr_array
+
+
+class Polytope(NamedTuple):
+    """Variables and constraints of a graph: node variables first, (n_nodes, n_states), then those of pairs.
+
+    Attributes
+    ----------
+    cost : ndarray of shape (n_variables,)
+        Minus the scores, less their maximum per node and edge, times `unit`; 0 where forbidden.
+    upper : ndarray of shape (n_variables,)
+        1, or 0 where forbidden. Lower bounds are 0.
+    equations : csr_array of shape (n_equations, n_variables)
+        Each node's variables sum to one; then, for every edge and state of its first end, the pairs of the
+        state less the node's variable sum to zero; then the same for second ends.
+    right : ndarray of shape (n_equations,)
+    constant, unit : float
+        Score = `constant` - cost / `unit`.
+    """
+
+    cost: np.ndarray
+    upper: np.ndarray
+    equations: csr_array
+    right: np.ndarray
+    constant: float
+    unit: float
+
+
+def n_variables(n_nodes, n_edges, n_states):
+    """Count the variables of graphs of these sizes."""
+    return n_nodes * n_states + n_edges * n_states**2
+
+
+def polytope(edges, scores):
+    """Build the local polytope of one graph all of whose nodes and edges have an allowed state or pair."""
+    n_nodes, n_states = scores.node.shape
+    n_edges, n_own = len(edges), scores.node.size
+    matrices = scores.edge[scores.edge_matrix]
+    node_top, edge_top = scores.node.max(axis=1), matrices.max(axis=(1, 2))
+    less = np.concatenate(
+        [(node_top[:, None] - scores.node).ravel(), (edge_top[:, None, None] - matrices).ravel()]
+    )  # +inf where forbidden
+    allowed = np.isfinite(less)
+    largest = less[allowed].max(initial=0.0)
+    unit = 1e3 / largest if largest > 0 else 1.0  # HiGHS' tolerances are absolute, 1e-7 to 1e-6
+    # A pair variable (e, x, y) is in the equations of (e, x) for the first end and of (e, y) for the second.
+    e, x, y = (k.ravel() for k in np.indices((n_edges, n_states, n_states)))
+    pair = n_own + np.arange(len(e))
+    own = np.arange(n_own)
+    ends = (edges.astype(np.int64)[:, :, None] * n_states + np.arange(n_states)).transpose(1, 0, 2).ravel()
+    first, second = n_nodes + e * n_states + x, n_nodes + n_edges * n_states + e * n_states + y
+    rows = [own // n_states, first, second, n_nodes + np.arange(len(ends))]
+    columns = [own, pair, pair, ends]
+    values = [np.ones(n_own), np.ones(2 * len(e)), -np.ones(len(ends))]
+    n_equations = n_nodes + 2 * n_edges * n_states
+    equations = coo_array(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
+        shape=(n_equations, len(less)),
+    ).tocsr()
+    right = np.concatenate([np.ones(n_nodes), np.zeros(2 * n_edges * n_states)])
+    cost = np.where(allowed, less, 0.0) * unit
+    return Polytope(cost, allowed.astype(float), equations, right, node_top.sum() + edge_top.sum(), unit)
+
+
+def reparametrise(edges, scores, problem, multipliers):
+    """Move scores between nodes and edges by the equations' multipliers; labellings keep their scores.
+
+    Whatever the multipliers, the sum of the maxima of the new scores is a bound on all labellings, so that no
+    tolerance of the solver enters it; at a solution of the linear program it is the program's value.
+
+    Returns
+    -------
+    node, edge : ndarray of shape (n_nodes, n_states), (n_edges, n_states, n_states)
+    """
+    n_nodes, n_states = scores.node.shape
+    moved = (multipliers[n_nodes:] / problem.unit).reshape(2, len(edges), n_states)
+    node = scores.node.copy()
+    np.subtract.at(node, edges[:, 0], moved[0])
+    np.subtract.at(node, edges[:, 1], moved[1])
+    return node, scores.edge[scores.edge_matrix] + moved[0][:, :, None] + moved[1][:, None, :]

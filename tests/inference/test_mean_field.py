@@ -1,0 +1,125 @@
+"""Naive mean field: a lower bound that only goes up, also with hard constraints."""
+
+import numpy as np
+import pytest
+
+from skstruct import Topology
+from skstruct._records import Scores
+from skstruct.inference import MeanField
+from skstruct.inference._base import edge_marginals
+from skstruct.testing import enumerate_exactly
+
+SQUARE = Topology.from_edges([(0, 1), (1, 2), (2, 3), (3, 0), (0, 2)], 4)
+
+
+def random_scores(rng, n_states=3, scale=1.0, forbidden=0.0):
+    edge = scale * rng.normal(size=(SQUARE.n_edges, n_states, n_states))
+    edge[rng.random(edge.shape) < forbidden] = -np.inf
+    return Scores(rng.normal(size=(SQUARE.n_nodes, n_states)), edge)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def free_energy(q, scores):
+    """Expected score plus entropy of a product distribution, written out."""
+    value = 0.0
+    for i, x in np.ndindex(q.shape):
+        if q[i, x] > 0:
+            value += q[i, x] * (scores.node[i, x] - np.log(q[i, x]))
+    for e, (i, j) in enumerate(SQUARE.edges):
+        for x, y in np.ndindex(scores.edge.shape[1:]):
+            if q[i, x] * q[j, y] > 0:
+                value += q[i, x] * q[j, y] * scores.edge[e, x, y]
+    return value
+
+
+@pytest.mark.parametrize("forbidden", [0.0, 0.2])
+@pytest.mark.parametrize("scale", [0.5, 3.0, 1e4])
+def test_every_sweep_raises_the_bound(scale, forbidden, rng):
+    for _ in range(10):
+        scores = random_scores(rng, scale=scale, forbidden=forbidden)
+        truth = enumerate_exactly(SQUARE, scores).log_partition[0]
+        values = [
+            MeanField(max_iter=n).plan(SQUARE, 3).marginals(scores).log_partition[0]
+            for n in (1, 2, 3, 5, 10, 100)
+        ]
+        slack = 1e-9 * (1 + abs(truth) if np.isfinite(truth) else 1)
+        if np.isfinite(truth):
+            assert (np.diff(values) >= -slack).all()
+        assert (np.array(values) <= truth + slack).all()
+
+
+@pytest.mark.parametrize("forbidden", [0.0, 0.2])
+def test_value_is_that_of_its_own_marginals(forbidden, rng):
+    for _ in range(10):
+        scores = random_scores(rng, forbidden=forbidden)
+        plan = MeanField().plan(SQUARE, 3)
+        found = plan.marginals(scores)
+        assert found.converged[0]
+        assert found.log_partition[0] == pytest.approx(free_energy(found.node, scores), rel=1e-12)
+        i, j = SQUARE.edges.T
+        wanted = found.node[i][:, :, None] * found.node[j][:, None, :]
+        np.testing.assert_allclose(edge_marginals(plan, scores), wanted, atol=1e-15)
+
+
+@pytest.mark.parametrize("forbidden", [0.0, 0.2])
+def test_marginals_are_the_gradient_of_the_bound(forbidden, rng):
+    scores = random_scores(rng, scale=0.5, forbidden=forbidden)
+    plan = MeanField(tol=1e-14).plan(SQUARE, 3)
+    found = plan.marginals(scores)
+    step = 1e-5
+    for tensor, gradient in (("node", found.node), ("edge", found.edge)):
+        direction = rng.normal(size=gradient.shape)
+        up, down = (
+            plan.marginals(scores._replace(**{tensor: getattr(scores, tensor) + h * direction})).log_partition
+            for h in (step, -step)
+        )
+        assert (up - down)[0] / (2 * step) == pytest.approx((gradient * direction).sum(), rel=1e-6, abs=1e-7)
+
+
+def test_feasible_models_have_a_finite_bound(rng):
+    """A proper colouring with three states: a uniform start would put mass on forbidden pairs everywhere."""
+    n = 12
+    edges = [(i, (i + 1) % n) for i in range(n)] + [(i, (i + 2) % n) for i in range(0, n, 3)]
+    topology = Topology.from_edges(edges, n)
+    differ = np.where(np.eye(3, dtype=bool), -np.inf, 0.0)[None]
+    scores = Scores(rng.normal(size=(n, 3)), differ, np.zeros(len(edges), np.int32))
+    found = MeanField().plan(topology, 3).marginals(scores)
+    assert np.isfinite(found.log_partition[0])
+    np.testing.assert_allclose(found.node.sum(axis=1), 1.0)
+    assert found.edge[0, np.arange(3), np.arange(3)] == pytest.approx(0.0, abs=0)
+
+
+def test_infeasible_graph_spares_the_others():
+    """An odd cycle has no proper colouring with two states; the even one beside it has two."""
+    edges = [(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 6), (6, 3)]
+    topology = Topology(np.array(edges, np.int32), np.array([0, 3, 7]), np.array([0, 3, 7]))
+    differ = np.where(np.eye(2, dtype=bool), -np.inf, 0.0)[None]
+    found = MeanField().plan(topology, 2).marginals(Scores(np.zeros((7, 2)), differ, np.zeros(7, np.int32)))
+    assert found.log_partition[0] == -np.inf
+    assert np.isnan(found.node[:3]).all()
+    assert found.log_partition[1] == pytest.approx(0.0)  # one of the two, as no path of products joins them
+    np.testing.assert_array_equal(np.sort(found.node[3:], axis=1), [[0.0, 1.0]] * 4)
+
+
+def test_exact_without_edges(rng):
+    node = rng.normal(size=(5, 4))
+    found = MeanField().plan(Topology.from_edges([], 5), 4).marginals(Scores(node, np.zeros((0, 4, 4))))
+    assert found.log_partition[0] == pytest.approx(np.logaddexp.reduce(node, axis=1).sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("n_graphs", [0, 2])
+def test_graphs_without_nodes(n_graphs):
+    zeros = np.zeros(n_graphs + 1, int)
+    plan = MeanField().plan(Topology(np.zeros((0, 2), np.int32), zeros, zeros), 2)
+    found = plan.marginals(Scores(np.zeros((0, 2)), np.zeros((0, 2, 2))))
+    np.testing.assert_array_equal(found.log_partition, np.zeros(n_graphs))
+
+
+@pytest.mark.parametrize(("parameter", "value"), [("max_iter", 0), ("tol", 0.0), ("tol", np.nan)])
+def test_bad_parameters(parameter, value):
+    with pytest.raises(ValueError, match=f"MeanField: {parameter} must"):
+        MeanField(**{parameter: value}).plan(SQUARE, 3)
