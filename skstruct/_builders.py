@@ -10,6 +10,11 @@ def as_edges(edges, name):
     """Return `edges` as an int32 array of shape (n_edges, 2); floats are taken if they are whole numbers."""
     if edges is None:
         return np.zeros((0, 2), np.int32)
+    if sp.issparse(edges):
+        raise TypeError(
+            f"{name} must be pairs of node numbers, shape (n_edges, 2), got a sparse matrix; adjacency "
+            "matrices are read by GraphDataset.from_scipy"
+        )
     try:
         array = np.asarray(edges)
     except ValueError as error:
@@ -18,9 +23,7 @@ def as_edges(edges, name):
         return np.zeros((0, 2), np.int32)
     if array.ndim != 2 or array.shape[1] != 2:
         remedy = "; transpose it" if array.ndim == 2 and array.shape[0] == 2 else ""
-        raise ValueError(
-            f"{name} must be pairs of node numbers, shape (n_edges, 2), got shape {array.shape}{remedy}"
-        )
+        raise ValueError(f"{name} must be pairs of node numbers, shape (n_edges, 2), got shape {array.shape}{remedy}")
     if array.dtype.kind == "f" and (array == np.floor(array)).all():
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
@@ -37,13 +40,9 @@ def check_structure(node_features, edges, edge_features, node_ptr, edge_ptr):
         ("edge_ptr", edge_ptr, len(edges)),
     ):
         if ptr.ndim != 1 or len(ptr) != len(node_ptr) or not len(ptr):
-            raise ValueError(
-                f"{name} must have n_graphs + 1 = {np.size(node_ptr)} entries, got shape {ptr.shape}"
-            )
+            raise ValueError(f"{name} must have n_graphs + 1 = {np.size(node_ptr)} entries, got shape {ptr.shape}")
         if ptr[0] != 0 or ptr[-1] != total or (np.diff(ptr) < 0).any():
-            raise ValueError(
-                f"{name} must rise from 0 to {total}, the number of rows, got {ptr[0]} to {ptr[-1]}"
-            )
+            raise ValueError(f"{name} must rise from 0 to {total}, the number of rows, got {ptr[0]} to {ptr[-1]}")
     if node_ptr[-1] >= 2**31:
         raise ValueError(f"a dataset holds up to 2**31 - 1 nodes, got {node_ptr[-1]}; split it")
     if edge_features is not None and n_rows(edge_features) != len(edges):
@@ -51,11 +50,13 @@ def check_structure(node_features, edges, edge_features, node_ptr, edge_ptr):
     sizes = np.repeat(np.diff(node_ptr), np.diff(edge_ptr))
     _refuse_edge((edges < 0).any(axis=1), edges, node_ptr, edge_ptr, "but node numbers start at 0")
     _refuse_edge(
-        (edges >= sizes[:, None]).any(axis=1), edges, node_ptr, edge_ptr, "but the graph has {n} nodes"
+        (edges >= sizes[:, None]).any(axis=1),
+        edges,
+        node_ptr,
+        edge_ptr,
+        "but the graph has {n} nodes, numbered from 0 within it",
     )
-    _refuse_edge(
-        edges[:, 0] == edges[:, 1], edges, node_ptr, edge_ptr, "which joins a node with itself; remove it"
-    )
+    _refuse_edge(edges[:, 0] == edges[:, 1], edges, node_ptr, edge_ptr, "which joins a node with itself; remove it")
 
 
 def _refuse_edge(bad, edges, node_ptr, edge_ptr, reason):
@@ -103,7 +104,8 @@ def _stack_edge_features(tables, edges):
     for g, (table, pairs) in enumerate(zip(tables, edges)):
         if n_rows(table) != len(pairs):
             raise ValueError(
-                f"edge_features of graph {g} has {n_rows(table)} rows but the graph has {len(pairs)} edges"
+                f"edge_features of graph {g} has {n_rows(table)} rows but the graph has {len(pairs)} edges; "
+                "give one row per edge, in the order of the edges"
             )
     return stack_rows(tables, "edge features")
 
@@ -112,9 +114,7 @@ def append_datasets(datasets):
     """Fields of the graphs of several datasets, one after the other."""
     have = [d.edge_features is not None for d in datasets if d.n_edges]
     if any(have) and not all(have):
-        raise ValueError(
-            "some of the datasets have edge features and others not; give them to all or to none"
-        )
+        raise ValueError("some of the datasets have edge features and others not; give them to all or to none")
     tables = [d.edge_features for d in datasets if d.edge_features is not None]
     return {
         "node_features": stack_rows([d.node_features for d in datasets], "node features"),
@@ -193,9 +193,7 @@ def contrast_features(pixels, edges):
     pixels = pixels.astype(np.float64)  # also since differences of unsigned integers would wrap around
     difference = np.square(pixels[i] - pixels[j]).sum(axis=1)
     mean = difference.mean() if len(difference) else 0.0
-    return np.column_stack(
-        [np.ones(len(edges)), np.exp(-difference / (2 * mean)) if mean > 0 else np.ones(len(edges))]
-    )
+    return np.column_stack([np.ones(len(edges)), np.exp(-difference / (2 * mean)) if mean > 0 else np.ones(len(edges))])
 
 
 def networkx_parts(graphs, node_attributes, edge_attributes):
@@ -220,9 +218,7 @@ def _attributes(items, names, graph):
     for item, data in items:
         missing = [name for name in names if name not in data]
         if missing:
-            raise ValueError(
-                f"graph {graph}, {item} has no attribute {missing[0]!r}, but has {sorted(map(str, data))}"
-            )
+            raise ValueError(f"graph {graph}, {item} has no attribute {missing[0]!r}, but has {sorted(map(str, data))}")
         rows.append(np.concatenate([np.ravel(data[name]) for name in names]))
     if len({len(row) for row in rows}) > 1:
         raise ValueError(f"graph {graph}: the attributes {names} have different lengths")
@@ -234,9 +230,7 @@ def scipy_parts(adjacencies, node_features, directed, weights):
     if sp.issparse(adjacencies):
         raise TypeError("got one sparse matrix; pass a list of adjacency matrices")
     if len(adjacencies) != len(node_features):
-        raise ValueError(
-            f"got {len(adjacencies)} adjacency matrices but {len(node_features)} tables of node features"
-        )
+        raise ValueError(f"got {len(adjacencies)} adjacency matrices but {len(node_features)} tables of node features")
     parts = []
     for g, (adjacency, x) in enumerate(zip(adjacencies, node_features)):
         matrix = sp.csr_array(adjacency)
@@ -252,8 +246,7 @@ def scipy_parts(adjacencies, node_features, directed, weights):
             lower = sp.tril(matrix, -1)
             if lower.nnz and abs(matrix - matrix.T).max() > 0:
                 raise ValueError(
-                    f"the adjacency matrix of graph {g} is not symmetric; pass directed=True, or matrix + "
-                    "matrix.T"
+                    f"the adjacency matrix of graph {g} is not symmetric; pass directed=True, or matrix + matrix.T"
                 )
             matrix = sp.csr_array(sp.triu(matrix))
         rows, columns, values = sp.find(matrix)
@@ -285,9 +278,7 @@ def pack_frame(nodes, edges, graph, node, source, target, features):
         pairs, edge_ptr = chain_edges(node_ptr)
         return {**fields, "edges": pairs, "edge_ptr": edge_ptr}
     _need_columns(edges, "edges", [graph, source, target])
-    edge_graph = _numbers(
-        np.asarray(edges[graph]), graph_names, "edges", f"graph {{}} that {graph!r} of nodes lacks"
-    )
+    edge_graph = _numbers(np.asarray(edges[graph]), graph_names, "edges", f"graph {{}} that {graph!r} of nodes lacks")
     order = np.argsort(edge_graph, kind="stable")
     edge_ptr = _offsets(np.bincount(edge_graph, minlength=len(graph_names)))
     ends = [np.asarray(edges[c]) for c in (source, target)]

@@ -9,7 +9,7 @@ from skstruct._dataset import GraphDataset
 from skstruct.exceptions import numbered_from
 from skstruct.inference import InferencePlan
 
-CHUNK_SCORES = 2**15  # numbers: the scores of a chunk take 256 kB, so that its few arrays stay in a 1-2 MB L2 cache
+CHUNK_SCORES = 2**15  # numbers: scores of a chunk take 256 kB, so that its few arrays stay in a 1-2 MB L2 cache
 N_SHARDS = 8  # threads that can share an evaluation; fixed, so that sums do not depend on n_jobs
 
 
@@ -42,8 +42,8 @@ def cut(dataset, n_states, backend):
 def loss_function(chunks, feature_plan, objective, y, weights, pool):
     """Sum of the chunks' losses as a function of the parameters: ``fun(coef) -> value, gradient``.
 
-    Chunks are dealt to shards, each with a gradient buffer of its own; shards are added in their order, so that the
-    result has the same bits for any number of threads.
+    Chunks are dealt to shards, each with a gradient buffer of its own; shards are added in their order, so
+    that the result has the same bits for any number of threads.
 
     Parameters
     ----------

@@ -229,9 +229,7 @@ class GraphDataset:
         ValueError
             If a node or an edge lacks an attribute.
         """
-        return cls(
-            **_builders.pack_graphs(_builders.networkx_parts(graphs, node_attributes, edge_attributes))
-        )
+        return cls(**_builders.pack_graphs(_builders.networkx_parts(graphs, node_attributes, edge_attributes)))
 
     @classmethod
     def from_scipy(cls, adjacencies, node_features, *, directed=False, weights=False):
@@ -260,14 +258,10 @@ class GraphDataset:
         >>> GraphDataset.from_scipy([path], [[[0.1], [0.2], [0.3]]])[0].edges.tolist()
         [[0, 1], [1, 2]]
         """
-        return cls(
-            **_builders.pack_graphs(_builders.scipy_parts(adjacencies, node_features, directed, weights))
-        )
+        return cls(**_builders.pack_graphs(_builders.scipy_parts(adjacencies, node_features, directed, weights)))
 
     @classmethod
-    def from_frame(
-        cls, nodes, edges=None, *, graph, node=None, source="source", target="target", features=None
-    ):
+    def from_frame(cls, nodes, edges=None, *, graph, node=None, source="source", target="target", features=None):
         """Read long tables: one row per node, and optionally one row per edge.
 
         Rows of `nodes` are never reordered: row ``i`` is node ``i`` of the dataset, so the labels in a column
@@ -499,9 +493,7 @@ class GraphDataset:
         axis = kwargs.get("axis", args[1] if len(args) > 1 else 0)
         if name == "take" and args[0] is self:
             return self.take(*args[1:], **kwargs)
-        if name not in ("hstack", "concatenate", "concat") or not all(
-            isinstance(d, GraphDataset) for d in args[0]
-        ):
+        if name not in ("hstack", "concatenate", "concat") or not all(isinstance(d, GraphDataset) for d in args[0]):
             return NotImplemented
         if name == "hstack" or axis == 1:
             return _join_features(list(args[0]))

@@ -88,7 +88,8 @@ def graph_parts(graph, number):
         return graph["node_features"], graph.get("edges"), graph.get("edge_features")
     if isinstance(graph, list | tuple) and 1 <= len(graph) <= 3:
         return (*graph, None, None)[:3]
+    size = f" of {len(graph)} items" if isinstance(graph, list | tuple) else ""
     raise TypeError(
-        f"graph {number} is a {type(graph).__name__}; pass a Graph, a tuple (node_features, edges[, "
+        f"graph {number} is a {type(graph).__name__}{size}; pass a Graph, a tuple (node_features, edges[, "
         "edge_features]) or a dict with these keys"
     )

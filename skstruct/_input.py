@@ -7,8 +7,8 @@ from sklearn.utils.validation import validate_data
 
 from skstruct._dataset import GraphDataset, as_dataset, check_finite, is_graph_input
 from skstruct._node_view import NodeView
-from skstruct._ragged import RaggedArray, flatten_labels, is_ragged
-from skstruct._tables import is_raw
+from skstruct._ragged import RaggedArray, flatten_labels, flatten_values, is_ragged, refuse_blank
+from skstruct._tables import is_frame, is_raw, is_sparse, n_columns
 
 FLOATS = (np.float64, np.float32)
 
@@ -19,9 +19,9 @@ class GraphLayout:
     def __init__(self, dataset):
         self.dataset = dataset
 
-    def flatten(self, y, name="y", missing_label=None):
-        """Values per node as one flat array, (n_nodes,)."""
-        return flatten_labels(y, self.dataset.node_ptr, name, missing_label=missing_label)
+    def labels(self, y, missing_label):
+        """Labels as one flat array, (n_nodes,)."""
+        return flatten_labels(y, self.dataset.node_ptr, missing_label=missing_label)
 
     def wrap(self, values):
         """Give flat values per node the form of the input."""
@@ -30,9 +30,9 @@ class GraphLayout:
     def node_weights(self, sample_weight):
         """Weights per graph or (ragged) per node as one flat array, (n_nodes,)."""
         if is_ragged(sample_weight):
-            weights = self.flatten(sample_weight, "sample_weight")
-            return _checked_weights(weights, self.dataset.n_nodes, "nodes")
-        weights = _checked_weights(sample_weight, len(self.dataset), "graphs")
+            weights = flatten_values(sample_weight, self.dataset.node_ptr, "sample_weight")
+            return _checked_weights(weights, self.dataset.n_nodes, "node")
+        weights = _checked_weights(sample_weight, len(self.dataset), "graph")
         return np.repeat(weights, np.diff(self.dataset.node_ptr))
 
 
@@ -43,12 +43,19 @@ class NodeLayout:
         self.view = view
         self.dataset = view.dataset
 
-    def flatten(self, y, name="y", missing_label=None):
-        """Values per sample in the order of the nodes."""
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(self.view, y)
+    def labels(self, y, missing_label):
+        """Labels in the order of the nodes, (n_nodes,)."""
+        if isinstance(y, RaggedArray) or (isinstance(y, list | tuple) and is_ragged(y)):
+            raise ValueError(
+                "y has one array per graph, but the samples of X are nodes (X is a table or a NodeView); "
+                "give one label per sample, for example np.concatenate(y)."
+            )
+        flat = column_or_1d(y, warn=True)
+        check_consistent_length(self.view, flat)
+        y = RaggedArray.from_list([y], "y", missing_label).values.ravel()  # keeps the types in mixed lists
+        refuse_blank(y, "y", missing_label)
         if y.dtype.kind == "f" and missing_label is None:
-            assert_all_finite(y, input_name=name)
+            assert_all_finite(y, input_name="y")
         return self.view.scatter(y)[0]
 
     def wrap(self, values):
@@ -57,19 +64,23 @@ class NodeLayout:
 
     def node_weights(self, sample_weight):
         """Weights per sample, summed over the samples of each node."""
-        weights = _checked_weights(sample_weight, len(self.view), "samples")
+        weights = _checked_weights(sample_weight, len(self.view), "sample")
         return np.bincount(self.view.gather(np.arange(self.dataset.n_nodes)), weights, self.dataset.n_nodes)
 
 
-def _checked_weights(weights, n, what):
-    weights = check_array(weights, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
-    if weights.ndim != 1:
-        raise ValueError(f"Sample weights must be 1D array or scalar, got shape {weights.shape}")
-    if len(weights) != n:
-        raise ValueError(f"sample_weight has {len(weights)} values but X has {n} {what}; give one per sample.")
-    if (weights < 0).any():
-        where = np.flatnonzero(weights < 0)[0]
-        raise ValueError(f"sample_weight[{where}] is {weights[where]}; weights must not be negative.")
+def _checked_weights(weights, n, item):
+    try:
+        weights = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must hold one number per {item}: {error}.") from error
+    if weights.shape != (n,):
+        raise ValueError(
+            f"sample_weight must be 1-D with one number per {item}, {n} in all; got shape {weights.shape}."
+        )
+    bad = np.flatnonzero(~((weights >= 0) & (weights < np.inf)))
+    if len(bad):
+        problem = "NaN" if np.isnan(weights[bad[0]]) else weights[bad[0]]
+        raise ValueError(f"sample_weight[{bad[0]}] is {problem}; weights must be finite and not negative.")
     if n and not weights.any():
         raise ValueError("sample_weight is zero everywhere: at least one weight must be a non-zero number.")
     return weights
@@ -91,14 +102,12 @@ def read_X(estimator, X, *, reset):
         Its `dataset` has float features.
     """
     if not is_graph_input(X):
+        _require_table(X)
         X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=FLOATS)
         return NodeLayout(NodeView(GraphDataset.from_nodes(X)))
     dataset = as_dataset(X)
-    if is_raw(dataset.node_features):
-        raise TypeError(
-            "X has node features that are not numbers (dicts or strings); turn them into numbers in a pipeline, for "
-            "example NodeTransformer(DictVectorizer())."
-        )
+    _require_numbers(dataset.node_features, "node", "NodeTransformer")
+    _require_numbers(dataset.edge_features, "edge", "EdgeTransformer")
     check_finite(dataset)
     node_features = validate_data(
         estimator,
@@ -111,16 +120,61 @@ def read_X(estimator, X, *, reset):
     )
     dataset = dataset.with_node_features(node_features)
     if dataset.edge_features is not None:
+        if dataset.n_edges and not n_columns(dataset.edge_features):
+            raise ValueError("edge_features of X has no columns; pass None where edges have no features.")
         edge_features = check_array(
             dataset.edge_features,
             accept_sparse="csr",
             dtype=FLOATS,
             ensure_all_finite=False,
             ensure_min_samples=0,
+            ensure_min_features=0,
             input_name="edge_features of X",
         )
         dataset = dataset.with_edge_features(edge_features)
     return NodeLayout(NodeView(dataset, X.order)) if isinstance(X, NodeView) else GraphLayout(dataset)
+
+
+def _require_table(X):
+    """Refuse, with advice, what is neither graphs nor a table; scikit-learn checks tables themselves."""
+    kinds = "a GraphDataset, a NodeView, a list of graphs (node_features, edges[, edge_features]), or a 2-D table"
+    if is_sparse(X):  # before dict, as scipy's dok_matrix is one
+        return
+    if isinstance(X, str | bytes | dict | set) or not any(hasattr(X, a) for a in ("__len__", "__array__", "shape")):
+        raise TypeError(f"X must be {kinds}, got a {type(X).__name__}.")
+    if not isinstance(X, list | tuple):
+        return
+    if not X:
+        raise ValueError(f"X is empty, found 0 sample(s) while a minimum of 1 is required; it must be {kinds}.")
+    first = X[0]
+    is_row = first is not None and not isinstance(first, str | dict) and getattr(first, "ndim", 1) < 2
+    if isinstance(first, list | tuple):
+        is_row = not any(isinstance(value, list | tuple | dict | str | np.ndarray) for value in first)
+    if not is_row:
+        raise TypeError(
+            f"X[0], a {type(first).__name__}, is neither a row of numbers nor a graph, whose node features "
+            f"are 2-D; X must be {kinds}. GraphDataset.from_sequences makes chains of a list of sequences, "
+            "and a NodeTransformer turns dicts and strings into numbers."
+        )
+
+
+def _require_numbers(table, item, transformer):
+    """Refuse features that no conversion makes numbers, and say how to."""
+    if table is None or is_sparse(table) or (not isinstance(table, list) and not len(table)):
+        return
+    example = "DictVectorizer" if is_raw(table) and isinstance(table[0], dict) else "OneHotEncoder"
+    example = "CountVectorizer" if is_raw(table) and isinstance(table[0], str) else example
+    problem = "they are dicts or strings" if is_raw(table) else None
+    if problem is None and (is_frame(table) or getattr(table, "dtype", np.dtype(float)).kind not in "biufc"):
+        try:
+            np.asarray(table, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            problem = str(error)
+    if problem is not None:
+        raise TypeError(
+            f"X has {item} features that are not numbers: {problem}. Turn them into numbers in a pipeline, "
+            f"for example by {transformer}({example}())."
+        )
 
 
 def encode(labels, known, classes, dataset):
@@ -131,17 +185,20 @@ def encode(labels, known, classes, dataset):
     ValueError
         If a label is not among the given `classes`; the message names its graph and node.
     """
-    check_classification_targets(labels[known])
+    if known.any():
+        check_classification_targets(labels[known])
     if classes is None:
         classes = np.unique(labels[known])
-    codes = np.searchsorted(classes, labels[known]) if len(classes) else np.zeros(0, np.intp)
+    codes = np.searchsorted(classes, labels[known])
     unseen = np.flatnonzero(classes[np.minimum(codes, len(classes) - 1)] != labels[known])
     if len(unseen):
         node = np.flatnonzero(known)[unseen[0]]
         g = dataset.topology.node_graph[node]
+        label = labels[node : node + 1].tolist()[0]
         raise ValueError(
-            f"y[{g}][{node - dataset.node_ptr[g]}] is {labels[node]!r}, which is not among the {len(classes)} classes "
-            f"{classes[:10]} ({len(unseen)} such labels)."
+            f"y[{g}][{node - dataset.node_ptr[g]}] is {label!r}, which is not among the {len(classes)} "
+            f"classes {classes[:10].tolist()} ({len(unseen)} such labels); list all labels in the parameter "
+            "classes, or declare this one unknown by missing_label."
         )
     out = np.full(len(labels), -1, np.intp)
     out[known] = codes

@@ -104,9 +104,7 @@ class NodeView:
         """
         y = np.asarray(y)
         if len(y) != len(self):
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: [{len(self)}, {len(y)}]"
-            )
+            raise ValueError(f"Found input variables with inconsistent numbers of samples: [{len(self)}, {len(y)}]")
         if self.order is None:
             return y, sample_weight
         n_nodes = self.dataset.n_nodes
@@ -198,9 +196,7 @@ class NodeView:
         return type(self)(self.dataset, self.order, self.lost_edges)
 
     def __repr__(self):
-        return (
-            f"NodeView(n_samples={len(self)}, n_edges={self.dataset.n_edges}, lost_edges={self.lost_edges})"
-        )
+        return f"NodeView(n_samples={len(self)}, n_edges={self.dataset.n_edges}, lost_edges={self.lost_edges})"
 
 
 class _Column(np.ndarray):

@@ -50,8 +50,7 @@ class RaggedArray:
             raise ValueError("values need one row per node and ptr one offset per graph and a last one")
         if self.ptr[0] != 0 or self.ptr[-1] != len(self.values) or (np.diff(self.ptr) < 0).any():
             raise ValueError(
-                f"ptr must rise from 0 to the number of values, {len(self.values)}; got {self.ptr[0]} to "
-                f"{self.ptr[-1]}"
+                f"ptr must rise from 0 to the number of values, {len(self.values)}; got {self.ptr[0]} to {self.ptr[-1]}"
             )
 
     @classmethod
@@ -169,9 +168,7 @@ class RaggedArray:
             a, b = args[:2]
             ragged = isinstance(a, RaggedArray) and isinstance(b, RaggedArray)
             return ragged and np.array_equal(a.ptr, b.ptr) and np.array_equal(a.values, b.values, **kwargs)
-        return func(
-            *map(_object_arrays, args), **{key: _object_arrays(value) for key, value in kwargs.items()}
-        )
+        return func(*map(_object_arrays, args), **{key: _object_arrays(value) for key, value in kwargs.items()})
 
     def __array_namespace__(self, api_version=None):
         return numpy_namespace()
@@ -234,6 +231,8 @@ def as_ragged(y, name="y", missing_label=None):
         return y
     if isinstance(y, np.ndarray) and y.ndim == 2:
         return RaggedArray(y.ravel(), np.arange(len(y) + 1) * y.shape[1])
+    if isinstance(y, str | bytes | dict) or not (hasattr(y, "__iter__") or hasattr(y, "__array__")):
+        raise TypeError(f"{name} must hold one array per graph, in a RaggedArray or a list, got a {type(y).__name__}")
     if isinstance(y, np.ndarray) and (y.ndim == 0 or (y.ndim == 1 and y.dtype != object)):
         raise ValueError(
             f"{name} has shape {y.shape}, but one array per graph is needed; if it has one value per node, "
@@ -270,27 +269,22 @@ def is_ragged(y):
     if np.ndim(y) == 0 if isinstance(y, np.ndarray) else len(y) == 0:
         return False
     first = next(iter(y), None)
-    return isinstance(first, np.ndarray | list | tuple) or (
-        hasattr(first, "to_numpy") and hasattr(first, "__len__")
-    )
+    return isinstance(first, np.ndarray | list | tuple) or (hasattr(first, "to_numpy") and hasattr(first, "__len__"))
 
 
-def flatten_labels(y, node_ptr, name="y", *, allow_missing=False, missing_label=None):
+def flatten_values(values, node_ptr, name="y", missing_label=None):
     """Check per-node values against the sizes of their graphs and return them flat.
 
     Parameters
     ----------
-    y : RaggedArray or anything that :func:`as_ragged` takes
+    values : RaggedArray or anything that :func:`as_ragged` takes
         One 1-D array per graph.
     node_ptr : ndarray of shape (n_graphs + 1,)
         Node offsets of the graphs.
     name : str, default="y"
-        What to call it in messages.
-    allow_missing : bool, default=False
-        Whether None, NaN and ``pandas.NA`` may stand among the labels.
+        What to call them in messages.
     missing_label : object, default=None
-        A label that may stand among labels of another type, as in :func:`as_ragged`; NaN implies
-        `allow_missing`.
+        A label that may stand among labels of another type, as in :func:`as_ragged`.
 
     Returns
     -------
@@ -299,42 +293,70 @@ def flatten_labels(y, node_ptr, name="y", *, allow_missing=False, missing_label=
     Raises
     ------
     ValueError
-        If the number of graphs or of the nodes of a graph differs, if labels are not 1-D, or if one is None.
+        If the number of graphs or of the nodes of a graph differs, or if values are not 1-D.
     """
-    if y is None:
+    if values is None:
         raise ValueError(f"{name} is needed here, got None")
     n_graphs = len(node_ptr) - 1
-    ragged = as_ragged(y, name, missing_label)
+    ragged = as_ragged(values, name, missing_label)
     if len(ragged) != n_graphs:
         raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: [{n_graphs}, {len(ragged)}]"
+            f"Found input variables with inconsistent numbers of samples: [{n_graphs}, {len(ragged)}]; X has "
+            f"{n_graphs} graphs, so {name} must hold {n_graphs} arrays, one per graph"
         )
     sizes, n_nodes = np.diff(ragged.ptr), np.diff(node_ptr)
     wrong = np.flatnonzero(sizes != n_nodes)
     if len(wrong):
         g = wrong[0]
         raise ValueError(
-            f"graph {g} has {n_nodes[g]} nodes but {name}[{g}] has {sizes[g]} values "
-            f"({len(wrong)} of {n_graphs} graphs disagree); give one value per node, in the order of the "
-            "nodes"
+            f"graph {g} has {n_nodes[g]} nodes but {name}[{g}] has {sizes[g]} values ({len(wrong)} of "
+            f"{n_graphs} graphs disagree); give one value per node, in the order of the nodes"
         )
-    values = ragged.values
-    if values.ndim != 1:
-        g = np.flatnonzero(n_nodes)[0] if len(values) else 0
+    if ragged.values.ndim != 1:
+        g = np.flatnonzero(n_nodes)[0] if len(ragged.values) else 0
         raise ValueError(
             f"{name}[{g}] must be 1-D with one value per node, got shape {ragged[int(g)].shape}; "
             "a column of labels becomes 1-D by .ravel()"
         )
-    allow_missing = allow_missing or (missing_label is not None and _is_blank(missing_label))
-    if values.dtype == object and not allow_missing:
-        missing = np.flatnonzero([_is_blank(value) for value in values])
-        if len(missing):
-            g = np.searchsorted(ragged.ptr, missing[0], side="right") - 1
-            raise ValueError(
-                f"{name}[{g}][{missing[0] - ragged.ptr[g]}] is {values[missing[0]]!r} ({len(missing)} such "
-                "values); drop these nodes, or declare them unlabelled by the parameter missing_label"
-            )
-    return values
+    return ragged.values
+
+
+def flatten_labels(y, node_ptr, name="y", *, missing_label=None):
+    """Check labels as :func:`flatten_values` does, and refuse blank ones unless `missing_label` is blank."""
+    labels = flatten_values(y, node_ptr, name, missing_label)
+    refuse_blank(labels, name, missing_label, node_ptr)
+    return labels
+
+
+def refuse_blank(labels, name, missing_label, node_ptr=None):
+    """Refuse None, NaN and ``pandas.NA`` among flat `labels`, unless `missing_label` is one of them.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_nodes,)
+    name : str
+    missing_label : object
+    node_ptr : ndarray of shape (n_graphs + 1,), default=None
+        Lets the message name the graph; None where samples have no graph.
+
+    Raises
+    ------
+    ValueError
+        Tells where the first blank label is.
+    """
+    if labels.dtype.kind not in "fO" or (missing_label is not None and _is_blank(missing_label)):
+        return
+    blank = np.flatnonzero(missing_mask(labels, np.nan))
+    if len(blank):
+        first = blank[0]
+        place = f"[{first}]"
+        if node_ptr is not None:
+            g = np.searchsorted(node_ptr, first, side="right") - 1
+            place = f"[{g}][{first - node_ptr[g]}]"
+        raise ValueError(
+            f"Input {name} contains NaN or None: {name}{place} is {labels[first]} ({len(blank)} such "
+            "values); drop these nodes, or declare them unlabelled by the parameter missing_label"
+        )
 
 
 def missing_mask(labels, missing_label):
@@ -411,13 +433,7 @@ def _label_kind(array, name, missing_label):
 
 
 def _kind_of(value):
-    return (
-        "string"
-        if isinstance(value, str | bytes)
-        else "number"
-        if isinstance(value, numbers.Number)
-        else "other"
-    )
+    return "string" if isinstance(value, str | bytes) else "number" if isinstance(value, numbers.Number) else "other"
 
 
 def _is_blank(value):

@@ -63,7 +63,8 @@ class Decoding(NamedTuple):
     score : ndarray of shape (n_graphs,)
         Total score of the labelling, in nats; ``-inf`` where no labelling is allowed.
     bound : ndarray of shape (n_graphs,)
-        Upper bound on the score of any labelling; equal to `score` where optimal, ``inf`` where nothing is known.
+        Upper bound on the score of any labelling; equal to `score` where optimal, ``inf`` where nothing is
+        known.
     optimal : ndarray of shape (n_graphs,)
         Whether no labelling scores higher.
     """

@@ -6,10 +6,16 @@ def resolve(component, table, name):
 
     Raises
     ------
-    ValueError
-        If the name is unknown; the message lists the known ones under the parameter's `name`.
+    ValueError, TypeError
+        If the name is unknown, or if the object is none of a component; the message lists the known names
+        under the parameter's `name`.
     """
     if not isinstance(component, str):
+        if isinstance(component, type) or not hasattr(component, "get_params"):
+            example = component if isinstance(component, type) else next(iter(table.values()))
+            raise TypeError(
+                f"{name} must be one of {list(table)} or an object such as {example.__name__}(), got {component!r}."
+            )
         return component
     if component not in table:
         raise ValueError(f"{name} must be one of {list(table)} or an object, got {component!r}.")

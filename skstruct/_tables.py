@@ -47,9 +47,7 @@ def as_table(x, name):
     if is_raw(x):
         odd = next((i for i, row in enumerate(x) if not isinstance(row, dict | str)), None)
         if odd is not None:
-            raise ValueError(
-                f"{name} mixes dicts or strings with others: row {odd} is a {type(x[odd]).__name__}"
-            )
+            raise ValueError(f"{name} mixes dicts or strings with others: row {odd} is a {type(x[odd]).__name__}")
         return list(x)
     try:
         array = np.asarray(x)
@@ -61,9 +59,7 @@ def as_table(x, name):
             f"{array.shape}; a single feature is a column: x.reshape(-1, 1)"
         )
     if array.dtype == object and not isinstance(x, np.ndarray):
-        raise ValueError(
-            f"{name} mixes numbers with other objects; pass a data frame for columns of different types"
-        )
+        raise ValueError(f"{name} mixes numbers with other objects; pass a data frame for columns of different types")
     return array
 
 
@@ -100,9 +96,7 @@ def _csr_view(x, start, stop):
 def take_columns(x, columns):
     """Columns of a table by position, mask or slice; of a data frame also by name."""
     if isinstance(x, list):
-        raise IndexError(
-            "features of dicts or strings have no columns yet: apply a NodeTransformer with a vectorizer"
-        )
+        raise IndexError("features of dicts or strings have no columns yet: apply a NodeTransformer with a vectorizer")
     columns = columns if isinstance(columns, slice) else np.atleast_1d(columns)
     if is_frame(x) and not isinstance(columns, slice) and columns.dtype.kind in "UOT":
         return x[list(columns)]

@@ -16,9 +16,8 @@ from skstruct._topology import Topology
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.inference import BACKENDS
 from skstruct.inference import _queries as queries
-from skstruct.inference._base import edge_marginals
-from skstruct.objectives import MISSING, Likelihood
-from skstruct.objectives._likelihood import clamp
+from skstruct.inference._base import MISSING, clamp, edge_marginals
+from skstruct.objectives import Likelihood
 
 __all__ = ["decode", "entropy", "marginals", "neg_log_likelihood", "sample", "top_k"]
 

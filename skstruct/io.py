@@ -146,9 +146,7 @@ def write_uai(file, node_scores, edges, edge_scores, cardinalities=None, log_con
     edges = np.asarray(edges, dtype=np.intp).reshape(-1, 2)
     edge = np.asarray(edge_scores, dtype=np.float64).reshape(-1, n_states, n_states)
     if len(edge) not in (1, len(edges)):
-        raise ValueError(
-            f"edge_scores must have {len(edges)} matrices, one per edge, or one; got {len(edge)}."
-        )
+        raise ValueError(f"edge_scores must have {len(edges)} matrices, one per edge, or one; got {len(edge)}.")
     edge = np.broadcast_to(edge, (len(edges), n_states, n_states))
     sizes = np.full(n, n_states) if cardinalities is None else np.asarray(cardinalities)
     if sizes.shape != (n,) or (n and (sizes.min() < 1 or sizes.max() > n_states)):

@@ -21,7 +21,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from skstruct._ragged import RaggedArray, as_ragged, flatten_labels, is_ragged, missing_mask
+from skstruct._ragged import RaggedArray, as_ragged, flatten_labels, flatten_values, is_ragged, missing_mask
 
 __all__ = [
     "node_scorer",
@@ -162,9 +162,7 @@ def _make_scorer(kind, metric, response_method, greater_is_better, missing_label
         defaults, response, greater = {}, "predict", True
     else:
         if metric not in METRICS:
-            raise ValueError(
-                f"unknown metric {metric!r}; known are {', '.join(sorted(METRICS))}, or pass a function"
-            )
+            raise ValueError(f"unknown metric {metric!r}; known are {', '.join(sorted(METRICS))}, or pass a function")
         metric, defaults, response, greater = METRICS[metric]
     return make_scorer(
         kind(metric, missing_label),
@@ -213,8 +211,7 @@ class _GraphMetric(_NodeMetric):
         sample_weight = np.asarray(sample_weight)
         if sample_weight.shape != (len(y_true),):
             raise ValueError(
-                f"sample_weight must have one number per graph, shape ({len(y_true)},), got "
-                f"{sample_weight.shape}"
+                f"sample_weight must have one number per graph, shape ({len(y_true)},), got {sample_weight.shape}"
             )
         return float(np.average(values, weights=_nonzero(sample_weight[weights])))
 
@@ -225,9 +222,7 @@ def _pair(y_true, y_pred, missing_label):
     if not isinstance(y_pred, RaggedArray) and (rectangular or not is_ragged(y_pred)):
         y_pred = RaggedArray(y_pred, np.arange(len(y_pred) + 1))
         if is_ragged(y_true):
-            raise ValueError(
-                "y has one array per graph but the predictions are flat; pass graphs, not a table, as X"
-            )
+            raise ValueError("y has one array per graph but the predictions are flat; pass graphs, not a table, as X")
         if len(y_true) != len(y_pred):
             raise ValueError(
                 f"Found input variables with inconsistent numbers of samples: [{len(y_true)}, {len(y_pred)}]"
@@ -240,7 +235,7 @@ def _pair(y_true, y_pred, missing_label):
 def _node_weights(sample_weight, node_ptr):
     """Weight of each node, from weights of graphs or of nodes."""
     if is_ragged(sample_weight):
-        return flatten_labels(sample_weight, node_ptr, "sample_weight")
+        return flatten_values(sample_weight, node_ptr, "sample_weight")
     sample_weight = np.asarray(sample_weight)
     if sample_weight.shape != (len(node_ptr) - 1,):
         raise ValueError(

@@ -302,7 +302,9 @@ def _check_invariance(backend, plan, scores, context, rng):
         return
     node = np.empty_like(scores.node)
     node[new_number] = scores.node
-    renamed = backend.plan(flipped, n_states).marginals(Scores(node, scores.edge.transpose(0, 2, 1), scores.edge_matrix))
+    renamed = backend.plan(flipped, n_states).marginals(
+        Scores(node, scores.edge.transpose(0, 2, 1), scores.edge_matrix)
+    )
     _close(renamed.log_partition, base.log_partition, f"renumbered and flipped: {context}", 1e-8)
     _close(renamed.node[new_number], base.node, f"renumbered and flipped: {context}", 1e-8)
 

@@ -242,9 +242,7 @@ def test_scikit_learn_splits_by_graph(dataset):
     assert union.fit_transform(dataset).shape == (5, 8)
 
 
-@pytest.mark.skipif(
-    os.environ.get("SCIPY_ARRAY_API") != "1", reason="scipy was imported without SCIPY_ARRAY_API=1"
-)
+@pytest.mark.skipif(os.environ.get("SCIPY_ARRAY_API") != "1", reason="scipy was imported without SCIPY_ARRAY_API=1")
 def test_array_api_dispatch(dataset):
     with config_context(array_api_dispatch=True):
         assert len(train_test_split(dataset, random_state=0)[0]) == 3
@@ -314,9 +312,7 @@ def test_types_of_edges(dtype):
 
 
 def test_sequences():
-    dataset = GraphDataset.from_sequences(
-        [np.ones((3, 2)), np.zeros((1, 2)), np.zeros((0, 2)), np.ones((2, 2))]
-    )
+    dataset = GraphDataset.from_sequences([np.ones((3, 2)), np.zeros((1, 2)), np.zeros((0, 2)), np.ones((2, 2))])
     assert [g.edges.tolist() for g in dataset] == [[[0, 1], [1, 2]], [], [], [[0, 1]]]
     words = GraphDataset.from_sequences([["a", "b"], np.array(["c"]), ["d"]])
     assert words.node_features == ["a", "b", "c", "d"]
@@ -403,9 +399,7 @@ def test_networkx():
     assert GraphDataset.from_networkx([multi], "size").n_edges == 2
     with pytest.raises(ValueError, match="graph 1, node 0 has no attribute 'place'"):
         GraphDataset.from_networkx([graph, multi], "place")
-    with pytest.raises(
-        ValueError, match=r"graph 0, edge \('y', 'x'\) has no attribute 'w', but has \['weight'\]"
-    ):
+    with pytest.raises(ValueError, match=r"graph 0, edge \('y', 'x'\) has no attribute 'w', but has \['weight'\]"):
         GraphDataset.from_networkx([graph], "size", "w")
     graph.nodes["x"]["place"] = [1]
     with pytest.raises(ValueError, match="different lengths"):
@@ -471,12 +465,8 @@ def test_bad_frames(library):
     with pytest.raises(ValueError, match="edges has no column 'from'"):
         GraphDataset.from_frame(nodes, edges, graph="g", source="from")
     with pytest.raises(ValueError, match="must stand together in nodes, but they are scattered; sort"):
-        GraphDataset.from_frame(
-            nodes[[0, 2, 1, 3, 4]] if library is pl else nodes.iloc[[0, 2, 1, 3, 4]], graph="g"
-        )
-    with pytest.raises(
-        ValueError, match="row 0 of edges names the node 7, which its graph does not have in column"
-    ):
+        GraphDataset.from_frame(nodes[[0, 2, 1, 3, 4]] if library is pl else nodes.iloc[[0, 2, 1, 3, 4]], graph="g")
+    with pytest.raises(ValueError, match="row 0 of edges names the node 7, which its graph does not have in column"):
         GraphDataset.from_frame(nodes[:4], edges, graph="g", node="name")
     with pytest.raises(ValueError, match="row 1 of edges names the graph 'b' that 'g' of nodes lacks"):
         GraphDataset.from_frame(nodes[2:], edges, graph="g", node="name")
@@ -499,7 +489,7 @@ TWO = np.zeros((2, 3))
     ("graphs", "message"),
     [
         ([(TWO, None), (TWO, [(0, 1), (0, 9)])], "graph 1, edge 1 is (0, 9) but the graph has 2 nodes"),
-        ([(TWO, [(0, 2), (2, 0)])], "but the graph has 2 nodes (2 such edges)"),
+        ([(TWO, [(0, 2), (2, 0)])], "but the graph has 2 nodes, numbered from 0 within it (2 such edges)"),
         ([(TWO, [(0, -1)])], "graph 0, edge 0 is (0, -1) but node numbers start at 0"),
         ([(TWO, [(1, 1)])], "graph 0, edge 0 is (1, 1) which joins a node with itself; remove it"),
         ([(TWO, [(0.0, 0.5)])], "edges of graph 0 must hold integers, the numbers of nodes, got float64"),
@@ -626,9 +616,7 @@ def test_finite_features_pass(kind):
 def test_the_first_bad_feature_is_named(dataset, value, convert):
     x = dataset.node_features.copy()
     x[6, 1] = x[9, 0] = value
-    with pytest.raises(
-        ValueError, match="Input X contains NaN or infinity: graph 2, node 2, feature 1 of node_feat"
-    ):
+    with pytest.raises(ValueError, match="Input X contains NaN or infinity: graph 2, node 2, feature 1 of node_feat"):
         check_finite(dataset.with_node_features(convert(x)))
     f = np.ones((6, 3))
     f[5, 2] = value

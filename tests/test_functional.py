@@ -137,7 +137,10 @@ def test_infeasible_model_is_an_error(query):
         (([0.0, 1.0], [], []), "node_scores must have 2 dimensions"),
         ((np.zeros((2, 2)), [(0, 2)], np.zeros((1, 2, 2))), r"edges\[0\] is \(0, 2\).*0\.\.1"),
         ((np.zeros((2, 2)), [(1, 1)], np.zeros((1, 2, 2))), r"edges\[0\] is \(1, 1\).*two different"),
-        ((np.zeros((2, 2)), [(0, 1)], np.zeros((1, 3, 3))), r"edge_scores must have shape \(1, 2, 2\).*got \(1, 3, 3\)"),
+        (
+            (np.zeros((2, 2)), [(0, 1)], np.zeros((1, 3, 3))),
+            r"edge_scores must have shape \(1, 2, 2\).*got \(1, 3, 3\)",
+        ),
         ((np.zeros((2, 2)), [(0, 1)], np.full((1, 2, 2), np.nan)), r"edge_scores\[0, 0, 0\] is nan"),
         ((np.zeros((2, 2)), [(0, 1)], np.zeros((1, 2, 2)), "no such"), "inference must be one of"),
     ],

@@ -235,9 +235,7 @@ def agrees_with_competition(name, competition):
     assert found.log_partition[0] + model.log_constant == pytest.approx(log_partition, rel=5.1e-6)
 
 
-@pytest.mark.parametrize(
-    "name", ["Grids_11", "Grids_13", "Segmentation_11", "Segmentation_13", "Segmentation_15"]
-)
+@pytest.mark.parametrize("name", ["Grids_11", "Grids_13", "Segmentation_11", "Segmentation_13", "Segmentation_15"])
 def test_junction_tree_agrees_with_the_competition(name, competition):
     agrees_with_competition(name, competition)
 

@@ -111,9 +111,7 @@ def test_forms_of_labels(data, fitted, form):
 def test_ready_made(data, fitted):
     X, y = data
     predicted, proba = fitted.predict(X).values, fitted.predict_proba(X).values
-    assert metrics.node_f1_macro(fitted, X, y) == pytest.approx(
-        f1_score(y.values, predicted, average="macro")
-    )
+    assert metrics.node_f1_macro(fitted, X, y) == pytest.approx(f1_score(y.values, predicted, average="macro"))
     assert metrics.node_log_loss(fitted, X, y) == pytest.approx(-log_loss(y.values, proba))
 
 
@@ -154,16 +152,12 @@ def test_missing_labels_are_left_out(data, fitted, missing):
     kept = np.ones(26, bool)
     kept[[0, 1, 2, X.node_ptr[4] + 1]] = False
     right = fitted.predict(X).values == y.values
-    assert node_scorer("accuracy", missing_label=missing)(fitted, X, labels) == pytest.approx(
-        right[kept].mean()
-    )
+    assert node_scorer("accuracy", missing_label=missing)(fitted, X, labels) == pytest.approx(right[kept].mean())
     expected = [right[a:b][kept[a:b]].mean() for a, b in zip(X.node_ptr[1:-1], X.node_ptr[2:])]
     scorer = graph_scorer("accuracy", missing_label=missing)
     assert scorer(fitted, X, labels) == pytest.approx(np.mean(expected))
     weight = np.arange(8.0)
-    assert scorer(fitted, X, labels, sample_weight=weight) == pytest.approx(
-        np.average(expected, weights=weight[1:])
-    )
+    assert scorer(fitted, X, labels, sample_weight=weight) == pytest.approx(np.average(expected, weights=weight[1:]))
     with pytest.raises(ValueError, match="no labelled node to score"):
         scorer(fitted, X[:1], labels[:1])
 
@@ -209,9 +203,7 @@ def test_cross_validation(data):
     result = cross_validate(NodeByNode(), X, y, cv=2, scoring=scoring, error_score="raise")
     assert (result["test_accuracy"] > 0.3).all()
     assert is_ragged(y.tolist())
-    search = GridSearchCV(
-        NodeByNode(), {"C": [0.1, 1.0]}, cv=2, scoring=metrics.node_f1_macro, error_score="raise"
-    )
+    search = GridSearchCV(NodeByNode(), {"C": [0.1, 1.0]}, cv=2, scoring=metrics.node_f1_macro, error_score="raise")
     assert search.fit(X, y).best_score_ > 0.2
     nodes = cross_val_score(
         NodeByNode(),
@@ -235,6 +227,4 @@ def test_metadata_routing(data):
         result = cross_validate(model, X, y, scoring=scorer, params=params, cv=2, return_estimator=True)
         assert all(m.weighted_ for m in result["estimator"])
         with pytest.raises(ValueError, match="sample_weight is zero"):
-            cross_validate(
-                model, X, y, scoring=scorer, params={"sample_weight": weight}, cv=2, error_score="raise"
-            )
+            cross_validate(model, X, y, scoring=scorer, params={"sample_weight": weight}, cv=2, error_score="raise")

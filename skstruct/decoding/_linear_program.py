@@ -32,15 +32,11 @@ class _Program(Decoder):
 
     def _accepts(self, topology, scores):
         if not self.max_variables >= 1:
-            raise ValueError(
-                f"{type(self).__name__}: max_variables must be at least 1, got {self.max_variables!r}."
-            )
+            raise ValueError(f"{type(self).__name__}: max_variables must be at least 1, got {self.max_variables!r}.")
         return self._sizes(topology, scores) <= self.max_variables
 
     def _refusal(self, topology, scores, graph):
-        return (
-            f"this one has {self._sizes(topology, scores)[graph]}; raise max_variables if you have the time"
-        )
+        return f"this one has {self._sizes(topology, scores)[graph]}; raise max_variables if you have the time"
 
 
 class LinearProgram(_Program):

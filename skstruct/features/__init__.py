@@ -4,8 +4,15 @@
 """
 
 from skstruct.features._base import FeatureMap, FeaturePlan
+from skstruct.features._constrained import ConstrainedFeatures, bio_forbidden_pairs
 from skstruct.features._linear import LinearFeatures
 
-FEATURE_MAPS = {"linear": LinearFeatures}
+FEATURE_MAPS = {"linear": LinearFeatures, "constrained": ConstrainedFeatures}
 
-__all__ = ["FEATURE_MAPS", "FeatureMap", "FeaturePlan", *(cls.__name__ for cls in FEATURE_MAPS.values())]
+__all__ = [
+    "FEATURE_MAPS",
+    "FeatureMap",
+    "FeaturePlan",
+    "bio_forbidden_pairs",
+    *(cls.__name__ for cls in FEATURE_MAPS.values()),
+]

@@ -1,4 +1,4 @@
-"""What a feature map is: it lays out the parameters once, and the plan turns features into scores and back."""
+"""What a feature map is: it lays out the parameters once; its plan turns features into scores and back."""
 
 from typing import Protocol
 
@@ -40,5 +40,5 @@ class FeaturePlan(Protocol):
 class FeatureMap(Protocol):
     """Holds the parameters of a map; a ``BaseEstimator``."""
 
-    def plan(self, dataset: GraphDataset, n_states: int) -> FeaturePlan:
-        """Lay out the parameters for training on `dataset`."""
+    def plan(self, dataset: GraphDataset, classes: np.ndarray) -> FeaturePlan:
+        """Lay out the parameters for training on `dataset`, with a state for each of the sorted `classes`."""

@@ -46,13 +46,13 @@ class LinearFeatures(BaseEstimator):
         self.edge_weights = edge_weights
         self.fit_intercept = fit_intercept
 
-    def plan(self, dataset, n_states):
+    def plan(self, dataset, classes):
         """Lay out the parameters.
 
         Parameters
         ----------
         dataset : GraphDataset
-        n_states : int
+        classes : ndarray of shape (n_states,)
 
         Returns
         -------
@@ -63,7 +63,7 @@ class LinearFeatures(BaseEstimator):
         ValueError
             If `edge_weights` is unknown.
         """
-        if self.edge_weights not in EDGE_WEIGHTS:
+        if self.edge_weights not in list(EDGE_WEIGHTS):  # a list: it may be unhashable
             raise ValueError(
                 f"LinearFeatures: edge_weights must be one of {list(EDGE_WEIGHTS)}, got {self.edge_weights!r}."
             )
@@ -74,7 +74,7 @@ class LinearFeatures(BaseEstimator):
         return LinearPlan(
             n_features=dataset.node_features.shape[1],
             n_matrices=n_matrices,
-            n_states=n_states,
+            n_states=len(classes),
             edge_weights=self.edge_weights,
             fit_intercept=bool(self.fit_intercept),
         )
@@ -108,11 +108,15 @@ class LinearPlan:
         return penalized
 
     def _split(self, coef):
-        """Views of W, b and the edge parameters in `coef`."""
+        """Return views of W, b and the edge parameters in `coef`."""
         weights, intercept, edge = np.split(
             coef, np.cumsum([self.n_features * self.n_states, self.fit_intercept * self.n_states])
         )
-        return weights.reshape(-1, self.n_states), intercept, edge.reshape(self.n_matrices, self.basis.shape[0])
+        return (
+            weights.reshape(-1, self.n_states),
+            intercept,
+            edge.reshape(self.n_matrices, self.basis.shape[0]),
+        )
 
     def _edge_matrices(self, parameters):
         """Expand free parameters to U, (n_matrices, n_states, n_states)."""
@@ -138,7 +142,7 @@ class LinearPlan:
         return Scores(node, matrices, np.zeros(batch.n_edges, np.int32))
 
     def pullback(self, batch, coef, gradient, out):
-        """Adjoint of `scores`: ``dW = X' dS_n``, ``db = sum_i dS_n[i]``, ``dU[k] = sum_e F[e, k] dS_e[e]``."""
+        """Adjoint of `scores`: ``dW = X' dS_n``, ``db = sum_i dS_n[i]``, ``dU_k = sum_e F[e, k] dS_e[e]``."""
         weights, intercept, parameters = self._split(out)
         weights += batch.node_features.T @ gradient.node
         if self.fit_intercept:
@@ -151,7 +155,7 @@ class LinearPlan:
         parameters += edge @ self.basis.T
 
     def attributes(self, coef):
-        """Public views: coef_ (n_states, n_features), intercept_ (n_states,), edge_coef_ (K, n_states, n_states)."""
+        """Public views: coef_ (C, n_features), intercept_ (C,), edge_coef_ (K, C, C) for C states."""
         weights, intercept, parameters = self._split(coef)
         return {
             "coef_": weights.T.copy(),

@@ -15,6 +15,8 @@ from skstruct._records import Decoding, Marginals, Scores
 from skstruct._topology import Topology
 from skstruct.exceptions import UnsupportedTopology
 
+MISSING = -1  # state code of a node whose label is not known
+
 
 class InferencePlan(Protocol):
     """Answers queries about scores on one topology. Scores are read, never written.
@@ -150,6 +152,26 @@ def score_labelling(topology, scores, labels):
     node = scores.node[np.arange(topology.n_nodes), labels]
     edge = scores.edge[edge_rows(scores, topology.n_edges), labels[i], labels[j]]
     return topology.sum_nodes(node) + topology.sum_edges(edge)
+
+
+def clamp(scores, labels):
+    """Condition on known labels: forbid all states but the given one where ``labels`` is not `MISSING`.
+
+    Parameters
+    ----------
+    scores : Scores
+    labels : ndarray of shape (n_nodes,)
+        State codes, or `MISSING`.
+
+    Returns
+    -------
+    scores : Scores
+    """
+    node = scores.node.copy()
+    known = np.flatnonzero(labels != MISSING)
+    node[known] = -np.inf
+    node[known, labels[known]] = scores.node[known, labels[known]]
+    return scores._replace(node=node)
 
 
 def exact_decoding(topology, scores, labels):

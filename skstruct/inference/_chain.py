@@ -87,7 +87,7 @@ class _ChainPlan:
 
 @kernel(fastmath={"contract", "reassoc"})
 def _send(potential, flipped, message, out):
-    """out = message @ potential, or potential @ message for a flipped edge: sum over the sender's states."""
+    """Out = message @ potential, or potential @ message for a flipped edge: sum over the sender's states."""
     n_states = len(message)
     if flipped:
         for y in range(n_states):

@@ -65,7 +65,9 @@ def eliminate(topology, n_states, max_entries):
         n = nodes.stop - nodes.start
         trial = (np.empty(n, np.int32), np.ones(n, np.int32), np.zeros((n, out.scope.shape[1]), np.int32))
         for heuristic in (MIN_FILL, MIN_DEGREE, FRONTIER):
-            entries = _eliminate(lists.ptr, lists.neighbour, nodes.start, nodes.stop, heuristic, base, max_entries, *trial)
+            entries = _eliminate(
+                lists.ptr, lists.neighbour, nodes.start, nodes.stop, heuristic, base, max_entries, *trial
+            )
             if entries < out.entries[g]:
                 out.entries[g] = entries
                 for kept, tried in zip(out[:3], trial):

@@ -66,8 +66,10 @@ class _EnumerationPlan:
             edges = np.arange(t.edge_ptr[g], t.edge_ptr[g + 1])
             n_labellings = n_states ** len(nodes)
             codes = np.arange(n_labellings)
-            labels = np.stack([codes // n_states**k % n_states for k in range(len(nodes))], axis=1) if len(nodes) else (
-                np.zeros((1, 0), np.intp)
+            labels = (
+                np.stack([codes // n_states**k % n_states for k in range(len(nodes))], axis=1)
+                if len(nodes)
+                else (np.zeros((1, 0), np.intp))
             )
             total = np.zeros(n_labellings)
             for k, node in enumerate(nodes):

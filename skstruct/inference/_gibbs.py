@@ -185,9 +185,7 @@ class _GibbsPlan:
         random = np.tile(self.seeds, (t.n_graphs, 1))
         means = np.full((n_chains, *scores.node.shape), np.nan)
         counts = np.zeros_like(scores.edge)
-        with np.errstate(
-            all="ignore"
-        ):  # random numbers overflow on purpose; seen with NUMBA_DISABLE_JIT=1 only
+        with np.errstate(all="ignore"):  # random numbers overflow on purpose; seen with NUMBA_DISABLE_JIT=1 only
             rows, graphs, labels, log_partition = self._burn_in(scores, random)
             factor = weights / (2.0 * n_chains * self.n_samples)
             _average(
@@ -207,9 +205,7 @@ class _GibbsPlan:
         residual = np.zeros(t.n_graphs)
         np.fmax.at(residual, t.node_graph, errors.max(axis=1))
         n_iter = np.full(t.n_graphs, self.burn_in + self.n_samples)
-        return Marginals(
-            log_partition, means.mean(axis=0), counts, n_iter, residual, residual <= self.tol
-        ), errors
+        return Marginals(log_partition, means.mean(axis=0), counts, n_iter, residual, residual <= self.tol), errors
 
     def marginals(self, scores, weights=None):
         return self._estimate(scores, weights)[0]
@@ -326,9 +322,7 @@ def _anneal(node_ptr, order, ptr, neighbour, edges, flipped, graphs, factors, no
                     weight += (factors[t] - factors[t - 1]) * score
                 for p in range(start, end):
                     i = order[p]
-                    _conditional(
-                        i, factors[t], ptr, neighbour, edges, flipped, node, soft, rows, labels, probabilities
-                    )
+                    _conditional(i, factors[t], ptr, neighbour, edges, flipped, node, soft, rows, labels, probabilities)
                     labels[i] = _pick(probabilities, _uniform(random[g], chain))
             if _pair_score(start, end, ptr, neighbour, edges, flipped, edge, rows, labels) > -np.inf:
                 log_weight[g, chain] = weight
@@ -347,9 +341,7 @@ def _average(node_ptr, order, ptr, neighbour, edges, flipped, graphs, n_samples,
             for _ in range(n_samples):
                 for p in range(node_ptr[g], node_ptr[g + 1]):
                     i = order[p]
-                    _conditional(
-                        i, 1.0, ptr, neighbour, edges, flipped, node, edge, rows, labels, probabilities
-                    )
+                    _conditional(i, 1.0, ptr, neighbour, edges, flipped, node, edge, rows, labels, probabilities)
                     labels[i] = _pick(probabilities, _uniform(random[g], chain))
                     for x in range(n_states):
                         mean[i, x] += probabilities[x]
@@ -378,8 +370,6 @@ def _draw(node_ptr, order, ptr, neighbour, edges, flipped, graphs, thin, node, e
                 for _ in range(thin):
                     for p in range(node_ptr[g], node_ptr[g + 1]):
                         i = order[p]
-                        _conditional(
-                            i, 1.0, ptr, neighbour, edges, flipped, node, edge, rows, labels, probabilities
-                        )
+                        _conditional(i, 1.0, ptr, neighbour, edges, flipped, node, edge, rows, labels, probabilities)
                         labels[i] = _pick(probabilities, _uniform(random[g], chain))
                 drawn[k, chain, node_ptr[g] : node_ptr[g + 1]] = labels[node_ptr[g] : node_ptr[g + 1]]

@@ -9,7 +9,6 @@ import numpy as np
 from skstruct._jit import kernel
 from skstruct.inference._message_passing import SMALLEST_MESSAGE
 
-
 BLOCK = 64  # entries of a table that share one step of the odometer
 
 

@@ -11,10 +11,10 @@ from skstruct._records import Decoding
 from skstruct._topology import Topology
 from skstruct.inference._adjacency import adjacency
 from skstruct.inference._base import InferenceBackend, SampledByGibbs, edge_rows, score_labelling
-from skstruct.inference._message_passing import sum_product
-from skstruct.inference._trws import OPTIMAL, improve_labels
 from skstruct.inference._loopy_kernels import propagate
 from skstruct.inference._loopy_log import decode_log, propagate_log
+from skstruct.inference._message_passing import sum_product
+from skstruct.inference._trws import OPTIMAL, improve_labels
 
 
 class LoopyBP(InferenceBackend):

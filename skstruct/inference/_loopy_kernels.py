@@ -29,7 +29,7 @@ def _rescale(values):
 
 @kernel(fastmath={"contract", "reassoc"})
 def _send(edge, row, transposed, is_potts, cavity, k, out):
-    """out = potential @ cavity[k], or cavity[k] @ potential if transposed; the maximum of `out` is returned."""
+    """Out = potential @ cavity[k], or cavity[k] @ potential if transposed; the maximum of `out` is returned."""
     n_states = len(out)
     if is_potts:  # all entries equal but the diagonal: O(n_states)
         other, gain, total = edge[row, 0, 1], edge[row, 0, 0] - edge[row, 0, 1], 0.0

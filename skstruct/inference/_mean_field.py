@@ -84,9 +84,7 @@ class MeanField(InferenceBackend):
             raise ValueError(f"MeanField: max_iter must be at least 1, got {self.max_iter!r}.")
         if not self.tol > 0:
             raise ValueError(f"MeanField: tol must be positive, got {self.tol!r}.")
-        return _MeanFieldPlan(
-            topology, int(self.max_iter), float(self.tol), LoopyBP()._plan(topology, n_states)
-        )
+        return _MeanFieldPlan(topology, int(self.max_iter), float(self.tol), LoopyBP()._plan(topology, n_states))
 
 
 @dataclass(frozen=True)
@@ -132,9 +130,7 @@ class _MeanFieldPlan(SampledByGibbs):
         counts = np.zeros_like(scores.edge)
         n_iter, residual = np.zeros(t.n_graphs, np.intp), np.zeros(t.n_graphs)
         graphs = np.flatnonzero(feasible)
-        with np.errstate(
-            all="ignore"
-        ):  # exp(-1e4) is 0 and no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
+        with np.errstate(all="ignore"):  # exp(-1e4) is 0 and no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
             _ascend(
                 *self.arrays,
                 self.max_iter,
@@ -171,9 +167,7 @@ def _ascend(node_ptr, ptr, neighbour, edges, flipped, max_iter, tol, graphs, nod
                             continue  # 0 * -inf = 0
                         for x in range(n_states):
                             total[x] += other[y] * (scores[y, x] if flipped[s] else scores[x, y])
-                total -= (
-                    total.max()
-                )  # finite: the support of the neighbours leaves i a state, at least its last one
+                total -= total.max()  # finite: the support of the neighbours leaves i a state, at least its last one
                 total[:] = np.exp(total)
                 total /= total.sum()
                 for x in range(n_states):

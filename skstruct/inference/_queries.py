@@ -4,11 +4,11 @@ import heapq
 import itertools
 
 import numpy as np
-
 from sklearn.utils import check_random_state
 
 from skstruct.exceptions import UnsupportedTopology
 from skstruct.inference._base import edge_marginals, edge_rows
+
 
 def entropy(plan, scores):
     """Entropy of the labelling of each graph, ``log Z - E[score]``, in nats, (n_graphs,).

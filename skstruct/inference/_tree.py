@@ -124,7 +124,7 @@ def _breadth_first(ptr, neighbour, edges, reverse, slot_flipped, node_ptr, order
 
 @kernel(fastmath={"contract", "reassoc"})
 def _send(potential, transposed, message, out):
-    """out = potential @ message, or message @ potential if transposed."""
+    """Out = potential @ message, or message @ potential if transposed."""
     n_states = len(message)
     if transposed:
         for y in range(n_states):

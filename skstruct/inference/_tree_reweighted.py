@@ -109,9 +109,7 @@ class TreeReweightedBP(InferenceBackend):
     def _plan(self, topology, n_states):
         by_trees = isinstance(self.rho, str) and self.rho == "trees"
         if not by_trees and (isinstance(self.rho, str) or not 0 < self.rho <= 1):
-            raise ValueError(
-                f"TreeReweightedBP: rho must be 'trees' or a number in (0, 1], got {self.rho!r}."
-            )
+            raise ValueError(f"TreeReweightedBP: rho must be 'trees' or a number in (0, 1], got {self.rho!r}.")
         if not 0 <= self.damping < 1:
             raise ValueError(f"TreeReweightedBP: damping must be in [0, 1), got {self.damping!r}.")
         if self.max_iter < 1:
@@ -166,9 +164,7 @@ class _MessagePlan(SampledByGibbs):
         message = np.zeros((2 * t.n_edges, node.shape[1]))
         n_iter, residual = np.zeros(t.n_graphs, np.intp), np.zeros(t.n_graphs)
         potential, shift, _ = exponentiate(edge, (1, 2))
-        with np.errstate(
-            all="ignore"
-        ):  # -inf - -inf is no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
+        with np.errstate(all="ignore"):  # -inf - -inf is no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
             _settle(
                 *self.arrays,
                 *self.settings,
@@ -243,9 +239,7 @@ def spanning_forests(topology):
     while len(active := np.flatnonzero(number < wanted)):
         part, part_nodes, part_edges = t.take(active)
         chosen = np.zeros(t.n_edges, bool)
-        chosen[part_edges] = _spanning_forest(
-            part.edges, np.argsort(used[part_edges], kind="stable"), part.n_nodes
-        )
+        chosen[part_edges] = _spanning_forest(part.edges, np.argsort(used[part_edges], kind="stable"), part.n_nodes)
         used += chosen
         number[active] += 1
         in_part = chosen[part_edges]
@@ -360,9 +354,7 @@ class _NumberPlan(_MessagePlan):
             log_belief = node - log_node[:, None]
             (i, j), (to_i, to_j) = t.edges.T, self._slots
             pair = (
-                edge[rows]
-                + (log_belief[i] - message[to_i])[:, :, None]
-                + (log_belief[j] - message[to_j])[:, None, :]
+                edge[rows] + (log_belief[i] - message[to_i])[:, :, None] + (log_belief[j] - message[to_j])[:, None, :]
             )
             pair[np.isnan(pair)] = -np.inf
             log_pair = _log_sum(pair, (1, 2))

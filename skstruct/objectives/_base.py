@@ -1,4 +1,4 @@
-"""What an objective is: it asks the inference plan a query and returns a loss and its gradient in the scores."""
+"""What an objective is: it asks the inference plan a query and returns a loss and its score gradient."""
 
 from typing import Protocol
 
@@ -6,8 +6,6 @@ import numpy as np
 
 from skstruct._records import Scores
 from skstruct.inference._base import InferencePlan
-
-MISSING = -1  # state code of a node whose label is not known
 
 
 class Objective(Protocol):

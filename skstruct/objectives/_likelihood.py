@@ -5,19 +5,18 @@ from sklearn.base import BaseEstimator
 
 from skstruct._records import Scores
 from skstruct.exceptions import InfeasibleGraph
-from skstruct.inference._base import edge_rows, score_labelling
-from skstruct.objectives._base import MISSING
+from skstruct.inference._base import MISSING, clamp, edge_rows, score_labelling
 
 
 class Likelihood(BaseEstimator):
     """``loss = log Z - s(y)``, with gradient *model marginals minus empirical counts*.
 
-    Where labels are missing, the likelihood of the known ones: ``loss = log Z - log Z_clamped``, with gradient
-    *marginals minus marginals given the known labels*; the clamped run forbids all other states at labelled
-    nodes.
+    Where labels are missing, the likelihood of the known ones: ``loss = log Z - log Z_clamped``, with
+    gradient *marginals minus marginals given the known labels*; the clamped run forbids all other states at
+    labelled nodes.
 
-    With an approximate backend the loss is its surrogate (Bethe's for loopy belief propagation), and the gradient
-    is exact for the surrogate at a fixed point.
+    With an approximate backend the loss is its surrogate (Bethe's for loopy belief propagation), and the
+    gradient is exact for the surrogate at a fixed point.
 
     References
     ----------
@@ -55,15 +54,6 @@ class Likelihood(BaseEstimator):
             np.subtract.at(edge, (edge_rows(scores, t.n_edges), y[i], y[j]), weights[t.edge_graph])
         _require_finite(target, "the labels in y are forbidden, they score -inf")
         return float(weights @ (model.log_partition - target)), Scores(node, edge, scores.edge_matrix)
-
-
-def clamp(scores, y):
-    """Forbid all states but the given one at the nodes where ``y`` is not `MISSING`."""
-    node = scores.node.copy()
-    known = np.flatnonzero(y != MISSING)
-    node[known] = -np.inf
-    node[known, y[known]] = scores.node[known, y[known]]
-    return scores._replace(node=node)
 
 
 def _require_finite(log_values, problem):

@@ -1,17 +1,21 @@
 """Limited-memory BFGS: scipy's L-BFGS-B, guarded."""
 
+from typing import Any
+
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 from sklearn.base import BaseEstimator
+
+STALLED = 1e-3  # gradient above which a value that has ceased to fall is no minimum
 
 
 class LBFGS(BaseEstimator):
     """Limited-memory quasi-Newton method [1]_ on scipy's L-BFGS-B.
 
-    Around it: the best iterate is kept whatever ends the run, Ctrl-C too; after an abnormal line search, which
-    a surrogate objective with a jump can cause, the memory is cleared and the search restarted once. An L1 penalty
-    is handled exactly by splitting ``coef = plus - minus`` with both parts bounded by zero, so that weights become
-    exactly zero.
+    Around it: the best iterate is kept whatever ends the run, Ctrl-C too; after an end without a minimum,
+    which a surrogate objective with a jump can cause, the memory is cleared and the search restarted once. An
+    L1 penalty is handled exactly by splitting ``coef = plus - minus`` with both parts bounded by zero, so
+    that weights become exactly zero.
 
     Parameters
     ----------
@@ -20,8 +24,8 @@ class LBFGS(BaseEstimator):
 
     References
     ----------
-    .. [1] R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, "A limited memory algorithm for bound constrained optimization",
-       *SIAM J. Scientific Computing* 16(5), 1995.
+    .. [1] R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, "A limited memory algorithm for bound constrained
+       optimization", *SIAM J. Scientific Computing* 16(5), 1995.
 
     Examples
     --------
@@ -40,30 +44,31 @@ class LBFGS(BaseEstimator):
     def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
         """Minimise ``fun(coef) + sum(l1 * abs(coef))``; see `Optimizer`."""
         if l1 is None:
-            run = _Run(fun, callback)
-            best = self._run(run, coef0, None, max_iter, tol)
-            return OptimizeResult(best, x=run.best_x)
+            run = _Run(fun, callback, bounded=False)
+            best = self._run(run, coef0, max_iter, tol)
+            return OptimizeResult({**best, "x": run.best_x})  # type: ignore[call-arg]
         n = len(coef0)
 
         def split_fun(parts):
             value, gradient = fun(parts[:n] - parts[n:])
             return value + l1 @ (parts[:n] + parts[n:]), np.concatenate([gradient + l1, l1 - gradient])
 
-        run = _Run(split_fun, callback)
-        parts0 = np.concatenate([np.maximum(coef0, 0), np.maximum(-coef0, 0)])
-        best = self._run(run, parts0, [(0, None)] * n * 2, max_iter, tol)
-        return OptimizeResult(best, x=run.best_x[:n] - run.best_x[n:])
+        run = _Run(split_fun, callback, bounded=True)
+        best = self._run(run, np.concatenate([np.maximum(coef0, 0), np.maximum(-coef0, 0)]), max_iter, tol)
+        return OptimizeResult(
+            {**best, "x": run.best_x[:n] - run.best_x[n:]}  # type: ignore[call-arg]
+        )
 
-    def _run(self, run, coef0, bounds, max_iter, tol):
+    def _run(self, run, start, max_iter, tol):
         n_iter, success, message, interrupt = 0, False, "", None
         try:
-            for start in (coef0, None):
+            for _ in range(2):
                 found = minimize(
                     run,
-                    coef0 if start is not None else run.best_x,
+                    start,
                     jac=True,
                     method="L-BFGS-B",
-                    bounds=bounds,
+                    bounds=[(0, None)] * len(start) if run.bounded else None,
                     callback=run.finish_iteration,
                     options={
                         "maxiter": max_iter - n_iter,
@@ -75,8 +80,10 @@ class LBFGS(BaseEstimator):
                     },
                 )
                 n_iter += found.nit
-                success, message = bool(found.success), str(found.message)
-                if found.status != 2 or n_iter >= max_iter:  # 2: abnormal line search
+                # at a jump the value can also cease to fall, which scipy takes for convergence
+                success = bool(found.success and run.best_norm <= max(tol, STALLED))
+                message, start = str(found.message), run.best_x
+                if success or found.status == 1 or n_iter >= max_iter:  # 1: limit of evaluations
                     break
         except KeyboardInterrupt as error:
             if run.best_x is None:
@@ -94,20 +101,23 @@ class LBFGS(BaseEstimator):
 
 
 class _Run:
-    """Counts evaluations of a function and remembers the best."""
+    """Counts evaluations of a function and remembers the best; `bounded` if no parameter may be negative."""
 
-    def __init__(self, fun, callback):
+    def __init__(self, fun, callback, bounded):
         self.fun = fun
         self.callback = callback
+        self.bounded = bounded
         self.n_evaluations = 0
-        self.best_x, self.best_value, self.best_norm = None, np.inf, np.inf
+        self.best_x: np.ndarray | Any = None
+        self.best_value = self.best_norm = np.inf
         self.loss_curve = []
 
     def __call__(self, x):
         value, gradient = self.fun(x)
         self.n_evaluations += 1
         if value < self.best_value or self.best_x is None:
-            self.best_x, self.best_value, self.best_norm = x.copy(), value, np.abs(gradient).max(initial=0.0)
+            projected = np.minimum(x, gradient) if self.bounded else gradient
+            self.best_x, self.best_value, self.best_norm = x.copy(), value, np.abs(projected).max(initial=0.0)
         return value, gradient
 
     def finish_iteration(self, _):

@@ -45,9 +45,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     @staticmethod
     def _stack(X):
         if not is_graph_input(X):
-            raise ValueError(
-                f"EdgeTransformer needs graphs with edge features, got a table ({type(X).__name__})"
-            )
+            raise ValueError(f"EdgeTransformer needs graphs with edge features, got a table ({type(X).__name__})")
         dataset = as_dataset(X)
         table = dataset.edge_features
         if table is None:

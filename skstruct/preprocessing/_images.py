@@ -39,8 +39,4 @@ class ImagesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[
         -------
         GraphDataset
         """
-        return (
-            X
-            if isinstance(X, GraphDataset)
-            else GraphDataset.from_images(X, self.connectivity, self.contrast)
-        )
+        return X if isinstance(X, GraphDataset) else GraphDataset.from_images(X, self.connectivity, self.contrast)

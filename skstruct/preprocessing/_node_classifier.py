@@ -133,7 +133,6 @@ class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        -------
         RaggedArray with values of shape (n_nodes[, n_classes]), or ndarray for a table or NodeView
         """
         return self._ask("decision_function", X)

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skstruct._dataset import as_dataset, is_graph_input
 from skstruct._node_view import NodeView
-from skstruct._ragged import flatten_labels, is_ragged
+from skstruct._ragged import flatten_values, is_ragged
 from skstruct._tables import n_rows, take_rows
 
 
@@ -59,7 +59,7 @@ def _view_of_rows(view, table):
 
 def flatten_target(y, ptr):
     """Labels of nodes as a flat array; what a classifier later calls missing is let through."""
-    return y if y is None or ptr is None else flatten_labels(y, ptr, allow_missing=True, missing_label=-1)
+    return y if y is None or ptr is None else flatten_values(y, ptr, missing_label=-1)
 
 
 def flatten_metadata(params, ptr):
@@ -69,7 +69,7 @@ def flatten_metadata(params, ptr):
     flat = {}
     for name, value in params.items():
         if is_ragged(value):
-            flat[name] = flatten_labels(value, ptr, name)
+            flat[name] = flatten_values(value, ptr, name)
         elif np.ndim(value) == 1 and len(value) == len(ptr) - 1:
             flat[name] = np.repeat(np.asarray(value), np.diff(ptr))
         else:
@@ -309,9 +309,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
             mapping.add(caller=method, callee=method)
         for method in ("fit_transform", "fit", "transform"):
             mapping.add(caller="fit_transform", callee=method)
-        return MetadataRouter(owner=routing_owner(self)).add(
-            transformer=self._unfitted(), method_mapping=mapping
-        )
+        return MetadataRouter(owner=routing_owner(self)).add(transformer=self._unfitted(), method_mapping=mapping)
 
 
 def _n_rows(table):

@@ -177,9 +177,7 @@ def test_repeated_edges_are_judged_together():
 
 
 def test_a_refusal_names_the_graph_and_the_remedy():
-    topology = Topology(
-        np.array([(0, 1), (2, 3), (3, 4), (4, 2)], np.int32), np.array([0, 2, 5]), np.array([0, 1, 4])
-    )
+    topology = Topology(np.array([(0, 1), (2, 3), (3, 4), (4, 2)], np.int32), np.array([0, 2, 5]), np.array([0, 1, 4]))
     scores = Scores(np.zeros((5, 2)), -np.eye(2)[None], np.zeros(4, int))
     assert GraphCut().accepts(topology, scores).tolist() == [True, False]
     with pytest.raises(UnsupportedTopology, match=r"graph 1: decoding='graph_cut' takes .* decoding='auto'"):
@@ -190,9 +188,7 @@ def test_a_refusal_names_the_graph_and_the_remedy():
     with pytest.raises(UnsupportedTopology, match=r"2 nodes, 1 edges and 3 states, is not"):
         GraphCut().decode(topology, three)
     for program in (LinearProgram(max_variables=30), IntegerProgram(max_variables=30)):
-        with pytest.raises(
-            UnsupportedTopology, match=r"graph 1: .*max_variables=30 .* has 36; raise max_variables"
-        ):
+        with pytest.raises(UnsupportedTopology, match=r"graph 1: .*max_variables=30 .* has 36; raise max_variables"):
             program.decode(topology, three)
 
 

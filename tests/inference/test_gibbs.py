@@ -57,9 +57,7 @@ def test_standard_errors_are_calibrated(scores):
 
 
 def test_errors_fall_with_the_root_of_the_number_of_sweeps(scores):
-    few, many = (
-        Gibbs(n_samples=n).plan(LATTICE, 2).standard_errors(scores)[:, 0].mean() for n in (100, 1600)
-    )
+    few, many = (Gibbs(n_samples=n).plan(LATTICE, 2).standard_errors(scores)[:, 0].mean() for n in (100, 1600))
     assert many == pytest.approx(few / 4, rel=0.4)
 
 
@@ -215,9 +213,7 @@ def everything():
     scores.edge[rng.random(scores.edge.shape) < 0.1] = -np.inf
     plan = Gibbs(n_samples=5, burn_in=5, n_chains=3).plan(LATTICE, 3)
     found, labels = plan.marginals(scores), plan.sample(scores, 4, rng)
-    return np.concatenate(
-        [found.log_partition, found.residual, found.node.ravel(), found.edge.ravel(), labels.ravel()]
-    )
+    return np.concatenate([found.log_partition, found.residual, found.node.ravel(), found.edge.ravel(), labels.ravel()])
 
 
 if __name__ == "__main__":

@@ -134,7 +134,9 @@ def test_loopy_is_exact_on_forests_with_default_settings(rng):
         n = int(rng.integers(2, 40))
         topology = Topology.from_edges(tree_edges(n, rng)[: n - int(rng.integers(1, 3))], n)
         scores = random_scores(topology, rng, scale=2.0)
-        loopy, tree = (backend.plan(topology, scores.node.shape[1]).marginals(scores) for backend in (LoopyBP(), Tree()))
+        loopy, tree = (
+            backend.plan(topology, scores.node.shape[1]).marginals(scores) for backend in (LoopyBP(), Tree())
+        )
         np.testing.assert_allclose(loopy.log_partition, tree.log_partition, atol=1e-8)
         np.testing.assert_allclose(loopy.node, tree.node, atol=1e-8)
         np.testing.assert_allclose(loopy.edge, tree.edge, atol=1e-8)

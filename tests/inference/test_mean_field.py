@@ -43,8 +43,7 @@ def test_every_sweep_raises_the_bound(scale, forbidden, rng):
         scores = random_scores(rng, scale=scale, forbidden=forbidden)
         truth = enumerate_exactly(SQUARE, scores).log_partition[0]
         values = [
-            MeanField(max_iter=n).plan(SQUARE, 3).marginals(scores).log_partition[0]
-            for n in (1, 2, 3, 5, 10, 100)
+            MeanField(max_iter=n).plan(SQUARE, 3).marginals(scores).log_partition[0] for n in (1, 2, 3, 5, 10, 100)
         ]
         slack = 1e-9 * (1 + abs(truth) if np.isfinite(truth) else 1)
         if np.isfinite(truth):

@@ -65,9 +65,7 @@ def test_bounds_never_cross(name, edge_scale, max_iter, rng):
 @pytest.mark.parametrize("coupling", [-3.0, -1.0, 0.3, 1.0, 3.0])
 def test_bounds_never_cross_on_a_larger_grid(coupling, rng):
     topology = grid(8, 8)
-    scores = Scores(
-        rng.normal(size=(64, 3)), coupling * np.eye(3)[None], np.zeros(topology.n_edges, np.int32)
-    )
+    scores = Scores(rng.normal(size=(64, 3)), coupling * np.eye(3)[None], np.zeros(topology.n_edges, np.int32))
     below, truth, above = (
         backend.plan(topology, 3).marginals(scores).log_partition[0]
         for backend in (MeanField(), JunctionTree(), TreeReweightedBP())
@@ -172,9 +170,7 @@ def test_uniform_scores_give_the_number_of_labellings():
 def test_rho_1_is_loopy_belief_propagation(rng):
     topology = grid(4, 4)
     scores = random_scores(topology, rng, n_states=3, edge_scale=0.5)
-    one, loopy = (
-        b.plan(topology, 3).marginals(scores) for b in (TreeReweightedBP(rho=1, **TIGHT), LoopyBP(**TIGHT))
-    )
+    one, loopy = (b.plan(topology, 3).marginals(scores) for b in (TreeReweightedBP(rho=1, **TIGHT), LoopyBP(**TIGHT)))
     np.testing.assert_allclose(one.log_partition, loopy.log_partition, rtol=1e-10)
     np.testing.assert_allclose(one.node, loopy.node, atol=1e-10)
     np.testing.assert_allclose(one.edge, loopy.edge, atol=1e-10)
@@ -204,9 +200,7 @@ def test_battery_with_a_number(rho):
 
 def test_strong_repulsion_is_damped_or_flagged(rng):
     topology = complete(8)
-    scores = Scores(
-        0.1 * rng.normal(size=(8, 2)), np.array([[[-4.0, 4.0], [4.0, -4.0]]]), np.zeros(28, np.int32)
-    )
+    scores = Scores(0.1 * rng.normal(size=(8, 2)), np.array([[[-4.0, 4.0], [4.0, -4.0]]]), np.zeros(28, np.int32))
     found = TreeReweightedBP(max_iter=2).plan(topology, 2).marginals(scores)
     assert found.n_iter[0] <= 4
     assert found.converged[0] == (found.residual[0] <= 1e-5)

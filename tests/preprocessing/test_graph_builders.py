@@ -18,13 +18,9 @@ from skstruct.preprocessing import ImagesToGraphs, NodeClassifier, NodeTransform
 
 
 def test_lists_of_dicts_through_a_pipeline():
-    sentences = [
-        [{"w": w} for w in s.split()] for s in ["the dog runs", "a cat", "the cat runs", "a dog runs"] * 3
-    ]
+    sentences = [[{"w": w} for w in s.split()] for s in ["the dog runs", "a cat", "the cat runs", "a dog runs"] * 3]
     y = [[len(token["w"]) > 2 for token in sentence] for sentence in sentences]
-    model = make_pipeline(
-        SequencesToGraphs(), NodeTransformer(DictVectorizer()), NodeClassifier(LogisticRegression())
-    )
+    model = make_pipeline(SequencesToGraphs(), NodeTransformer(DictVectorizer()), NodeClassifier(LogisticRegression()))
     assert cross_val_score(model, sentences, as_ragged(y), cv=3, error_score="raise").mean() == 1
     assert cross_val_score(model, sentences, y, cv=KFold(3), error_score="raise").mean() == 1
     assert model.fit(sentences, y)[:-1].get_feature_names_out()[0] == "w=a"
@@ -43,9 +39,7 @@ def test_images():
     expected = GraphDataset.from_images(images, 8, True)
     assert all(a == b for a, b in zip(X, expected))
     y = images.reshape(6, -1) > 0.5
-    model = make_pipeline(
-        ImagesToGraphs(), NodeTransformer(StandardScaler()), NodeClassifier(LogisticRegression())
-    )
+    model = make_pipeline(ImagesToGraphs(), NodeTransformer(StandardScaler()), NodeClassifier(LogisticRegression()))
     search = GridSearchCV(model, {"imagestographs__connectivity": [4, 8]}, cv=2, error_score="raise")
     assert search.fit(images, as_ragged(y)).best_score_ > 0.8
     with pytest.raises(ValueError, match="connectivity must be 4 or 8, got 5"):

@@ -41,12 +41,7 @@ def test_it_is_the_classifier_of_the_nodes(data):
         assert np.array_equal(getattr(model, method)(X.nodes), expected)
         assert np.array_equal(getattr(model, method)(X.node_features), expected)
     expected = inner.score(X.node_features, y.values)
-    assert (
-        model.score(X, y)
-        == model.score(X.nodes, y.values)
-        == model.score(X.node_features, y.values)
-        == expected
-    )
+    assert model.score(X, y) == model.score(X.nodes, y.values) == model.score(X.node_features, y.values) == expected
     weight = np.arange(6.0)
     per_node = np.repeat(weight, np.diff(X.node_ptr))
     assert model.score(X, y, weight) == inner.score(X.node_features, y.values, per_node)

@@ -35,9 +35,7 @@ from skstruct.preprocessing import EdgeTransformer, NodeClassifier, NodeTransfor
 WORDS = [["the", "dog", "sleeps"], ["cat"], ["a", "cat", "runs", "away"], ["the", "cat"]] * 3
 
 
-@parametrize_with_checks(
-    [NodeTransformer(StandardScaler()), NodeTransformer(PCA()), NodeTransformer(MinMaxScaler())]
-)
+@parametrize_with_checks([NodeTransformer(StandardScaler()), NodeTransformer(PCA()), NodeTransformer(MinMaxScaler())])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -224,9 +222,7 @@ def test_frames(library):
     assert node.get_feature_names_out()[-1] == "pipeline__length"
     assert node.feature_names_in_.tolist() == ["word", "length"]
     name = library.__name__
-    named = make_pipeline(NodeTransformer(columns), NodeClassifier(LogisticRegression())).set_output(
-        transform=name
-    )
+    named = make_pipeline(NodeTransformer(columns), NodeClassifier(LogisticRegression())).set_output(transform=name)
     named.fit(X, [["t" in w for w in words] for words in WORDS])
     assert isinstance(named[0].transform(X).node_features, library.DataFrame)
     assert named[-1].feature_names_in_[-1] == "pipeline__length"
@@ -262,9 +258,7 @@ def test_names_in_a_grid(data):
 def test_memory_fits_once(data, tmp_path):
     X, y = data
     steps = [("scale", NodeTransformer(PCA(2))), ("classify", NodeClassifier(LogisticRegression()))]
-    search = GridSearchCV(
-        Pipeline(steps, memory=str(tmp_path)), {"classify__estimator__C": [0.1, 1, 10]}, cv=2
-    )
+    search = GridSearchCV(Pipeline(steps, memory=str(tmp_path)), {"classify__estimator__C": [0.1, 1, 10]}, cv=2)
     search.fit(X, y)
     assert len(list(tmp_path.rglob("output.pkl"))) == 3  # two folds and the whole
 

@@ -1,0 +1,56 @@
+# Every target makes the virtual environment and installs what it needs; when nothing has changed that takes no time.
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+BIN := $(VENV)/bin
+
+.PHONY: help example test test-slow test-lowest lint docs bench
+
+help:
+	@echo "make example      learn to read words and to number snakes: accuracies, and pictures in examples/output"
+	@echo "make test         the tests"
+	@echo "make test-slow    the tests that take minutes"
+	@echo "make test-lowest  the tests with the lowest supported versions, in .venv-lowest"
+	@echo "make lint         ruff and mypy"
+	@echo "make docs         the documentation, in docs/_build/html"
+	@echo "make bench        the benchmarks"
+	@echo "PYTHON=python3.12 chooses the interpreter, PYTEST_ARGS='-k chain' passes arguments to pytest"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed: PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp per extra of pyproject.toml.
+$(VENV)/stamp-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
+
+$(VENV)/stamp-lowest: pyproject.toml requirements-lowest.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]" -c requirements-lowest.txt
+	@touch $@
+
+example: $(VENV)/stamp-plot
+	$(BIN)/python examples/plot_letters.py
+	$(BIN)/python examples/plot_snakes.py
+	@echo "pictures: examples/output/plot_letters.png, examples/output/plot_snakes.png"
+
+test: $(VENV)/stamp-test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-slow: $(VENV)/stamp-test
+	$(BIN)/python -m pytest -m slow --timeout=1800 $(PYTEST_ARGS)
+
+test-lowest:
+	$(MAKE) VENV=.venv-lowest .venv-lowest/stamp-lowest
+	.venv-lowest/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/stamp-dev
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+docs: $(VENV)/stamp-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+bench: $(VENV)/stamp-bench
+	$(BIN)/python -m benchmarks

@@ -1,0 +1,60 @@
+"""Every example runs, headless and without a warning, and draws its picture."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
+
+
+def test_there_are_examples():
+    assert {"plot_letters", "plot_snakes"} <= {path.stem for path in EXAMPLES}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example(path, tmp_path):
+    script = tmp_path / path.name  # a copy, so that the pictures of `make example` stay as they are
+    script.write_text(path.read_text())
+    done = subprocess.run(
+        # Parsers of matplotlib 3.7 and 3.8 warn when they are deleted.
+        [sys.executable, "-W", "error", "-W", "ignore:Forward defined here", str(script)],
+        env={**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    picture = tmp_path / "output" / f"{path.stem}.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size > 10_000
+    FIGURES.get(path.stem, lambda text: None)(done.stdout)
+
+
+def numbers_after(text, start):
+    """Read the numbers in the line that begins with `start`."""
+    line = next(line for line in text.splitlines() if line.startswith(start))
+    words = line[len(start) :].replace(",", " ").split()
+    return [float(word) for word in words if word.replace(".", "", 1).isdigit()]
+
+
+def check_letters(text):
+    (alone,) = numbers_after(text, "letters right, each on its own (LogisticRegression):")
+    (map_,) = numbers_after(text, "letters right, most probable word (MAP):")
+    (marginal,) = numbers_after(text, "letters right, most probable letters (marginal):")
+    assert alone == pytest.approx(0.748, abs=0.003)
+    assert map_ == pytest.approx(0.823, abs=0.003)
+    assert marginal == pytest.approx(0.822, abs=0.003)
+
+
+def check_snakes(text):
+    cells, snake = numbers_after(text, "edges with features:")
+    assert cells >= 0.999
+    assert snake >= 0.99
+    assert numbers_after(text, "no edges:")[1] < 0.5
+
+
+FIGURES = {"plot_letters": check_letters, "plot_snakes": check_snakes}
