@@ -335,7 +335,7 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
         """State codes per node, (n_nodes,), with MISSING, and the classes."""
         labels = layout.labels(y, missing_label, name)
         known = ~missing_mask(labels, missing_label)
-        return encode(labels, known, None if classes is None else np.unique(classes), layout.dataset)
+        return encode(labels, known, None if classes is None else np.unique(classes), layout.dataset, name)
 
     def _graph_weights(self, layout, codes, classes, sample_weight):
         """Weight of each graph: its sample weight times the mean class weight of its labelled nodes."""

@@ -1,7 +1,8 @@
 """What a fitted graph CRF answers: labels, probabilities, samples, numbers of whole graphs."""
 
 import time
-from numbers import Integral
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score
@@ -14,13 +15,25 @@ from skstruct._records import Scores
 from skstruct._resolve import resolve
 from skstruct.decoding import DECODERS
 from skstruct.exceptions import InfeasibleGraph, numbered_from
-from skstruct.inference import MeanField, TreeReweightedBP, _queries
+from skstruct.features import FeaturePlan
+from skstruct.inference import InferenceBackend, MeanField, TreeReweightedBP, _queries
 from skstruct.inference._base import clamp, edge_marginals, edge_rows, parts, score_labelling
 from skstruct.objectives import MISSING
 
 
 class GraphQueries:
-    """Queries of `GraphCRFClassifier`, which has fitted `classes_`, `inference_` and the feature plan."""
+    """Queries of `GraphCRFClassifier`, which sets the attributes below."""
+
+    classes_: np.ndarray
+    inference_: InferenceBackend
+    n_edge_features_in_: int
+    decoding: Any
+    missing_label: Any
+    n_jobs: int | None
+    _coef: np.ndarray
+    _feature_plan: FeaturePlan
+    _check_parameters: Callable
+    _encode: Callable
 
     def _read(self, X):
         check_is_fitted(self)
@@ -103,7 +116,7 @@ class GraphQueries:
         return self.classes_[_concatenate(codes, (0,)).astype(np.intp)]
 
     def predict_top_k(self, X, k):
-        """The `k` most probable labellings of each graph, best first; inference must be exact.
+        """Find the `k` most probable labellings of each graph, best first; inference must be exact.
 
         Parameters
         ----------
@@ -122,8 +135,7 @@ class GraphQueries:
         UnsupportedTopology
             If inference on a graph is approximate.
         """
-        if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k must be a positive integer, got {k!r}.")
+        k = _queries.positive_integer(k, "k")
         dataset = self._read(X).dataset
         labels = np.empty((dataset.n_nodes, k), self.classes_.dtype)
         log_likelihood = np.full((len(dataset), k), -np.inf)

@@ -19,9 +19,9 @@ class GraphLayout:
     def __init__(self, dataset):
         self.dataset = dataset
 
-    def labels(self, y, missing_label):
+    def labels(self, y, missing_label, name="y"):
         """Labels as one flat array, (n_nodes,)."""
-        return flatten_labels(y, self.dataset.node_ptr, missing_label=missing_label)
+        return flatten_labels(y, self.dataset.node_ptr, name, missing_label=missing_label)
 
     def wrap(self, values):
         """Give flat values per node the form of the input."""
@@ -43,19 +43,19 @@ class NodeLayout:
         self.view = view
         self.dataset = view.dataset
 
-    def labels(self, y, missing_label):
+    def labels(self, y, missing_label, name="y"):
         """Labels in the order of the nodes, (n_nodes,)."""
         if isinstance(y, RaggedArray) or (isinstance(y, list | tuple) and is_ragged(y)):
             raise ValueError(
-                "y has one array per graph, but the samples of X are nodes (X is a table or a NodeView); "
-                "give one label per sample, for example np.concatenate(y)."
+                f"{name} has one array per graph, but the samples of X are nodes (X is a table or a NodeView); "
+                f"give one label per sample, for example np.concatenate({name})."
             )
         flat = column_or_1d(y, warn=True)
         check_consistent_length(self.view, flat)
-        y = RaggedArray.from_list([y], "y", missing_label).values.ravel()  # keeps the types in mixed lists
-        refuse_blank(y, "y", missing_label)
+        y = RaggedArray.from_list([y], name, missing_label).values.ravel()  # keeps the types in mixed lists
+        refuse_blank(y, name, missing_label)
         if y.dtype.kind == "f" and missing_label is None:
-            assert_all_finite(y, input_name="y")
+            assert_all_finite(y, input_name=name)
         return self.view.scatter(y)[0]
 
     def wrap(self, values):
@@ -177,7 +177,7 @@ def _require_numbers(table, item, transformer):
         )
 
 
-def encode(labels, known, classes, dataset):
+def encode(labels, known, classes, dataset, name="y"):
     """State codes of `labels` where `known`, (n_nodes,), and the classes found or given.
 
     Raises
@@ -196,7 +196,7 @@ def encode(labels, known, classes, dataset):
         g = dataset.topology.node_graph[node]
         label = labels[node : node + 1].tolist()[0]
         raise ValueError(
-            f"y[{g}][{node - dataset.node_ptr[g]}] is {label!r}, which is not among the {len(classes)} "
+            f"{name}[{g}][{node - dataset.node_ptr[g]}] is {label!r}, which is not among the {len(classes)} "
             f"classes {classes[:10].tolist()} ({len(unseen)} such labels); list all labels in the parameter "
             "classes, or declare this one unknown by missing_label."
         )

@@ -1,6 +1,7 @@
 """The decorator of all compiled kernels: numba is imported and the kernel compiled when it first runs."""
 
 from functools import cached_property, update_wrapper
+from typing import Any
 
 
 class kernel:
@@ -43,7 +44,7 @@ class kernel:
     def _dispatcher(self):
         import numba
 
-        options = {"nogil": True, "error_model": "numpy", "fastmath": self.fastmath or False}
+        options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": self.fastmath or False}
         try:
             return numba.njit(cache=True, **options)(self.function)
         except RuntimeError:  # "cannot cache function: no locator available"

@@ -4,7 +4,6 @@ Scores are in nats; ``-inf`` forbids a state or a pair of states. `neg_log_likel
 its gradients are marginals minus indicators of the given labels, ready for any framework's backward pass.
 """
 
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -149,7 +148,7 @@ def neg_log_likelihood(node_scores, edges, edge_scores, y, inference="auto"):
     (0.6931, [[0.5, -0.5]])
     """
     scores, plan = _read(node_scores, edges, edge_scores, inference)
-    y = _check_codes(y, *scores.node.shape, "y")
+    y = _check_codes(y, scores.node.shape[0], scores.node.shape[1], "y")
     loss, gradient = Likelihood().value_and_gradient(plan, scores, y, np.ones(1))
     return loss, gradient.node, gradient.edge
 
@@ -171,7 +170,7 @@ def entropy(node_scores, edges, edge_scores, inference="auto", *, known=None):
     --------
     >>> import numpy as np
     >>> from skstruct.functional import entropy
-    >>> round(entropy(np.zeros((3, 2)), [(0, 1)], np.zeros((1, 2, 2))) / np.log(2), 6)
+    >>> round(entropy(np.zeros((3, 2)), [(0, 1)], np.zeros((1, 2, 2))) / float(np.log(2)), 6)
     3.0
     """
     scores, plan = _read(node_scores, edges, edge_scores, inference, known)
@@ -237,8 +236,7 @@ def top_k(node_scores, edges, edge_scores, k, inference="auto", *, known=None):
     >>> labels.tolist(), score.tolist()
     ([[1, 1], [1, 0], [0, 1]], [1.5, 1.0, 0.5])
     """
-    if not isinstance(k, Integral) or k < 1:
-        raise ValueError(f"k must be a positive integer, got {k!r}.")
+    k = queries.positive_integer(k, "k")
     scores, plan = _read(node_scores, edges, edge_scores, inference, known)
     return queries.top_k(plan, scores, k)
 
@@ -264,13 +262,14 @@ def _read(node_scores, edges, edge_scores, inference, known=None):
     bad = np.flatnonzero(((edges < 0) | (edges >= n_nodes)).any(axis=1) | (edges[:, 0] == edges[:, 1]))
     if len(bad):
         raise ValueError(
-            f"edges[{bad[0]}] is {tuple(edges[bad[0]].tolist())}; an edge joins two different nodes among 0..{n_nodes - 1}."
+            f"edges[{bad[0]}] is {tuple(edges[bad[0]].tolist())}; an edge joins two different nodes among "
+            f"0..{n_nodes - 1}."
         )
     edge = _check_scores(edge_scores, "edge_scores", 3) if np.size(edge_scores) else np.zeros((0, n_states, n_states))
     if edge.shape[1:] != (n_states, n_states) or (len(edge) != len(edges) and (len(edge) != 1)):
         raise ValueError(
-            f"edge_scores must have shape ({len(edges)}, {n_states}, {n_states}), or (1, {n_states}, {n_states}) for one "
-            f"matrix shared by all edges; got {edge.shape}."
+            f"edge_scores must have shape ({len(edges)}, {n_states}, {n_states}), or (1, {n_states}, {n_states}) for "
+            f"one matrix shared by all edges; got {edge.shape}."
         )
     rows = np.zeros(len(edges), np.int32) if len(edge) == 1 else None
     plan = resolve(inference, BACKENDS, "inference").plan(Topology.from_edges(edges, n_nodes), n_states)

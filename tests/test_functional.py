@@ -37,7 +37,7 @@ def model(request):
 
 
 def test_marginals_and_decode(model):
-    node, edges, edge, labels, log_probability, best = model
+    node, edges, edge, labels, _, best = model
     truth = enumerate_exactly(Topology.from_edges(edges, len(node)), Scores(node, edge))
     found, decoded = F.marginals(node, edges, edge), F.decode(node, edges, edge)
     assert found.exact
@@ -81,7 +81,7 @@ def test_samples_follow_the_model(model):
 
 
 def test_known_labels_condition_everything(model):
-    node, edges, edge, labels, log_probability, best = model
+    node, edges, edge, labels, log_probability, _ = model
     known = np.full(len(node), -1)
     known[-1] = 2
     agree = labels[:, -1] == 2
@@ -99,7 +99,7 @@ def test_known_labels_condition_everything(model):
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_neg_log_likelihood_and_both_gradients(model, shared):
-    node, edges, edge, labels, log_probability, _ = model
+    node, edges, edge, _, _, _ = model
     node = np.where(np.isneginf(node), -1.0, node)
     edge = edge[:1] if shared else edge
     y = np.array([0, 2, 1, 0])[: len(node)]

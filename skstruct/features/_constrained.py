@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
 from skstruct._records import Scores
@@ -77,7 +76,8 @@ class ConstrainedFeatures(BaseEstimator):
             allowed = [code[label] for label in labels if label in code]
             if not allowed:
                 raise ValueError(
-                    f"ConstrainedFeatures: allowed_labels[{column}] = {list(labels)!r} has none of the classes {list(code)}."
+                    f"ConstrainedFeatures: allowed_labels[{column}] = {list(labels)!r} has none of the classes "
+                    f"{list(code)}."
                 )
             node_masks[column] = np.full(len(code), -np.inf)
             node_masks[column][allowed] = 0.0
@@ -137,13 +137,13 @@ class ConstrainedPlan:
         node, edge, rows = self.inner.scores(batch, coef)
         for column, mask in self.node_masks.items():
             node[_nonzero(batch.node_features, column)] += mask
-        for column, mask in self.edge_masks.items():
-            if column is ALL_EDGES:
+        for key, mask in self.edge_masks.items():
+            if key is ALL_EDGES:
                 edge = edge + mask
                 continue
             if rows is not None:  # a matrix of its own for each edge: types cut across shared ones
                 edge, rows = edge[rows], None
-            edge[_nonzero(batch.edge_features, column)] += mask
+            edge[_nonzero(batch.edge_features, key)] += mask
         return Scores(node, edge, rows)
 
     def pullback(self, batch, coef, gradient, out):
@@ -153,8 +153,8 @@ class ConstrainedPlan:
 
 def _nonzero(features, column):
     """Rows that are nonzero in a column."""
-    values = features[:, [column]].toarray() if issparse(features) else features[:, [column]]
-    return np.flatnonzero(values)
+    values = features[:, [column]]
+    return np.unique(values.nonzero()[0])
 
 
 def bio_forbidden_pairs(labels):

@@ -54,7 +54,7 @@ class InferenceBackend(BaseEstimator):
     name: ClassVar[str]
     exact: ClassVar[bool]  # on every graph that it accepts
     bound: ClassVar[str | None] = None  # "upper" or "lower" if its log-partition is one where it is not exact
-    family: ClassVar[str]  # what it takes, to complete the sentence "'chain' takes ..."
+    family: str  # what it takes, to complete the sentence "'chain' takes ..."
 
     def accepts(self, topology, n_states):
         """Tell which graphs of the batch the backend can take, with so many states, without looking at scores.
@@ -110,15 +110,21 @@ class InferenceBackend(BaseEstimator):
 
 
 class SampledByGibbs:
-    """Gives an approximate plan the samples of `Gibbs`, since its own marginals say nothing of joint labels."""
+    """Gives an approximate plan the samples of `Gibbs`, since its own marginals say nothing of joint labels.
+
+    Where such a backend is exact, on forests, they are those of `Tree`.
+    """
 
     topology: Topology
+    exact: bool
 
     def sample(self, scores, n_samples, rng):
-        """Draw labellings by Gibbs sweeps, (n_samples, n_nodes)."""
-        from skstruct.inference._gibbs import Gibbs  # which decodes by a plan that is sampled by it
+        """Draw labellings, (n_samples, n_nodes)."""
+        from skstruct.inference._gibbs import Gibbs  # which decodes by a plan of this class
+        from skstruct.inference._tree import Tree
 
-        return Gibbs().plan(self.topology, scores.node.shape[1]).sample(scores, n_samples, rng)
+        backend = Tree() if self.exact else Gibbs()
+        return backend.plan(self.topology, scores.node.shape[1]).sample(scores, n_samples, rng)
 
 
 def direct_marginals(log_partition, node, edge):
@@ -251,6 +257,10 @@ class _MergedEdgesPlan:
     @property
     def exact(self):
         return self.inner.exact
+
+    @property
+    def parts(self):
+        return parts(self.inner)
 
     def marginals(self, scores, weights=None):
         found = self.inner.marginals(self.merge.scores(scores), weights)

@@ -133,7 +133,7 @@ def _forward_backward(
 
     forward[t] = P(y_t | x_1..t); message[t] = potential[t] * backward[t], what node t says to t - 1.
     """
-    n_nodes, n_states = node.shape
+    n_states = node.shape[1]
     longest = 0
     for g in range(len(node_ptr) - 1):
         longest = max(longest, node_ptr[g + 1] - node_ptr[g])

@@ -38,7 +38,7 @@ class Enumeration(InferenceBackend):
         self.max_labellings = max_labellings
 
     @property
-    def family(self):
+    def family(self):  # type: ignore[override]  # it depends on a parameter
         """What it takes, in words."""
         return f"graphs with at most {self.max_labellings} labellings"
 

@@ -57,7 +57,7 @@ class JunctionTree(InferenceBackend):
         self.max_entries = max_entries
 
     @property
-    def family(self):
+    def family(self):  # type: ignore[override]  # it depends on a parameter
         """What it takes, in words."""
         return f"graphs whose tables need at most max_entries={self.max_entries:.3g} numbers"
 

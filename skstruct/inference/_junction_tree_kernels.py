@@ -303,8 +303,8 @@ def sample_labels(
         n_table, n_message = _layout(start, stop, size, n_states, table_ptr, message_ptr)
         tables, up = np.empty(n_table), np.empty(n_message)
         _upward_log(
-            start, stop, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, node, edge, rows, take_max,
-            table_ptr, message_ptr, tables, up, stride,
+            start, stop, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, node, edge, rows,
+            take_max, table_ptr, message_ptr, tables, up, stride,
         )  # fmt: skip
         for r in range(len(labels)):
             for p in range(stop - 1, start - 1, -1):

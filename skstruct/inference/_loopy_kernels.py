@@ -208,7 +208,8 @@ def _damped(old, new, damping):
 
 @kernel
 def _settle(start, end, order, ptr, middle, neighbour, edges, reverse, flipped, damping, max_iter, tol,
-            node, edge, rows, potts, rescale_every, message, dirty, without, out, node_ratio, ratio, suffix):  # fmt: skip
+            node, edge, rows, potts, rescale_every, message, dirty, without, out,
+            node_ratio, ratio, suffix):  # fmt: skip
     """Sweep one graph, damped if it does not converge: sweeps, last change, whether it is unsafe."""
     n_iter, change, lost = 0, 0.0, False
     for attempt in range(2):
@@ -235,7 +236,7 @@ def _settle(start, end, order, ptr, middle, neighbour, edges, reverse, flipped, 
 
 @kernel
 def _node_beliefs(start, end, order, ptr, node, message, rescale_every, cavity, without, node_out):
-    """Beliefs and, per slot, the belief without its message, divided by Z_i; the sum of log Z_i, and if it is unsafe."""
+    """Beliefs and, per slot, the belief without its message, divided by Z_i; the sum of log Z_i; if unsafe."""
     n_states = node.shape[1]
     log_z, lost = 0.0, False
     for i in range(start, end):

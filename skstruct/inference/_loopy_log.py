@@ -169,8 +169,8 @@ def decode_log(
     total = np.empty(n_states)
     for g in range(len(node_ptr) - 1):
         _sweeps_log(
-            node_ptr[g], node_ptr[g + 1], order, ptr, neighbour, edges, reverse, flipped, 0.0, DECODING_SWEEPS, 1e-6, True,
-            node, edge, rows, message,
+            node_ptr[g], node_ptr[g + 1], order, ptr, neighbour, edges, reverse, flipped, 0.0, DECODING_SWEEPS, 1e-6,
+            True, node, edge, rows, message,
         )  # fmt: skip
         for i in range(node_ptr[g], node_ptr[g + 1]):
             total[:] = node[order[i]]

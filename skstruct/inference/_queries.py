@@ -10,6 +10,13 @@ from skstruct.exceptions import UnsupportedTopology
 from skstruct.inference._base import edge_marginals, edge_rows
 
 
+def positive_integer(value, name):
+    """Check a count."""
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}.")
+    return int(value)
+
+
 def entropy(plan, scores):
     """Entropy of the labelling of each graph, ``log Z - E[score]``, in nats, (n_graphs,).
 
@@ -64,7 +71,8 @@ def top_k(plan, scores, k):
         raise UnsupportedTopology(
             0, f"the k best labellings need exact decoding, and {plan.name!r} is approximate; use a junction tree"
         )
-    n_nodes, counter, queue = plan.topology.n_nodes, itertools.count(), []
+    n_nodes, counter = plan.topology.n_nodes, itertools.count()
+    queue: list[tuple] = []
 
     def push(prefix, forbidden):
         """Queue the best labelling that starts with `prefix` and then avoids the states in `forbidden`."""

@@ -269,7 +269,7 @@ class _TreesPlan(_MessagePlan):
     n_states: int
 
     @property
-    def exact(self):
+    def exact(self):  # type: ignore[override]  # it depends on the graphs
         return bool(self.topology.is_forest.all())
 
     @cached_property

@@ -3,7 +3,8 @@
 ``OBJECTIVES`` maps the names that ``objective=`` takes to classes.
 """
 
-from skstruct.objectives._base import MISSING, Objective
+from skstruct.inference._base import MISSING
+from skstruct.objectives._base import Objective
 from skstruct.objectives._likelihood import Likelihood
 
 OBJECTIVES = {"likelihood": Likelihood}

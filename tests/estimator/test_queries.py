@@ -110,7 +110,8 @@ def test_score(case):
 def test_report(case):
     crf, X, _, _ = case
     report = crf.inference_report(X)
-    assert list(report) == ["backend", "exact", "n_iter", "converged", "residual"]
+    columns = ["backend", "exact", "width", "entries", "n_iter", "converged", "residual", "gap", "seconds"]
+    assert list(report) == columns
     assert all(values.shape == (len(X),) for values in report.values())
     assert report["converged"].all()
     if crf.inference == "loopy_bp":

@@ -70,7 +70,7 @@ class Toy(InferenceBackend):
 
 def test_toy_backend_breaks_where_it_is_careless():
     """Its softmax yields nan for a node without an allowed state, which the battery finds."""
-    with pytest.raises(AssertionError, match="infeasible|constant|log-partition"), np.errstate(invalid="ignore"):
+    with pytest.raises(AssertionError, match=r"infeasible|constant|log-partition"), np.errstate(invalid="ignore"):
         check_inference_backend(Toy(), n_models=20)
 
 

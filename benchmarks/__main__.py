@@ -1,0 +1,76 @@
+"""Run benchmarks; see the package."""
+
+import argparse
+import multiprocessing
+import sys
+import time
+import traceback
+from concurrent.futures import ProcessPoolExecutor
+from fnmatch import fnmatch
+from pathlib import Path
+
+from benchmarks import _report, chains, exact, graphs, real, scaling  # noqa: F401 (they fill CASES)
+from benchmarks._measure import CASES, MissingData, Run, environment, pin
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse(argv):
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed, memory and quality of skstruct.")
+    parser.add_argument("cases", nargs="*", help="names or patterns, such as 'chains.*' (default: all)")
+    parser.add_argument("--size", choices=["tiny", "small", "full"], default="small")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of data files")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds in which all engines take their turn")
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "output")
+    parser.add_argument("--list", action="store_true", help="show the cases and end")
+    options = parser.parse_args(argv)
+    patterns = options.cases or ["*"]
+    chosen = [name for name in CASES if any(fnmatch(name, p) or fnmatch(name.split(".")[1], p) for p in patterns)]
+    if not chosen:
+        parser.error(f"no case matches {patterns}; --list shows them")
+    return options, chosen
+
+
+def run_case(run):
+    """Run one case and return what it has recorded, with the error that ended it."""
+    error, start = None, time.perf_counter()
+    try:
+        CASES[run.name](run)
+    except MissingData as missing:
+        run.record("", f"not run: {missing}", None, "")
+    except Exception as problem:
+        error = traceback.format_exc()
+        last = str(problem).strip().splitlines()
+        run.record("", f"FAILED: {type(problem).__name__} {last[0] if last else ''}"[:120], None, "")
+    return run, error, time.perf_counter() - start
+
+
+def main(argv=None):
+    """Run the chosen cases, each in a process of its own, and write the report."""
+    options, chosen = parse(argv)
+    if options.list:
+        for name in chosen:
+            print(f"{name}\n    {' '.join(CASES[name].__doc__.split())}")
+        return 0
+    core = pin()
+    # A forked child has everything imported; its memory is its own.
+    method = "fork" if sys.platform == "linux" else "spawn"
+    context = multiprocessing.get_context(method)
+    runs, failed = [], 0
+    for name in chosen:
+        run = Run(name, options.size, options.data, options.repeats)
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            run, error, seconds = pool.submit(run_case, run).result()
+        runs.append(run)
+        print(f"{name}: {seconds:.1f} s", file=sys.stderr, flush=True)
+        if error:
+            failed += 1
+            print(error, file=sys.stderr)
+    shown = {"size": options.size, "repeats": options.repeats, "cases": chosen}
+    print(_report.write(options.output, environment(core), shown, runs))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""Other programs behind plain functions, and plain numpy references."""
+
+import re
+import tempfile
+from pathlib import Path
+from warnings import catch_warnings, simplefilter
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from benchmarks._measure import Seconds
+
+
+class CRFsuite:
+    """A linear-chain model that CRFsuite trains with L-BFGS: all attribute-label and label-label weights."""
+
+    def __init__(self, pycrfsuite, problem, c2):
+        self.pycrfsuite, self.problem = pycrfsuite, problem
+        self.trainer = pycrfsuite.Trainer(verbose=False)
+        self.trainer.select("lbfgs")
+        self.settings = {"c1": 0.0, "c2": c2, "feature.possible_states": 1, "feature.possible_transitions": 1}
+        for attributes, labels in zip(problem.sequences, problem.labels):
+            self.trainer.append(attributes, labels)
+        self.folder = tempfile.TemporaryDirectory()
+        self.file = str(Path(self.folder.name) / "model.crfsuite")
+
+    def train(self, max_iter=1000):
+        """Train, and return the CPU time of an evaluation by CRFsuite's own clock; sets objective and count."""
+        log = []
+        self.trainer.set_params({**self.settings, "max_iterations": max_iter})
+        self.trainer.message = log.append
+        self.trainer.train(self.file)
+        text = "".join(log)
+        self.objective = float(re.findall(r"Loss: ([\d.e+-]+)", text)[-1])
+        self.n_evaluations = sum(map(int, re.findall(r"Line search trials: (\d+)", text)))
+        total = sum(map(float, re.findall(r"Seconds required for this iteration: ([\d.]+)", text)))
+        return Seconds(max(total, 1e-4) / self.n_evaluations)
+
+    def tagger(self):
+        """Open the trained model."""
+        tagger = self.pycrfsuite.Tagger()
+        tagger.open(self.file)
+        return tagger
+
+    def coef(self):
+        """Return the trained weights in the layout of `LinearFeatures` without intercepts."""
+        info = self.tagger().info()
+        columns, codes = self.problem.columns, {label: k for k, label in enumerate(self.problem.classes)}
+        node, edge = np.zeros((len(columns), len(codes))), np.zeros((len(codes), len(codes)))
+        for (attribute, label), weight in info.state_features.items():
+            node[columns[attribute], codes[label]] = weight
+        for (before, after), weight in info.transitions.items():
+            edge[codes[before], codes[after]] = weight
+        return np.concatenate([node.ravel(), edge.ravel()])
+
+
+class NumpyBP:
+    """Synchronous belief propagation in vectorised numpy, all messages of a sweep at once: the plain reference."""
+
+    def __init__(self, topology, scores):
+        i, j = topology.edges.astype(np.intp).T
+        n_edges, n_nodes = topology.n_edges, topology.n_nodes
+        self.node, self.sender = scores.node, np.r_[i, j]
+        self.reverse = np.r_[n_edges : 2 * n_edges, :n_edges]
+        receivers, slots = np.r_[j, i], np.arange(2 * n_edges)
+        self.receive = csr_array((np.ones(2 * n_edges), (receivers, slots)), shape=(n_nodes, 2 * n_edges))
+        self.shared = scores.edge_matrix is not None
+        self.potential = np.exp(scores.edge[0] if self.shared else scores.edge)
+
+    def marginals(self, tol=1e-6, max_iter=200, damping=0.0):
+        """Node marginals; sets `n_iter` and the last change of a message, `residual`."""
+        n_edges = len(self.sender) // 2
+        message = np.ones((2 * n_edges, self.node.shape[1]))
+        for self.n_iter in range(1, max_iter + 1):
+            log_message = np.log(message)
+            belief = self.node + self.receive @ log_message
+            cavity = belief[self.sender] - log_message[self.reverse]
+            cavity = np.exp(cavity - cavity.max(axis=1, keepdims=True))
+            forward, backward = cavity[:n_edges], cavity[n_edges:]
+            if self.shared:
+                new = np.concatenate([forward @ self.potential, backward @ self.potential.T])
+            else:
+                new = np.concatenate(
+                    [
+                        (forward[:, None] @ self.potential)[:, 0],
+                        (self.potential @ backward[:, :, None])[:, :, 0],
+                    ]
+                )
+            new = damping * message + (1 - damping) * new / new.max(axis=1, keepdims=True)
+            self.residual, message = np.abs(new - message).max(), new
+            if self.residual <= tol:
+                break
+        belief = self.node + self.receive @ np.log(message)
+        belief = np.exp(belief - belief.max(axis=1, keepdims=True))
+        return belief / belief.sum(axis=1, keepdims=True)
+
+
+def frontier_log_partition(height, width, scores):
+    """Log-partition of a binary grid by eliminating cell after cell, with one table over a row of cells."""
+    down, across = np.zeros((height, width, 2, 2)), np.zeros((height, width, 2, 2))
+    for (i, j), matrix in zip(grid_pairs(height, width), scores.edge):
+        (across if j == i + 1 else down)[divmod(i, width)] = matrix
+    table = np.zeros((2,) * width)  # axis k: the last cell reached in column k
+    for row in range(height):
+        for column in range(width):
+            if row:
+                old = np.moveaxis(table, column, -1)[..., None] + down[row - 1, column]
+                old = np.moveaxis(np.logaddexp(old[..., 0, :], old[..., 1, :]), -1, column)
+            else:
+                old = table
+            shape = [1] * width
+            shape[column] = 2
+            table = old + scores.node[row * width + column].reshape(shape)
+            if column:
+                shape[column - 1] = 2
+                table = table + across[row, column - 1].reshape(shape)
+    highest = table.max()
+    return highest + np.log(np.exp(table - highest).sum())
+
+
+def grid_pairs(height, width):
+    """Return the edges of a grid, in the order of `benchmarks._problems.grid`."""
+    from benchmarks._problems import grid
+
+    return grid(height, width).tolist()
+
+
+class Pgmpy:
+    """A pairwise model in pgmpy."""
+
+    def __init__(self, topology, scores):
+        with catch_warnings():
+            simplefilter("ignore")
+            from pgmpy.factors.discrete import DiscreteFactor
+            from pgmpy.inference import BeliefPropagation
+            from pgmpy.models import DiscreteMarkovNetwork
+        self.propagation = BeliefPropagation
+        self.names = [f"v{k}" for k in range(topology.n_nodes)]
+        pairs = [(self.names[i], self.names[j]) for i, j in topology.edges]
+        self.model = DiscreteMarkovNetwork()
+        self.model.add_nodes_from(self.names)
+        self.model.add_edges_from(pairs)
+        n_states = scores.node.shape[1]
+        for name, row in zip(self.names, scores.node):
+            self.model.add_factors(DiscreteFactor([name], [n_states], np.exp(row)))
+        for pair, matrix in zip(pairs, scores.edge):
+            self.model.add_factors(DiscreteFactor(list(pair), [n_states] * 2, np.exp(matrix).ravel()))
+
+    def marginals(self):
+        """Exact node marginals from a calibrated junction tree."""
+        tree = self.propagation(self.model)
+        tree.calibrate()
+        found = []
+        for name in self.names:
+            clique = next(c for c in tree.get_clique_beliefs() if name in c)
+            others = [other for other in clique if other != name]
+            belief = tree.get_clique_beliefs()[clique].marginalize(others, inplace=False)
+            found.append(belief.values / belief.values.sum())
+        return np.array(found)
+
+
+def maxflow_labels(maxflow, topology, scores):
+    """Labels of lowest energy of a binary model whose edges favour equal states, by PyMaxflow."""
+    i, j = topology.edges.astype(np.intp).T
+    matrices = scores.edge if scores.edge_matrix is None else scores.edge[scores.edge_matrix]
+    # m[a, b] = m00 + a (m10 - m00) + b (m11 - m10) - (m00 + m11 - m01 - m10) (1 - a) b
+    gain = scores.node[:, 1] - scores.node[:, 0]
+    gain += np.bincount(i, matrices[:, 1, 0] - matrices[:, 0, 0], len(gain))
+    gain += np.bincount(j, matrices[:, 1, 1] - matrices[:, 1, 0], len(gain))
+    capacity = matrices[:, 0, 0] + matrices[:, 1, 1] - matrices[:, 0, 1] - matrices[:, 1, 0]
+    graph = maxflow.Graph[float](topology.n_nodes, topology.n_edges)
+    nodes = graph.add_nodes(topology.n_nodes)
+    graph.add_edges(i, j, capacity, np.zeros(len(i)))
+    graph.add_grid_tedges(nodes, np.maximum(-gain, 0), np.maximum(gain, 0))
+    graph.maxflow()
+    return graph.get_grid_segments(nodes).astype(np.intp)
