@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmarks import _report, chains, exact, graphs, real, scaling  # noqa: F401 (they fill CASES)
+from benchmarks import _report, chains, exact, graphs, scaling  # noqa: F401 (they fill CASES)
 from benchmarks._measure import CASES, MissingData, Run, environment, pin
 
 ROOT = Path(__file__).resolve().parents[1]

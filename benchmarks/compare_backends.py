@@ -9,6 +9,7 @@ import argparse
 import threading
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,9 @@ def main():
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the .npz files")
     parser.add_argument("--limit", type=float, default=90.0, help="seconds after which a training is stopped")
     parser.add_argument("--only", choices=["enzymes", "cora"])
+    parser.add_argument("--cora-edges", choices=["potts", "symmetric"], default="potts", help="edge weights on Cora")
     options = parser.parse_args()
-    for name, compare in (("enzymes", enzymes), ("cora", cora)):
+    for name, compare in (("enzymes", enzymes), ("cora", partial(cora, edge_weights=options.cora_edges))):
         if options.only in (None, name):
             with np.load(options.data / f"{name}.npz") as stored:
                 compare(dict(stored), options.limit)
@@ -54,7 +56,7 @@ def enzymes(stored, limit):
     rows = []
     for name in ("junction_tree", "auto", "loopy_bp", "tree_reweighted", "mean_field", BASELINE):
         graphs = without_edges(X) if name == BASELINE else X
-        crf, row = train_on(graphs[train], y[train], name, limit, C=1.0)
+        crf, row = train_on(graphs[train], y[train], name, limit, "symmetric", C=1.0)
         row["accuracy"] = f"{crf.score(graphs[test], y[test]):.4f}"
         row["nats per node"] = f"{per_node(crf, graphs[test], y[test]):.4f}"
         describe(row, crf, graphs[test])
@@ -64,7 +66,7 @@ def enzymes(stored, limit):
     show(rows)
 
 
-def cora(stored, limit):
+def cora(stored, limit, edge_weights):
     """Train on one graph in which 140 of 2,708 labels are known, and predict 1,000 others given these."""
     counts = csr_array((stored["data"], stored["indices"], stored["indptr"]), shape=tuple(stored["shape"]))
     X = GraphDataset(csr_array(normalize(counts.astype(float), norm="l1")), stored["edges"])
@@ -80,14 +82,14 @@ def cora(stored, limit):
     }
     alone = {}
     for C in (1.0, 10.0, 100.0, 1000.0, 10000.0):  # by the baseline, on the validation nodes
-        crf, _ = train_on(without_edges(X), only["train"], BASELINE, limit, C=C, missing_label=UNKNOWN)
+        crf, _ = train_on(without_edges(X), only["train"], BASELINE, limit, edge_weights, C=C, missing_label=UNKNOWN)
         alone[C] = crf.score(without_edges(X), only["validation"])
     C = max(alone, key=alone.get)
-    print(f"\nCora, C = {C:g} from validation accuracy without edges: {alone}\n")
+    print(f"\nCora, {edge_weights} edge weights, C = {C:g} from validation accuracy without edges: {alone}\n")
     rows = []
     for name in ("loopy_bp", "tree_reweighted", "mean_field", BASELINE):
         graph = without_edges(X) if name == BASELINE else X
-        crf, row = train_on(graph, only["train"], name, limit, C=C, missing_label=UNKNOWN)
+        crf, row = train_on(graph, only["train"], name, limit, edge_weights, C=C, missing_label=UNKNOWN)
         blind = crf.predict(graph)[0][test]
         given = crf.predict(graph, known=only["train"])[0][test]
         row["accuracy"] = f"{np.mean(given == labels[test]):.3f}"
@@ -111,12 +113,12 @@ def without_edges(X):
     return GraphDataset(X.node_features, np.zeros((0, 2), int), node_ptr=X.node_ptr, edge_ptr=np.zeros_like(X.node_ptr))
 
 
-def train_on(X, y, name, limit, **parameters):
+def train_on(X, y, name, limit, edge_weights, **parameters):
     """Fit with a backend until the limit; the best weights so far are kept. Returns the model and the table's row."""
     backend = "edgeless" if name == BASELINE else name
     parameters = {**SETTINGS, **parameters}
-    compiled = GraphCRFClassifier(LinearFeatures("symmetric"), backend, **{**parameters, "max_iter": 1})
-    crf = GraphCRFClassifier(LinearFeatures("symmetric"), backend, **parameters)
+    compiled = GraphCRFClassifier(LinearFeatures(edge_weights), backend, **{**parameters, "max_iter": 1})
+    crf = GraphCRFClassifier(LinearFeatures(edge_weights), backend, **parameters)
     row = {"backend": name}
     timer = threading.Timer(limit, _thread.interrupt_main)
     with warnings.catch_warnings(record=True) as caught:

@@ -27,9 +27,9 @@ def test_a_case_writes_table_json_and_plot(tmp_path):
 
 
 def test_a_case_without_its_data_is_reported(tmp_path):
-    done = run("real.cora", "--size", "tiny", "--data", str(tmp_path), "--output", str(tmp_path))
+    done = run("chains.letters_training", "--size", "tiny", "--data", str(tmp_path), "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert "not run: cora.npz is not in the data folder" in done.stdout
+    assert "not run: letters.npz is not in the data folder" in done.stdout
 
 
 def test_unknown_case_is_refused():

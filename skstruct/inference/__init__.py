@@ -3,8 +3,15 @@
 ``BACKENDS`` maps the names that ``inference=`` takes to classes; tests, benchmarks and the API page loop over it.
 """
 
+from skstruct._records import Decoding, Marginals, Scores
 from skstruct.inference._auto import Auto
-from skstruct.inference._base import InferenceBackend, InferencePlan
+from skstruct.inference._base import (
+    InferenceBackend,
+    InferencePlan,
+    direct_marginals,
+    exact_decoding,
+    score_labelling,
+)
 from skstruct.inference._chain import Chain
 from skstruct.inference._edgeless import Edgeless
 from skstruct.inference._enumeration import Enumeration
@@ -28,4 +35,15 @@ BACKENDS = {
     "enumeration": Enumeration,
 }
 
-__all__ = ["BACKENDS", "InferenceBackend", "InferencePlan", *(cls.__name__ for cls in BACKENDS.values())]
+__all__ = [
+    "BACKENDS",
+    "InferenceBackend",
+    "InferencePlan",
+    "Scores",
+    "Marginals",
+    "Decoding",
+    "direct_marginals",
+    "exact_decoding",
+    "score_labelling",
+    *(cls.__name__ for cls in BACKENDS.values()),
+]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.sparse import csr_array, eye_array
+from scipy.sparse import csr_array, eye
 
 from skstruct import Graph, GraphCRFClassifier, GraphDataset, RaggedArray
 from skstruct.features import LinearFeatures
@@ -108,7 +108,7 @@ EDGES = [
     x_case("fractions", ValueError, "edges of graph 1", "integers", "float64", second=(ONES, [(0, 0.5)])),
     x_case("nan edge", ValueError, "edges of graph 1", "integers", second=(ONES, [(0, np.nan)])),
     x_case("names", ValueError, "edges of graph 1", "integers", second=(ONES, [("0", "1")])),
-    x_case("adjacency", TypeError, "edges of graph 1", "GraphDataset.from_scipy", second=(ONES, eye_array(2))),
+    x_case("adjacency", TypeError, "edges of graph 1", "GraphDataset.from_scipy", second=(ONES, eye(2))),
     x_case("huge", ValueError, "edges of graph 1", r"2\*\*31", second=(ONES, [(0, 2**40)])),
     x_case(
         "edge feature rows",

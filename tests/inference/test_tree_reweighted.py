@@ -234,7 +234,8 @@ def test_without_compilation():
     """The battery in plain Python, of mean field too."""
     code = (
         "from skstruct.inference import *; from skstruct.testing import check_inference_backend as check\n"
-        "for backend in (TreeReweightedBP(max_iter=5), MeanField(max_iter=20)): check(backend, n_models=1, samples=False)"
+        "check(TreeReweightedBP(max_iter=5), n_models=1, samples=False)\n"
+        "check(MeanField(max_iter=20), n_models=1, samples=False)"
     )
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     warnings = [
