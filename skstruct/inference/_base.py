@@ -109,6 +109,31 @@ class InferenceBackend(BaseEstimator):
         raise NotImplementedError
 
 
+class LabelledExactly:
+    """Decoding and samples of an exact plan by one kernel, which labels nodes one by one given those before."""
+
+    topology: Topology
+
+    def decode(self, scores):
+        """Return a best labelling."""
+        return exact_decoding(self.topology, scores, self._labels(scores, np.zeros((1, 0)))[0])
+
+    def sample(self, scores, n_samples, rng):
+        """Draw labellings from the model, independently, (n_samples, n_nodes)."""
+        return self._labels(scores, rng.random((n_samples, self.topology.n_nodes)))
+
+    def _labels(self, scores, uniforms):
+        rows = edge_rows(scores, self.topology.n_edges).astype(np.int32, copy=False)
+        labels = np.zeros((len(uniforms), self.topology.n_nodes), np.intp)
+        with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
+            self._draw(scores.node, scores.edge, rows, uniforms, labels)
+        return labels
+
+    def _draw(self, node, edge, rows, uniforms, labels):
+        """Write a labelling for each row of `uniforms`: drawn with these, or a best one where they are empty."""
+        raise NotImplementedError
+
+
 class SampledByGibbs:
     """Gives an approximate plan the samples of `Gibbs`, since its own marginals say nothing of joint labels.
 

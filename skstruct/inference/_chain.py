@@ -7,7 +7,7 @@ import numpy as np
 
 from skstruct._jit import kernel
 from skstruct._topology import Topology
-from skstruct.inference._base import InferenceBackend, edge_rows, exact_decoding
+from skstruct.inference._base import InferenceBackend, LabelledExactly
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, sum_product
 
 NO_EDGE = -1
@@ -56,7 +56,7 @@ class Chain(InferenceBackend):
 
 
 @dataclass(frozen=True)
-class _ChainPlan:
+class _ChainPlan(LabelledExactly):
     topology: Topology
     step_edge: np.ndarray  # (n_nodes,) the edge between t and t + 1, or NO_EDGE
     flipped: np.ndarray  # (n_nodes,) whether that edge is listed as (t + 1, t)
@@ -70,19 +70,8 @@ class _ChainPlan:
     def marginals(self, scores, weights=None):
         return sum_product(self, scores, weights, _forward_backward, _forward_backward_log)
 
-    def decode(self, scores):
-        return exact_decoding(self.topology, scores, self._draw(scores, np.zeros((1, 0)))[0])
-
-    def sample(self, scores, n_samples, rng):
-        """Draw labellings from the model, independently, (n_samples, n_nodes)."""
-        return self._draw(scores, rng.random((n_samples, self.topology.n_nodes)))
-
-    def _draw(self, scores, uniforms):
-        rows = edge_rows(scores, self.topology.n_edges).astype(np.int32, copy=False)
-        labels = np.zeros((len(uniforms), self.topology.n_nodes), np.intp)
-        with np.errstate(all="ignore"):
-            _label_backwards(*self.arrays, scores.node, scores.edge, rows, uniforms, labels)
-        return labels
+    def _draw(self, node, edge, rows, uniforms, labels):
+        _label_backwards(*self.arrays, node, edge, rows, uniforms, labels)
 
 
 @kernel(fastmath={"contract", "reassoc"})

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from skstruct._topology import Topology
-from skstruct.inference._base import InferenceBackend, edge_rows, exact_decoding
+from skstruct.inference._base import InferenceBackend, LabelledExactly
 from skstruct.inference._elimination import Elimination, eliminate
 from skstruct.inference._junction_tree_kernels import (
     propagate,
@@ -134,7 +134,7 @@ def _buckets(topology, n_states, elimination):
 
 
 @dataclass(frozen=True, repr=False)
-class _JunctionTreePlan:
+class _JunctionTreePlan(LabelledExactly):
     topology: Topology
     n_states: int
     elimination: Elimination
@@ -167,19 +167,8 @@ class _JunctionTreePlan:
     def marginals(self, scores, weights=None):
         return sum_product(self, scores, weights, propagate, propagate_log, whole_counts=True)
 
-    def decode(self, scores):
-        return exact_decoding(self.topology, scores, self._draw(scores, np.zeros((1, 0)))[0])
-
-    def sample(self, scores, n_samples, rng):
-        """Draw labellings from the model, independently, (n_samples, n_nodes)."""
-        return self._draw(scores, rng.random((n_samples, self.topology.n_nodes)))
-
-    def _draw(self, scores, uniforms):
-        rows = edge_rows(scores, self.topology.n_edges).astype(np.int32, copy=False)
-        labels = np.zeros((len(uniforms), self.topology.n_nodes), np.intp)
-        with np.errstate(all="ignore"):
-            sample_labels(*self.arrays, self.elimination.scope, scores.node, scores.edge, rows, uniforms, labels)
-        return labels
+    def _draw(self, node, edge, rows, uniforms, labels):
+        sample_labels(*self.arrays, self.elimination.scope, node, edge, rows, uniforms, labels)
 
 
 def _segment_max(values, ptr):

@@ -9,7 +9,7 @@ import numpy as np
 from skstruct._jit import kernel
 from skstruct._topology import Topology
 from skstruct.inference._adjacency import adjacency
-from skstruct.inference._base import InferenceBackend, edge_rows, exact_decoding
+from skstruct.inference._base import InferenceBackend, LabelledExactly
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, sum_product
 
 ROOT = -1
@@ -67,7 +67,7 @@ class _RootedForest(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _TreePlan:
+class _TreePlan(LabelledExactly):
     topology: Topology
     rooted: _RootedForest
     name = Tree.name
@@ -80,19 +80,8 @@ class _TreePlan:
     def marginals(self, scores, weights=None):
         return sum_product(self, scores, weights, _two_passes, _two_passes_log)
 
-    def decode(self, scores):
-        return exact_decoding(self.topology, scores, self._draw(scores, np.zeros((1, 0)))[0])
-
-    def sample(self, scores, n_samples, rng):
-        """Draw labellings from the model, independently, (n_samples, n_nodes)."""
-        return self._draw(scores, rng.random((n_samples, self.topology.n_nodes)))
-
-    def _draw(self, scores, uniforms):
-        rows = edge_rows(scores, self.topology.n_edges).astype(np.int32, copy=False)
-        labels = np.zeros((len(uniforms), self.topology.n_nodes), np.intp)
-        with np.errstate(all="ignore"):
-            _label_downwards(*self.arrays, scores.node, scores.edge, rows, uniforms, labels)
-        return labels
+    def _draw(self, node, edge, rows, uniforms, labels):
+        _label_downwards(*self.arrays, node, edge, rows, uniforms, labels)
 
 
 @kernel
