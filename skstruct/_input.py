@@ -189,8 +189,12 @@ def encode(labels, known, classes, dataset, name="y"):
         check_classification_targets(labels[known])
     if classes is None:
         classes = np.unique(labels[known])
-    codes = np.searchsorted(classes, labels[known])
-    unseen = np.flatnonzero(classes[np.minimum(codes, len(classes) - 1)] != labels[known])
+    given = labels[known]
+    codes = np.searchsorted(classes, given)
+    nearest = classes[np.minimum(codes, len(classes) - 1)]
+    if nearest.dtype.kind != given.dtype.kind:  # old numpy does not compare strings with numbers one by one
+        nearest, given = nearest.astype(object), given.astype(object)
+    unseen = np.flatnonzero(nearest != given)
     if len(unseen):
         node = np.flatnonzero(known)[unseen[0]]
         g = dataset.topology.node_graph[node]

@@ -46,7 +46,7 @@ class LBFGS(BaseEstimator):
         if l1 is None:
             run = _Run(fun, callback, bounded=False)
             best = self._run(run, coef0, max_iter, tol)
-            return OptimizeResult({**best, "x": run.best_x})  # type: ignore[call-arg]
+            return OptimizeResult({**best, "x": run.best_x})
         n = len(coef0)
 
         def split_fun(parts):
@@ -55,9 +55,7 @@ class LBFGS(BaseEstimator):
 
         run = _Run(split_fun, callback, bounded=True)
         best = self._run(run, np.concatenate([np.maximum(coef0, 0), np.maximum(-coef0, 0)]), max_iter, tol)
-        return OptimizeResult(
-            {**best, "x": run.best_x[:n] - run.best_x[n:]}  # type: ignore[call-arg]
-        )
+        return OptimizeResult({**best, "x": run.best_x[:n] - run.best_x[n:]})
 
     def _run(self, run, start, max_iter, tol):
         n_iter, success, message, interrupt = 0, False, "", None

@@ -99,7 +99,7 @@ def test_a_jump_keeps_the_best_iterate_and_restarts_once(l1, monkeypatch):
 
     def spy(fun, x0, **kwargs):
         found = original(fun, x0, **kwargs)
-        starts.append((x0.copy(), found.status))
+        starts.append(x0.copy())
         return found
 
     original = _lbfgs.minimize
@@ -108,8 +108,6 @@ def test_a_jump_keeps_the_best_iterate_and_restarts_once(l1, monkeypatch):
     result = minimize(jumping, np.zeros(4), l1=l1)
     assert not result.success
     assert len(starts) == 2
-    if l1 is None:
-        assert starts[0][1] == 2  # scipy: abnormal line search
     values = np.array(jumping.values)
     if l1 is not None:
         values = values + [l1 @ np.abs(x) for x in jumping.points]
@@ -152,9 +150,3 @@ def test_interrupt_before_the_first_evaluation():
 
     with pytest.raises(KeyboardInterrupt):
         minimize(interrupted, np.zeros(2))
-
-
-def test_no_parameters():
-    result = minimize(lambda x: (1.5, np.zeros(0)), np.zeros(0))
-    assert result.x.shape == (0,)
-    assert result.fun == 1.5
