@@ -256,6 +256,9 @@ class GraphQueries:
         known = ~missing_mask(labels, self.missing_label)
         if not known.any():
             raise ValueError("y has no labelled node: accuracy is not defined.")
+        given, own = ("strings" if array.dtype.kind in "US" else "numbers" for array in (labels, self.classes_))
+        if given != own and object not in (labels.dtype, self.classes_.dtype):
+            raise ValueError(f"y has {given} but the classes are {own}; convert y to the type of classes_.")
         predicted = self._decode(layout.dataset)
         weights = None if sample_weight is None else layout.node_weights(sample_weight)[known]
         return float(accuracy_score(labels[known], predicted[known], sample_weight=weights))

@@ -6,6 +6,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 from pathlib import Path
 
 import pytest
+from sklearn import config_context
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,3 +22,15 @@ def shared_data():
         return path
 
     return find
+
+
+@pytest.fixture
+def array_api_dispatch():
+    """Turn on scikit-learn's array API dispatch; skip where the installed scipy cannot."""
+    try:
+        context = config_context(array_api_dispatch=True)
+        context.__enter__()
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(f"array API dispatch: {error}")
+    yield
+    context.__exit__(None, None, None)

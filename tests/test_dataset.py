@@ -1,7 +1,6 @@
 """Graph and GraphDataset: packing, selecting, refusing."""
 
 import copy
-import os
 import pickle
 import re
 import time
@@ -13,7 +12,6 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
-from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.pipeline import FeatureUnion
@@ -242,11 +240,9 @@ def test_scikit_learn_splits_by_graph(dataset):
     assert union.fit_transform(dataset).shape == (5, 8)
 
 
-@pytest.mark.skipif(os.environ.get("SCIPY_ARRAY_API") != "1", reason="scipy was imported without SCIPY_ARRAY_API=1")
-def test_array_api_dispatch(dataset):
-    with config_context(array_api_dispatch=True):
-        assert len(train_test_split(dataset, random_state=0)[0]) == 3
-        assert len(train_test_split(dataset.nodes, random_state=0)[0]) == 7
+def test_array_api_dispatch(dataset, array_api_dispatch):
+    assert len(train_test_split(dataset, random_state=0)[0]) == 3
+    assert len(train_test_split(dataset.nodes, random_state=0)[0]) == 7
 
 
 # ---- constructors

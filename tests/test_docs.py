@@ -16,8 +16,8 @@ import skstruct
 DOCS = Path(__file__).parents[1] / "docs"
 GENERATED = ("_build", "_templates", "generated", "gallery", "__pycache__")
 PAGES = sorted(page for page in DOCS.rglob("*.rst") if not set(GENERATED) & set(page.parts))
-TABLES = ("BACKENDS", "FEATURE_MAPS", "OBJECTIVES", "OPTIMIZERS")
-NEEDS = {"data": ["networkx", "pandas"], "inference": ["pandas"]}
+TABLES = ("BACKENDS", "DECODERS", "FEATURE_MAPS", "OBJECTIVES", "OPTIMIZERS")
+NEEDS = {"data": ["networkx", "pandas"], "inference": ["pandas"], "queries": ["pandas"]}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())

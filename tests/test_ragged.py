@@ -1,13 +1,11 @@
 """RaggedArray, and what turns labels into one."""
 
-import os
 import pickle
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn import config_context
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import resample, shuffle
 from sklearn.utils.multiclass import type_of_target
@@ -139,10 +137,8 @@ def test_scikit_learn_splits_by_graph(ragged):
     assert len(list(KFold(2).split(ragged))) == 2
 
 
-@pytest.mark.skipif(os.environ.get("SCIPY_ARRAY_API") != "1", reason="scipy was imported without SCIPY_ARRAY_API=1")
-def test_array_api_dispatch(ragged):
-    with config_context(array_api_dispatch=True):
-        assert len(train_test_split(ragged, random_state=0)[0]) == 3
+def test_array_api_dispatch(ragged, array_api_dispatch):
+    assert len(train_test_split(ragged, random_state=0)[0]) == 3
 
 
 FORMS = {
