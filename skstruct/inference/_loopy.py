@@ -29,6 +29,9 @@ class LoopyBP(InferenceBackend):
     A graph that does not converge within `max_iter` sweeps gets `max_iter` more, damped by at least 0.5, and is
     then accepted as it is: ``converged`` is False and ``residual`` tells the largest last change.
 
+    Decoding sends maxima instead of sums, exact on forests; elsewhere sequential tree-reweighted sweeps [3]_ improve
+    the labelling and bound its score.
+
     The log-partition is Bethe's approximation, from the same messages as the marginals. At a fixed point its
     derivatives are the marginals [2]_, which is what training needs; it is neither an upper nor a lower bound.
 
@@ -50,6 +53,8 @@ class LoopyBP(InferenceBackend):
     .. [1] J. Pearl, *Probabilistic Reasoning in Intelligent Systems*, Morgan Kaufmann, 1988.
     .. [2] J. S. Yedidia, W. T. Freeman, Y. Weiss, "Constructing free-energy approximations and generalized belief
        propagation algorithms", *IEEE Trans. Information Theory* 51(7), 2005.
+    .. [3] V. Kolmogorov, "Convergent tree-reweighted message passing for energy minimization", *IEEE Trans. PAMI*
+       28(10), 2006.
 
     Examples
     --------
