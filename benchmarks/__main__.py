@@ -39,7 +39,7 @@ def run_case(run):
         CASES[run.name](run)
     except MissingData as missing:
         run.record("", f"not run: {missing}", None, "")
-    except Exception as problem:
+    except Exception as problem:  # whatever ends a case is reported with it, and the other cases run
         error = traceback.format_exc()
         last = str(problem).strip().splitlines()
         run.record("", f"FAILED: {type(problem).__name__} {last[0] if last else ''}"[:120], None, "")

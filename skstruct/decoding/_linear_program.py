@@ -19,7 +19,7 @@ class _Program(Decoder):
     max_variables: int
 
     @property
-    def family(self):  # type: ignore[override]
+    def family(self):  # type: ignore[override]  # it depends on a parameter
         """What it takes, in words."""
         return (
             f"graphs of at most max_variables={self.max_variables} variables "

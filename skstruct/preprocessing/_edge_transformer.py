@@ -5,7 +5,7 @@ from skstruct._node_view import NodeView
 from skstruct.preprocessing._stacked import Stack, StackedTransformer
 
 
-class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Apply a transformer of tables to the features of all edges.
 
     As `NodeTransformer`, but for `edge_features`. Labels belong to nodes, so the transformer is fitted

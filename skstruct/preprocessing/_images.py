@@ -4,7 +4,7 @@ from skstruct._dataset import GraphDataset
 from skstruct.preprocessing._sequences import GraphBuilder
 
 
-class ImagesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class ImagesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Make a grid graph of each image, so that a pipeline takes plain images.
 
     Parameters

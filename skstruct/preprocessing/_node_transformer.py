@@ -3,7 +3,7 @@
 from skstruct.preprocessing._stacked import StackedTransformer, flatten_target, stack_nodes
 
 
-class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Apply a transformer of tables to the features of all nodes.
 
     The nodes of all graphs are stacked into one table, the transformer sees that, and the result is put back

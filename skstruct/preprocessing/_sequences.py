@@ -5,7 +5,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from skstruct._dataset import GraphDataset
 
 
-class GraphBuilder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class GraphBuilder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Base of the transformers that make graphs of raw data and learn nothing: a subclass has `transform`.
 
     Like it, subclasses switch off the wrapping of outputs, which would turn a GraphDataset into a data frame.
@@ -65,7 +65,7 @@ class GraphBuilder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return tags
 
 
-class SequencesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class SequencesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Make a chain of each sequence, so that a pipeline takes plain lists of sequences.
 
     See also `GraphDataset.from_sequences`.

@@ -101,7 +101,7 @@ def inner_has(method):
     return check
 
 
-class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Base of the transformers that hand a stacked table to a transformer of tables.
 
     A subclass has ``_stack(X)`` and ``_target(y, stack)``. It must also switch off the automatic wrapping of
