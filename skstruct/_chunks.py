@@ -1,4 +1,4 @@
-"""Cache-sized chunks of a dataset: the unit of work, and the only place where work is spread over threads."""
+"""Cache-sized chunks of a dataset: the unit of work."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,6 @@ from skstruct.exceptions import numbered_from
 from skstruct.inference import InferencePlan
 
 CHUNK_SCORES = 2**15  # numbers: scores of a chunk take 256 kB, so that its few arrays stay in a 1-2 MB L2 cache
-N_SHARDS = 8  # threads that can share an evaluation; fixed, so that sums do not depend on n_jobs
 
 
 class Chunk(NamedTuple):
@@ -37,43 +36,6 @@ def cut(dataset, n_states, backend):
         with numbered_from(a):
             chunks.append(Chunk(slice(a, b), nodes, edges, batch, backend.plan(batch.topology, n_states)))
     return chunks
-
-
-def loss_function(chunks, feature_plan, objective, y, weights, pool):
-    """Sum of the chunks' losses as a function of the parameters: ``fun(coef) -> value, gradient``.
-
-    Chunks are dealt to shards, each with a gradient buffer of its own; shards are added in their order, so
-    that the result has the same bits for any number of threads.
-
-    Parameters
-    ----------
-    chunks : list of Chunk
-    feature_plan : FeaturePlan
-    objective : Objective
-    y : ndarray of shape (n_nodes,)
-        State codes.
-    weights : ndarray of shape (n_graphs,)
-    pool : joblib.Parallel
-        Runs shards, in threads.
-    """
-    shards = [list(shard) for shard in np.array_split(np.arange(len(chunks)), min(len(chunks), N_SHARDS))]
-
-    def evaluate(shard, coef):
-        value, gradient = 0.0, np.zeros(feature_plan.n_coef)
-        for number in shard:
-            c = chunks[number]
-            scores = feature_plan.scores(c.batch, coef)
-            with numbered_from(c.graphs.start):
-                part, d_scores = objective.value_and_gradient(c.plan, scores, y[c.nodes], weights[c.graphs])
-            value += part
-            feature_plan.pullback(c.batch, coef, d_scores, gradient)
-        return value, gradient
-
-    def loss(coef):
-        results = pool(delayed(evaluate)(shard, coef) for shard in shards)
-        return sum(value for value, _ in results), sum(gradient for _, gradient in results)
-
-    return loss
 
 
 def in_threads(function, items, n_jobs):

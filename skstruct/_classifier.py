@@ -16,6 +16,7 @@ from skstruct._input import encode, read_X
 from skstruct._node_view import NodeView
 from skstruct._ragged import missing_mask
 from skstruct._resolve import resolve
+from skstruct._training import TrainingLoss
 from skstruct.decoding import DECODERS
 from skstruct.features import FEATURE_MAPS
 from skstruct.inference import BACKENDS
@@ -241,25 +242,18 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
             raise ValueError("y has no labelled node: at least one is needed, of at least one class.")
         weights = self._graph_weights(layout, codes, classes, sample_weight)
 
-        feature_plan = feature_map.plan(dataset, classes)
+        feature_plan = feature_map.plan(dataset, classes, codes)
         coef0 = feature_plan.initial_coef(check_random_state(self.random_state))
-        previous = getattr(self, "_coef", None) if self.warm_start else None
-        if previous is not None and previous.shape == coef0.shape and self._has_classes(classes):
-            coef0 = previous
+        if self.warm_start and getattr(self, "_feature_plan", None) == feature_plan and self._has_classes(classes):
+            coef0 = self._coef
         chunks = _chunks.cut(dataset, len(classes), backend)
-        # The optimiser sees the objective divided by C and the weighted number of nodes, so that tol is
-        # relative.
+        # The optimiser sees the objective divided by C and the weighted number of nodes, so that tol is relative.
         scale = self.C * (weights @ np.diff(dataset.node_ptr))
-        l2 = (1 - self.l1_ratio) * feature_plan.penalized
+        l2 = (1 - self.l1_ratio) * feature_plan.penalized / scale
         l1 = self.l1_ratio * feature_plan.penalized / scale if self.l1_ratio else None
 
         with Parallel(n_jobs=self.n_jobs, require="sharedmem") as pool, threadpool_limits(1, user_api="blas"):
-            loss = _chunks.loss_function(chunks, feature_plan, objective, codes, weights, pool)
-
-            def penalised(coef):
-                value, gradient = loss(coef)
-                value = self.C * value + 0.5 * (l2 * coef) @ coef
-                return value / scale, (self.C * gradient + l2 * coef) / scale
+            loss = TrainingLoss(chunks, feature_plan, objective, codes, weights, self.C / scale, l2, pool)
 
             def report(iteration, value, gradient_norm):
                 if self.verbose:
@@ -268,7 +262,7 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
                         f"relative gradient {gradient_norm:.2e}"
                     )
 
-            result = optimizer.minimize(penalised, coef0, l1=l1, max_iter=self.max_iter, tol=self.tol, callback=report)
+            result = optimizer.minimize(loss, coef0, l1=l1, max_iter=self.max_iter, tol=self.tol, callback=report)
 
         self.classes_ = classes
         self.inference_ = backend
@@ -368,7 +362,7 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
         loose = 0
         for c in chunks:
             if not c.plan.exact:
-                scores = self._feature_plan.scores(c.batch, self._coef)
+                scores = self._feature_plan.scores(self._feature_plan.prepare(c.batch), self._coef)
                 loose += int((~c.plan.marginals(scores).converged).sum())
         if loose:
             warnings.warn(

@@ -60,7 +60,7 @@ class GraphQueries:
 
         def run(chunk):
             with numbered_from(chunk.graphs.start):
-                scores = self._feature_plan.scores(chunk.batch, self._coef)
+                scores = self._feature_plan.scores(self._feature_plan.prepare(chunk.batch), self._coef)
                 return query(chunk, scores if known is None else clamp(scores, known[chunk.nodes]))
 
         if len(chunks) < 2:
@@ -367,7 +367,7 @@ class GraphQueries:
         edge_scores : RaggedArray of (n_edges, n_classes, n_classes)
         """
         dataset = self._read(X).dataset
-        found: Scores = self._feature_plan.scores(dataset, self._coef)
+        found: Scores = self._feature_plan.scores(self._feature_plan.prepare(dataset), self._coef)
         edge = found.edge[edge_rows(found, dataset.n_edges)]
         return RaggedArray(found.node, dataset.node_ptr), RaggedArray(edge, dataset.edge_ptr)
 

@@ -1,6 +1,6 @@
 """What a feature map is: it lays out the parameters once; its plan turns features into scores and back."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,18 +19,26 @@ class FeaturePlan(Protocol):
         Length of `coef`.
     penalized : ndarray of shape (n_coef,)
         Factor of each parameter in the regulariser: 1, or 0 for an intercept.
+    free : ndarray of bool, (n_coef,), or None
+        False for entries of `coef` that are no parameters but stay zero; None: there are none.
+
+    Two plans are equal (``==``) if their parameters mean the same, so that a fit can start from another's.
     """
 
     n_coef: int
     penalized: np.ndarray
+    free: np.ndarray | None
 
     def initial_coef(self, random_state: np.random.RandomState) -> np.ndarray:
         """Return the point where training starts."""
 
-    def scores(self, batch: GraphDataset, coef: np.ndarray) -> Scores:
+    def prepare(self, batch: GraphDataset) -> Any:
+        """Lay out a batch's features for `scores` and `pullback`, once; `inputs` below is what this returns."""
+
+    def scores(self, inputs: Any, coef: np.ndarray) -> Scores:
         """Scores of all nodes and edges of a batch."""
 
-    def pullback(self, batch: GraphDataset, coef: np.ndarray, gradient: Scores, out: np.ndarray) -> None:
+    def pullback(self, inputs: Any, coef: np.ndarray, gradient: Scores, out: np.ndarray) -> None:
         """Add to `out` the gradient with respect to `coef`, given the one with respect to the scores."""
 
     def attributes(self, coef: np.ndarray) -> dict[str, np.ndarray]:
@@ -40,5 +48,9 @@ class FeaturePlan(Protocol):
 class FeatureMap(Protocol):
     """Holds the parameters of a map; a ``BaseEstimator``."""
 
-    def plan(self, dataset: GraphDataset, classes: np.ndarray) -> FeaturePlan:
-        """Lay out the parameters for training on `dataset`, with a state for each of the sorted `classes`."""
+    def plan(self, dataset: GraphDataset, classes: np.ndarray, codes: np.ndarray) -> FeaturePlan:
+        """Lay out the parameters for training on `dataset`.
+
+        There is a state for each of the sorted `classes`; `codes`, (n_nodes,), are those of the labels, negative where
+        unknown.
+        """

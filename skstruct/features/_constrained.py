@@ -1,6 +1,7 @@
 """A feature map whose scores forbid pairs of labels and labels of nodes."""
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -50,7 +51,7 @@ class ConstrainedFeatures(BaseEstimator):
         self.forbidden_pairs = forbidden_pairs
         self.allowed_labels = allowed_labels
 
-    def plan(self, dataset, classes):
+    def plan(self, dataset, classes, codes=None):
         """Lay out the parameters of the constrained map; see `FeatureMap`.
 
         Raises
@@ -81,7 +82,7 @@ class ConstrainedFeatures(BaseEstimator):
                 )
             node_masks[column] = np.full(len(code), -np.inf)
             node_masks[column][allowed] = 0.0
-        inner = resolve(self.features, FEATURE_MAPS, "features").plan(dataset, classes)
+        inner = resolve(self.features, FEATURE_MAPS, "features").plan(dataset, classes, codes)
         return ConstrainedPlan(inner, node_masks, edge_masks)
 
 
@@ -106,7 +107,15 @@ def _pair_mask(pairs, code):
     return mask
 
 
-@dataclass(frozen=True)
+class ConstrainedInputs(NamedTuple):
+    """Inputs of the constrained map, and where each mask applies: nodes and edges with the feature of its key."""
+
+    inner: Any
+    nodes: dict[int, np.ndarray]
+    edges: dict[int, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
 class ConstrainedPlan:
     """The plan of another map, with masks of 0 and -inf to add to its scores."""
 
@@ -124,6 +133,14 @@ class ConstrainedPlan:
         """Factor of each parameter in the regulariser."""
         return self.inner.penalized
 
+    @property
+    def free(self):
+        """False for entries that are no parameters."""
+        return self.inner.free
+
+    def __eq__(self, other):
+        return self.inner == other.inner if isinstance(other, ConstrainedPlan) else NotImplemented
+
     def initial_coef(self, random_state):
         """Start of the constrained map."""
         return self.inner.initial_coef(random_state)
@@ -132,23 +149,31 @@ class ConstrainedPlan:
         """Public views of the constrained map's parameters."""
         return self.inner.attributes(coef)
 
-    def scores(self, batch, coef):
+    def prepare(self, batch):
+        """Inputs of the constrained map, and where the masks apply."""
+        return ConstrainedInputs(
+            self.inner.prepare(batch),
+            {column: _nonzero(batch.node_features, column) for column in self.node_masks},
+            {key: _nonzero(batch.edge_features, key) for key in self.edge_masks if key is not ALL_EDGES},
+        )
+
+    def scores(self, inputs, coef):
         """Scores of the constrained map, -inf where forbidden."""
-        node, edge, rows = self.inner.scores(batch, coef)
+        node, edge, rows = self.inner.scores(inputs.inner, coef)
         for column, mask in self.node_masks.items():
-            node[_nonzero(batch.node_features, column)] += mask
+            node[inputs.nodes[column]] += mask
         for key, mask in self.edge_masks.items():
             if key is ALL_EDGES:
                 edge = edge + mask
                 continue
             if rows is not None:  # a matrix of its own for each edge: types cut across shared ones
                 edge, rows = edge[rows], None
-            edge[_nonzero(batch.edge_features, key)] += mask
+            edge[inputs.edges[key]] += mask
         return Scores(node, edge, rows)
 
-    def pullback(self, batch, coef, gradient, out):
+    def pullback(self, inputs, coef, gradient, out):
         """Adjoint of the constrained map: the gradient is zero where labels are forbidden."""
-        self.inner.pullback(batch, coef, gradient, out)
+        self.inner.pullback(inputs.inner, coef, gradient, out)
 
 
 def _nonzero(features, column):

@@ -6,8 +6,10 @@ from functools import cached_property
 import numpy as np
 
 from skstruct._jit import kernel
+from skstruct._simd import LONGEST_ROW, lanes
 from skstruct._topology import Topology
-from skstruct.inference._base import InferenceBackend, LabelledExactly
+from skstruct.inference._base import InferenceBackend, LabelledExactly, direct_marginals, exact_decoding
+from skstruct.inference._chain_kernels import forward_backward_shared, viterbi_shared
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, sum_product
 
 NO_EDGE = -1
@@ -67,8 +69,39 @@ class _ChainPlan(LabelledExactly):
     def arrays(self):
         return self.topology.node_ptr, self.step_edge, self.flipped
 
+    @cached_property
+    def is_plain(self):
+        """Whether every graph is one chain, with all edges listed as (t, t + 1)."""
+        n_chains = np.count_nonzero(np.diff(self.topology.node_ptr))
+        return self.topology.n_edges == self.topology.n_nodes - n_chains and not self.flipped.any()
+
+    def _shares_matrix(self, scores):
+        return len(scores.edge) == 1 and scores.node.shape[1] <= LONGEST_ROW and self.is_plain
+
     def marginals(self, scores, weights=None):
-        return sum_product(self, scores, weights, _forward_backward, _forward_backward_log)
+        if not self._shares_matrix(scores):
+            return sum_product(self, scores, weights, _forward_backward, _forward_backward_log)
+        t = self.topology
+        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
+        found = direct_marginals(np.empty(t.n_graphs), np.empty_like(scores.node), np.zeros_like(scores.edge))
+        unsafe = np.zeros(t.n_graphs, bool)
+        node, (matrix,), vectors = scores.node, scores.edge, lanes(scores.node.shape[1])
+        out = (found.log_partition, found.node, found.edge[0])
+        with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
+            forward_backward_shared(t.node_ptr, node, matrix, weights, vectors, *out, unsafe)
+            if unsafe.any():
+                rows = np.zeros(t.n_edges, np.int32)
+                graphs = np.flatnonzero(unsafe)
+                _forward_backward_log(*self.arrays, graphs, node, scores.edge, rows, weights, *found)
+        return found
+
+    def decode(self, scores):
+        if not self._shares_matrix(scores):
+            return super().decode(scores)
+        labels = np.empty(self.topology.n_nodes, np.intp)
+        vectors = lanes(scores.node.shape[1])
+        viterbi_shared(self.topology.node_ptr, scores.node, scores.edge[0], vectors, labels)
+        return exact_decoding(self.topology, scores, labels)
 
     def _draw(self, node, edge, rows, uniforms, labels):
         _label_backwards(*self.arrays, node, edge, rows, uniforms, labels)

@@ -3,9 +3,10 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skstruct._jit import kernel
 from skstruct._records import Scores
 from skstruct.exceptions import InfeasibleGraph
-from skstruct.inference._base import MISSING, clamp, edge_rows, score_labelling
+from skstruct.inference._base import MISSING, clamp, edge_rows
 
 
 class Likelihood(BaseEstimator):
@@ -41,17 +42,15 @@ class Likelihood(BaseEstimator):
         t = plan.topology
         model = plan.marginals(scores, weights)
         _require_finite(model.log_partition, "no labelling is allowed, all score -inf")
-        node, edge = model.node * weights[t.node_graph][:, None], model.edge
         if (y == MISSING).any():
             given = plan.marginals(clamp(scores, y), weights)
             target = given.log_partition
-            node -= given.node * weights[t.node_graph][:, None]
-            edge = edge - given.edge
+            node = (model.node - given.node) * weights[t.node_graph][:, None]
+            edge = model.edge - given.edge
         else:
-            target = score_labelling(t, scores, y)
-            node[np.arange(t.n_nodes), y] -= weights[t.node_graph]
-            i, j = t.edges.T
-            np.subtract.at(edge, (edge_rows(scores, t.n_edges), y[i], y[j]), weights[t.edge_graph])
+            node, edge, target = model.node, model.edge, np.empty(t.n_graphs)
+            ptrs, rows = (t.node_ptr, t.edge_ptr), edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
+            _subtract_labelling(*ptrs, t.edges, rows, y, weights, scores.node, scores.edge, node, edge, target)
         _require_finite(target, "the labels in y are forbidden, they score -inf")
         return float(weights @ (model.log_partition - target)), Scores(node, edge, scores.edge_matrix)
 
@@ -60,3 +59,21 @@ def _require_finite(log_values, problem):
     bad = np.flatnonzero(~np.isfinite(log_values))
     if len(bad):
         raise InfeasibleGraph(bad[0], problem)
+
+
+@kernel
+def _subtract_labelling(node_ptr, edge_ptr, edges, rows, y, weights, node_scores, edge_scores, node, edge, target):
+    """Marginals to weighted marginals minus the indicators of `y`, in place; ``target[g]`` is the score of `y`."""
+    for g in range(len(target)):
+        score, weight = 0.0, weights[g]
+        for t in range(node_ptr[g], node_ptr[g + 1]):
+            score += node_scores[t, y[t]]
+            if weight != 1.0:
+                for x in range(node.shape[1]):
+                    node[t, x] *= weight
+            node[t, y[t]] -= weight
+        for e in range(edge_ptr[g], edge_ptr[g + 1]):
+            i, j = edges[e]
+            score += edge_scores[rows[e], y[i], y[j]]
+            edge[rows[e], y[i], y[j]] -= weight
+        target[g] = score

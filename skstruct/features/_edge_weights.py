@@ -1,0 +1,81 @@
+"""Forms of the edge weights of a linear map: how a few free parameters fill a matrix over pairs of labels.
+
+``EDGE_WEIGHTS`` maps each form's name to a function ``(n_states, seen) -> parameter, sign``: two arrays of shape
+(n_states, n_states) with the number and the sign, 0 for none, of the parameter of each entry. ``seen`` tells which
+pairs of labels the edges of the training data have.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeWeights:
+    """Matrices ``U[k]`` with ``U[k].flat[cells] = signs * parameters[k][numbers]``, and zeros elsewhere."""
+
+    n_states: int
+    n_free: int
+    cells: np.ndarray  # (n_cells,) sorted by the number of their parameter
+    numbers: np.ndarray  # (n_cells,)
+    signs: np.ndarray  # (n_cells,)
+
+    @classmethod
+    def of(cls, name, n_states, seen):
+        """Set up the form called `name`."""
+        number, sign = EDGE_WEIGHTS[name](n_states, seen)
+        cells = np.flatnonzero(sign)
+        cells = cells[np.argsort(number.flat[cells], kind="stable")]
+        numbers = np.unique(number.flat[cells], return_inverse=True)[1].ravel()
+        return cls(n_states, int(numbers.max(initial=-1)) + 1, cells, numbers, sign.flat[cells].astype(float))
+
+    def __eq__(self, other):
+        if not isinstance(other, EdgeWeights):
+            return NotImplemented
+        return self.n_states == other.n_states and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("cells", "numbers", "signs")
+        )
+
+    def expand(self, parameters):
+        """Matrices of (n_matrices, n_free) parameters, (n_matrices, n_states, n_states)."""
+        flat = np.zeros((len(parameters), self.n_states**2))
+        flat[:, self.cells] = self.signs * parameters[:, self.numbers]
+        return flat.reshape(-1, self.n_states, self.n_states)
+
+    def pullback(self, gradient):
+        """Adjoint of `expand`: the gradient of the parameters from that of the flat matrices."""
+        if not self.n_free:
+            return np.zeros((len(gradient), 0))
+        starts = np.flatnonzero(np.diff(self.numbers, prepend=-1))
+        return np.add.reduceat(self.signs * gradient[:, self.cells], starts, axis=1)
+
+
+def _full(n_states, seen):
+    return np.arange(n_states**2).reshape(n_states, n_states), np.ones((n_states, n_states))
+
+
+def _observed(n_states, seen):
+    return _full(n_states, seen)[0], seen.astype(float)
+
+
+def _symmetric(n_states, seen):
+    number = _full(n_states, seen)[0]
+    return np.minimum(number, number.T), np.ones((n_states, n_states))
+
+
+def _antisymmetric(n_states, seen):
+    number, sign = _full(n_states, seen)[0], np.sign(np.arange(n_states) - np.arange(n_states)[:, None])
+    return np.minimum(number, number.T), sign
+
+
+def _potts(n_states, seen):
+    return np.zeros((n_states, n_states), np.intp), np.eye(n_states)
+
+
+EDGE_WEIGHTS = {
+    "full": _full,
+    "observed": _observed,
+    "symmetric": _symmetric,
+    "antisymmetric": _antisymmetric,
+    "potts": _potts,
+}

@@ -1,0 +1,234 @@
+"""Node weights of a linear map on sparse features: which pairs of feature and label have one, and fast sums of them.
+
+Most features of text are rare: each word, and pair of words, is a feature, seen with one or two labels only. A weight
+for every pair would be a table that is almost all zeros; observed weights leave out the pairs that the training data
+do not have. They are kept in two tiers, each with its own loop: features with many observed labels as *rows* of a
+table, which are summed in vector registers, others as single *pairs* of a weight and its label.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from skstruct._jit import kernel
+from skstruct._simd import add_rows, add_scaled_rows, add_scaled_to_rows, add_to_rows, lanes
+
+MANY_LABELS = 5  # features with as many observed labels get a row; below, single weights are less work and memory
+NO_ROW = -1
+
+
+class NodeInputs(NamedTuple):
+    """Nonzero features of a batch by tier; values are empty where all are 1, as in one-hot coded text."""
+
+    row_ptr: np.ndarray  # (n_nodes + 1,)
+    rows: np.ndarray  # row numbers of the table
+    row_values: np.ndarray
+    pair_ptr: np.ndarray  # (n_nodes + 1,)
+    pairs: np.ndarray  # numbers of the single weights
+    pair_labels: np.ndarray
+    pair_values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class NodeWeights:
+    """Layout ``[table (n_rows, n_states), single weights (n_pairs,)]`` of the node weights.
+
+    Attributes
+    ----------
+    n_features, n_states, n_rows : int
+    feature_row : ndarray of shape (n_features,), int32, or None
+        Row of each feature in the table, or `NO_ROW`; None: each feature has its own.
+    pair_ptr : ndarray of shape (n_features + 1,), int64
+        Feature ``f`` has the single weights ``pair_ptr[f]:pair_ptr[f + 1]``.
+    pair_labels : ndarray of shape (n_pairs,), uint16
+        Label of each single weight.
+    free : ndarray of bool, (n_rows * n_states + n_pairs,), or None
+        False where the table has an entry whose pair was not observed, a weight that stays zero.
+    """
+
+    n_features: int
+    n_states: int
+    n_rows: int
+    feature_row: np.ndarray | None
+    pair_ptr: np.ndarray
+    pair_labels: np.ndarray
+    free: np.ndarray | None
+
+    @classmethod
+    def of_all(cls, n_features, n_states):
+        """A weight for every pair of a feature and a label."""
+        return cls(n_features, n_states, n_features, None, np.zeros(1, np.int64), np.zeros(0, np.uint16), None)
+
+    @classmethod
+    def of_observed(cls, features, codes, n_states):
+        """A weight for the pairs that occur: a nonzero feature on a node with that label.
+
+        Parameters
+        ----------
+        features : array or sparse array of shape (n_nodes, n_features)
+        codes : ndarray of shape (n_nodes,)
+            Labels; negative ones are unknown.
+        n_states : int
+        """
+        features = csr_array(features)
+        known = np.flatnonzero(codes >= 0)
+        labels = csr_array((np.ones(len(known), np.int32), (known, codes[known])), shape=(features.shape[0], n_states))
+        occurs = csr_array(
+            ((features.data != 0).astype(np.int32), features.indices, features.indptr), shape=features.shape
+        )
+        observed = csr_array(occurs.T @ labels)  # (n_features, n_states), how often
+        observed.eliminate_zeros()
+        observed.sort_indices()
+        number, occurrences = np.diff(observed.indptr), observed.sum(axis=1)
+        frequent = np.flatnonzero(number >= MANY_LABELS)
+        frequent = frequent[np.argsort(-occurrences[frequent], kind="stable")]  # common ones share the cache
+        feature_row = np.full(features.shape[1], NO_ROW, np.int32)
+        feature_row[frequent] = np.arange(len(frequent))
+        single = feature_row == NO_ROW
+        pair_ptr = np.concatenate([[0], np.cumsum(np.where(single, number, 0))])
+        free = np.zeros((len(frequent), n_states), bool)
+        row = np.repeat(feature_row, number)
+        free[row[row != NO_ROW], observed.indices[row != NO_ROW]] = True
+        pair_labels = observed.indices[row == NO_ROW].astype(np.uint16)
+        free = np.concatenate([free.ravel(), np.ones(len(pair_labels), bool)])
+        return cls(features.shape[1], n_states, len(frequent), feature_row, pair_ptr, pair_labels, free)
+
+    def __eq__(self, other):
+        if not isinstance(other, NodeWeights) or (self.n_features, self.n_states) != (other.n_features, other.n_states):
+            return NotImplemented
+        if self.feature_row is None or other.feature_row is None:
+            return self.feature_row is other.feature_row
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("feature_row", "pair_ptr", "pair_labels", "free")
+        )
+
+    @property
+    def n_coef(self):
+        """Number of weights, with those of the table that are not free."""
+        return self.n_rows * self.n_states + len(self.pair_labels)
+
+    def _split(self, coef):
+        """Return views of the table and the single weights."""
+        size = self.n_rows * self.n_states
+        return coef[:size].reshape(self.n_rows, self.n_states), coef[size:]
+
+    def prepare(self, features):
+        """Sort the nonzero features of a batch by tier, once; `scores` and `pullback` take the result."""
+        features = csr_array(features)
+        ptr = features.indptr.astype(np.int64, copy=False)
+        values = np.zeros(0)
+        if not (features.data == 1).all():
+            values = features.data.astype(np.float64, copy=False)
+        if self.feature_row is None:
+            nothing = (np.zeros(1, np.int64), np.zeros(0, np.uint32), self.pair_labels, np.zeros(0))
+            return NodeInputs(ptr, features.indices.astype(np.int32, copy=False), values, *nothing)
+        row_ptr, pair_ptr = np.zeros_like(ptr), np.zeros_like(ptr)
+        _count_tiers(ptr, features.indices, self.feature_row, self.pair_ptr, row_ptr, pair_ptr)
+        n_rows, n_pairs = row_ptr[-1], pair_ptr[-1]
+        inputs = NodeInputs(
+            row_ptr,
+            np.empty(n_rows, np.int32),
+            np.empty(n_rows if len(values) else 0),
+            pair_ptr,
+            np.empty(n_pairs, np.uint32),
+            np.empty(n_pairs, np.uint16),
+            np.empty(n_pairs if len(values) else 0),
+        )
+        _fill_tiers(ptr, features.indices, values, self.feature_row, self.pair_ptr, self.pair_labels, *inputs)
+        return inputs
+
+    def scores(self, inputs, coef, intercept):
+        """``features @ weights + intercept``, (n_nodes, n_states)."""
+        out = np.empty((len(inputs.row_ptr) - 1, self.n_states))
+        _add_weights(*inputs, *self._split(coef), intercept, out, lanes(self.n_states))
+        return out
+
+    def pullback(self, inputs, gradient, out):
+        """Add the gradient of the weights to `out`, given that of the node scores."""
+        _add_gradient(*inputs, gradient, *self._split(out), lanes(self.n_states))
+
+    def matrix(self, coef):
+        """Weights as (n_features, n_states): dense, or CSR if they are those of observed pairs."""
+        table, singles = self._split(coef)
+        if self.feature_row is None:
+            return table
+        feature = np.flatnonzero(self.feature_row != NO_ROW)
+        row = self.feature_row[feature]
+        at, label = np.nonzero(np.asarray(self.free)[: table.size].reshape(table.shape)[row])
+        single = np.repeat(np.arange(self.n_features), np.diff(self.pair_ptr))
+        values = np.concatenate([table[row[at], label], singles])
+        rows, columns = np.concatenate([feature[at], single]), np.concatenate([label, self.pair_labels])
+        return csr_array((values, (rows, columns)), shape=(self.n_features, self.n_states))
+
+
+@kernel
+def _count_tiers(ptr, columns, feature_row, pair_ptr, row_out, pair_out):
+    for t in range(len(ptr) - 1):
+        n_rows, n_pairs = row_out[t], pair_out[t]
+        for k in range(ptr[t], ptr[t + 1]):
+            f = columns[k]
+            if feature_row[f] >= 0:
+                n_rows += 1
+            else:
+                n_pairs += pair_ptr[f + 1] - pair_ptr[f]
+        row_out[t + 1], pair_out[t + 1] = n_rows, n_pairs
+
+
+@kernel
+def _fill_tiers(
+    ptr, columns, values, feature_row, pair_ptr, labels,
+    row_out, rows, row_values, pair_out, pairs, pair_labels, pair_values,
+):  # fmt: skip
+    for t in range(len(ptr) - 1):
+        r, p = row_out[t], pair_out[t]
+        for k in range(ptr[t], ptr[t + 1]):
+            f = columns[k]
+            if feature_row[f] >= 0:
+                rows[r] = feature_row[f]
+                if len(values):
+                    row_values[r] = values[k]
+                r += 1
+                continue
+            for q in range(pair_ptr[f], pair_ptr[f + 1]):
+                pairs[p] = q
+                pair_labels[p] = labels[q]
+                if len(values):
+                    pair_values[p] = values[k]
+                p += 1
+
+
+@kernel(fastmath={"contract"})
+def _add_weights(
+    row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values, table, singles, intercept, out, lanes
+):
+    for t in range(len(out)):
+        for y in range(out.shape[1]):
+            out[t, y] = intercept[y]
+        if len(row_values):
+            add_scaled_rows(table, rows, row_values, row_ptr[t], row_ptr[t + 1], out, t, lanes)
+        else:
+            add_rows(table, rows, row_ptr[t], row_ptr[t + 1], out, t, lanes)
+        if not len(pairs):
+            continue
+        for k in range(pair_ptr[t], pair_ptr[t + 1]):
+            weight = singles[pairs[k]]
+            out[t, pair_labels[k]] += weight * pair_values[k] if len(pair_values) else weight
+
+
+@kernel(fastmath={"contract"})
+def _add_gradient(
+    row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values, gradient, table, singles, lanes
+):
+    for t in range(len(gradient)):
+        if len(row_values):
+            add_scaled_to_rows(gradient, t, table, rows, row_values, row_ptr[t], row_ptr[t + 1], lanes)
+        else:
+            add_to_rows(gradient, t, table, rows, row_ptr[t], row_ptr[t + 1], lanes)
+        if not len(pairs):
+            continue
+        for k in range(pair_ptr[t], pair_ptr[t + 1]):
+            value = gradient[t, pair_labels[k]]
+            singles[pairs[k]] += value * pair_values[k] if len(pair_values) else value
