@@ -9,7 +9,7 @@ from skstruct._dataset import GraphDataset
 from skstruct.exceptions import numbered_from
 from skstruct.inference import InferencePlan
 
-CHUNK_SCORES = 2**15  # numbers: scores of a chunk take 256 kB, so that its few arrays stay in a 1-2 MB L2 cache
+CHUNK_SCORES = 2**16  # numbers: scores and marginals of a chunk take 512 kB each, about a second-level cache
 
 
 class Chunk(NamedTuple):

@@ -61,7 +61,8 @@ class primitive:
     ----------
     emit : callable
         ``emit(rows, *args)`` writes the code with a `skstruct._simd.Rows`; of `args` it uses the scalars, integers
-        of 64 bits and floating-point numbers of the arrays' type. Returns the numbers to be returned.
+        of 64 bits and floating-point numbers of the arrays' type. Returns the numbers to be returned. With an empty
+        tuple as the last argument, the plain function is compiled instead.
     returns : int, default=0
         How many numbers of the first array's type the operation returns.
     """
@@ -85,6 +86,8 @@ class primitive:
         def generate(context, builder, types_, args):
             from skstruct._simd import Rows
 
+            if not types_.args[-1].count:
+                return context.compile_internal(builder, self.function, types_, args)
             found = self.emit(Rows(context, builder, types_, args), *args[:-1])
             if not self.returns:
                 return context.get_dummy_value()

@@ -6,13 +6,20 @@ function, which says what it computes, is what tests compare with and what runs 
 emitter, which writes the same with registers.
 
 A row of ``n`` numbers is held in registers of `width` numbers. Where `width` does not divide ``n``, the last register
-overlaps the one before: it holds the row's last `width` numbers, so that no row is padded or masked. Element-wise
-results agree in the overlap, and may be stored twice; sums leave it out. How many registers of which width is known
-when a kernel is compiled, from the type of the tuple ``lanes(n)`` that it is given: there are as many
-specialisations of a kernel as `SHAPES`.
+overlaps the one before: it holds the row's last `width` numbers, so that no row needs to be padded or masked.
+Element-wise results agree in the overlap, and may be stored twice; sums leave it out. Arrays that are read most often
+are padded with zeros to ``padded(n)`` all the same, and start at a cache line (`aligned_zeros`): a register that
+straddles two lines takes twice the time.
+
+How many registers of which width is known when a kernel is compiled, from the type of the tuple ``lanes(n)`` that it
+is given: there are as many specialisations of a kernel as `SHAPES`, and one that compiles the plain functions, for
+rows longer than `LONGEST_ROW`.
 """
 
 import math
+from functools import cache
+
+import numpy as np
 
 from skstruct._jit import primitive
 
@@ -22,9 +29,28 @@ LONGEST_ROW = 64
 SMALLEST_EXPONENT = -708.0  # exp of less is no normal number, and given as 0
 
 
+CACHE_LINE = 64  # bytes
+
+
+@cache
 def lanes(n):
-    """Tuple whose length tells a compiler how rows of ``1 <= n <= LONGEST_ROW`` numbers are held in registers."""
-    return (0,) * (1 + next(k for k, (width, count) in enumerate(SHAPES) if width * count >= n))
+    """Tuple whose length tells a compiler how rows of `n` numbers are held in registers; empty for long rows."""
+    return (0,) * next((k + 1 for k, (width, count) in enumerate(SHAPES) if width * count >= n), 0)
+
+
+@cache
+def padded(n):
+    """Length of rows of `n` numbers that are padded to whole registers."""
+    width, count = SHAPES[len(lanes(n)) - 1] if n <= LONGEST_ROW else (1, n)
+    return width * count
+
+
+def aligned_zeros(*shape):
+    """Zeros that start at a cache line."""
+    size = math.prod(shape)
+    raw = np.zeros(size + CACHE_LINE // 8)
+    start = -(raw.__array_interface__["data"][0] // 8) % (CACHE_LINE // 8)
+    return raw[start : start + size].reshape(shape)
 
 
 class Rows:
@@ -34,7 +60,7 @@ class Rows:
     ----------
     context, builder, signature, args
         What numba gives a code generator; the last argument is the `lanes` tuple, and the first array tells the
-        length and the type of all rows.
+        type of all numbers. Arrays are known by the place of their argument.
     """
 
     def __init__(self, context, builder, signature, args):
@@ -44,17 +70,17 @@ class Rows:
         self.ir, self.cgutils, self.builder = ir, cgutils, builder
         self.width, self.count = SHAPES[signature.args[-1].count - 1]
         arrays = [k for k, kind in enumerate(signature.args) if isinstance(kind, types.Array)]
-        structs = {k: context.make_array(signature.args[k])(context, builder, args[k]) for k in arrays}
-        self.data = {k: array.data for k, array in structs.items()}
-        self.length = builder.extract_value(structs[arrays[0]].shape, signature.args[arrays[0]].ndim - 1)
+        self.data, self.lengths = {}, {}
+        for k in arrays:
+            array = context.make_array(signature.args[k])(context, builder, args[k])
+            self.data[k] = array.data
+            self.lengths[k] = builder.extract_value(array.shape, signature.args[k].ndim - 1)
         self.signed = {k: getattr(signature.args[k].dtype, "signed", True) for k in arrays}
         self.int = ir.IntType(64)
         single = signature.args[arrays[0]].dtype == types.float32
         self.element = ir.FloatType() if single else ir.DoubleType()
         self.vector = ir.VectorType(self.element, self.width)
         self.align = 4 if single else 8
-        last = builder.sub(self.length, self.integer(self.width))
-        self.offsets = [self.integer(v * self.width) for v in range(self.count - 1)] + [last]
 
     # ------------------------------------------------------------------ constants and scalars
     def integer(self, value):
@@ -84,23 +110,25 @@ class Rows:
     # ------------------------------------------------------------------ rows
     def row(self, array, index):
         """Pointer to a row of an array."""
-        return self.builder.gep(self.data[array], [self.builder.mul(index, self.length)])
+        return self.builder.gep(self.data[array], [self.builder.mul(index, self.lengths[array])])
 
     def element_of(self, row, index):
         """Load one number of a row."""
         return self.builder.load(self.builder.gep(row, [index]))
 
-    def load(self, row):
-        """Read registers from a row."""
-        return [self.builder.load(self._at(row, offset), align=self.align) for offset in self.offsets]
+    def load(self, row, like):
+        """Read registers from a row; they lie as in rows of the length of the array `like`."""
+        return [self.builder.load(at, align=self.align) for at in self._places(row, like)]
 
-    def store(self, registers, row):
-        """Write registers to a row."""
-        for register, offset in zip(registers, self.offsets):
-            self.builder.store(register, self._at(row, offset), align=self.align)
+    def store(self, registers, row, like):
+        """Write registers to a row; they lie as in rows of the length of the array `like`."""
+        for register, at in zip(registers, self._places(row, like)):
+            self.builder.store(register, at, align=self.align)
 
-    def _at(self, row, offset):
-        return self.builder.bitcast(self.builder.gep(row, [offset]), self.vector.as_pointer())
+    def _places(self, row, like):
+        starts = [self.integer(v * self.width) for v in range(self.count - 1)]
+        starts.append(self.builder.sub(self.lengths[like], self.integer(self.width)))
+        return [self.builder.bitcast(self.builder.gep(row, [at]), self.vector.as_pointer()) for at in starts]
 
     def variables(self, initial):
         """Registers that change in a loop."""
@@ -144,24 +172,23 @@ class Rows:
             half //= 2
         return self.builder.extract_element(total, self.ir.Constant(index, 0))
 
-    def sum(self, registers):
+    def sum(self, registers, like):
         """Sum of a row, its overlap counted once."""
         if self.count > 1:
             places = self.ir.Constant(self.ir.VectorType(self.int, self.width), list(range(self.width)))
-            overlap = self.builder.sub(self.integer(self.width * self.count), self.length)
+            overlap = self.builder.sub(self.integer(self.width * self.count), self.lengths[like])
             once = self.builder.icmp_signed(">=", places, self.broadcast(overlap))
             registers = [*registers[:-1], self.builder.select(once, registers[-1], self.constant(0.0))]
         return self.reduce(registers, self.add)
 
     def times_matrix(self, row, matrix, n_rows):
-        """``row @ matrix``: registers of the sum of ``row[i] * matrix[i]``, in two interleaved sums."""
+        """``row[:n_rows] @ matrix[:n_rows]`` in registers, as two interleaved sums."""
         zero = [self.constant(0.0)] * self.count
         sums = [self.variables(zero), self.variables(zero)]
 
         def add_product(i, part):
             factor = self.broadcast(self.element_of(row, i))
-            line = self.builder.gep(matrix, [self.builder.mul(i, self.length)])
-            for variable, register in zip(sums[part], self.load(line)):
+            for variable, register in zip(sums[part], self.load(self.row(matrix, i), matrix)):
                 self.builder.store(self.add(self.builder.load(variable), self.multiply(factor, register)), variable)
 
         even = self.builder.and_(n_rows, self.integer(-2))
@@ -199,112 +226,115 @@ class Rows:
 
 
 # ------------------------------------------------------------------------------------------- primitives
-def _emit_add_rows(r, table, columns, start, stop, out, row):
-    total = r.variables(r.load(r.row(4, row)))
+def _emit_add_rows(r, table, columns, start, stop, out):
+    line = r.row(4, r.integer(0))
+    total = r.variables(r.load(line, 4))
     with r.loop(start, stop) as (k, _):
-        for variable, register in zip(total, r.load(r.row(0, r.number(1, k)))):
+        for variable, register in zip(total, r.load(r.row(0, r.number(1, k)), 4)):
             r.builder.store(r.add(r.builder.load(variable), register), variable)
-    r.store([r.builder.load(variable) for variable in total], r.row(4, row))
+    r.store([r.builder.load(variable) for variable in total], line, 4)
 
 
 @primitive(_emit_add_rows)
-def add_rows(table, columns, start, stop, out, row, lanes):
-    """Gather: ``out[row] += table[columns[start:stop]].sum(0)``."""
+def add_rows(table, columns, start, stop, out, lanes):
+    """Gather: ``out[0] += table[columns[start:stop]].sum(0)``."""
     for k in range(start, stop):
         for y in range(out.shape[1]):
-            out[row, y] += table[columns[k], y]
+            out[0, y] += table[columns[k], y]
 
 
-def _emit_add_scaled_rows(r, table, columns, values, start, stop, out, row):
-    total = r.variables(r.load(r.row(5, row)))
+def _emit_add_scaled_rows(r, table, columns, values, start, stop, out):
+    line = r.row(5, r.integer(0))
+    total = r.variables(r.load(line, 5))
     with r.loop(start, stop) as (k, _):
         factor = r.broadcast(r.number(2, k))
-        for variable, register in zip(total, r.load(r.row(0, r.number(1, k)))):
+        for variable, register in zip(total, r.load(r.row(0, r.number(1, k)), 5)):
             r.builder.store(r.add(r.builder.load(variable), r.multiply(factor, register)), variable)
-    r.store([r.builder.load(variable) for variable in total], r.row(5, row))
+    r.store([r.builder.load(variable) for variable in total], line, 5)
 
 
 @primitive(_emit_add_scaled_rows)
-def add_scaled_rows(table, columns, values, start, stop, out, row, lanes):
-    """Gather: ``out[row] += values[start:stop] @ table[columns[start:stop]]``."""
+def add_scaled_rows(table, columns, values, start, stop, out, lanes):
+    """Gather: ``out[0] += values[start:stop] @ table[columns[start:stop]]``."""
     for k in range(start, stop):
         for y in range(out.shape[1]):
-            out[row, y] += values[k] * table[columns[k], y]
+            out[0, y] += values[k] * table[columns[k], y]
 
 
-def _emit_add_to_rows(r, source, row, table, columns, start, stop):
-    registers = r.load(r.row(0, row))
+def _emit_add_to_rows(r, source, table, columns, start, stop):
+    registers = r.load(r.row(0, r.integer(0)), 0)
     with r.loop(start, stop) as (k, _):
-        line = r.row(2, r.number(3, k))
-        r.store([r.add(a, b) for a, b in zip(r.load(line), registers)], line)
+        line = r.row(1, r.number(2, k))
+        r.store([r.add(a, b) for a, b in zip(r.load(line, 0), registers)], line, 0)
 
 
 @primitive(_emit_add_to_rows)
-def add_to_rows(source, row, table, columns, start, stop, lanes):
-    """Scatter: ``table[columns[k]] += source[row]`` for all ``start <= k < stop``."""
+def add_to_rows(source, table, columns, start, stop, lanes):
+    """Scatter: ``table[columns[k]] += source[0]`` for all ``start <= k < stop``."""
     for k in range(start, stop):
         for y in range(source.shape[1]):
-            table[columns[k], y] += source[row, y]
+            table[columns[k], y] += source[0, y]
 
 
-def _emit_add_scaled_to_rows(r, source, row, table, columns, values, start, stop):
-    registers = r.load(r.row(0, row))
+def _emit_add_scaled_to_rows(r, source, table, columns, values, start, stop):
+    registers = r.load(r.row(0, r.integer(0)), 0)
     with r.loop(start, stop) as (k, _):
-        line, factor = r.row(2, r.number(3, k)), r.broadcast(r.number(4, k))
-        r.store([r.add(a, r.multiply(factor, b)) for a, b in zip(r.load(line), registers)], line)
+        line, factor = r.row(1, r.number(2, k)), r.broadcast(r.number(3, k))
+        r.store([r.add(a, r.multiply(factor, b)) for a, b in zip(r.load(line, 0), registers)], line, 0)
 
 
 @primitive(_emit_add_scaled_to_rows)
-def add_scaled_to_rows(source, row, table, columns, values, start, stop, lanes):
-    """Scatter: ``table[columns[k]] += values[k] * source[row]`` for all ``start <= k < stop``."""
+def add_scaled_to_rows(source, table, columns, values, start, stop, lanes):
+    """Scatter: ``table[columns[k]] += values[k] * source[0]`` for all ``start <= k < stop``."""
     for k in range(start, stop):
         for y in range(source.shape[1]):
-            table[columns[k], y] += values[k] * source[row, y]
+            table[columns[k], y] += values[k] * source[0, y]
 
 
 def _emit_exp_row(r, scores, row, out, out_row):
-    registers = r.load(r.row(0, row))
+    registers = r.load(r.row(0, row), 0)
     top = r.reduce(registers, r.greater)
     infinite = r.ir.Constant(r.element, -math.inf)
     shift = r.builder.select(r.builder.fcmp_ordered("==", top, infinite), r.ir.Constant(r.element, 0.0), top)
     shifted = [r.builder.fsub(register, r.broadcast(shift)) for register in registers]
-    finite = [
-        r.builder.select(r.builder.fcmp_ordered("==", s, r.constant(-math.inf)), r.constant(0.0), s) for s in shifted
-    ]
-    r.store([r.exp(s) for s in shifted], r.row(2, out_row))
-    return top, r.reduce(finite, r.smaller)
+    r.store([r.exp(s) for s in shifted], r.row(2, out_row), 0)
+    return top, r.reduce(shifted, r.smaller)
 
 
 @primitive(_emit_exp_row, returns=2)
 def exp_row(scores, row, out, out_row, lanes):
-    """``out[out_row] = exp(scores[row] - top)``; returns `top`, the maximum, and the least finite exponent."""
-    top = scores[row].max()
+    """``out[out_row] = exp(scores[row] - top)``; returns `top`, the maximum, and the least exponent.
+
+    A longer row of `out` keeps what is beyond.
+    """
+    top = -math.inf
+    for y in range(scores.shape[1]):
+        top = max(top, scores[row, y])
     shift = 0.0 if top == -math.inf else top
     low = 0.0
     for y in range(scores.shape[1]):
         exponent = scores[row, y] - shift
-        if exponent > -math.inf:
-            low = min(low, exponent)
+        low = min(low, exponent)
         out[out_row, y] = math.exp(exponent) if exponent >= SMALLEST_EXPONENT else 0.0
     return top, low
 
 
-def _emit_forward_step(r, message, row, matrix, potential, factor, out_row):
-    received = r.times_matrix(r.row(0, row), r.data[2], r.length)
+def _emit_forward_step(r, message, row, matrix, n, potential, factor, out_row):
+    received = r.times_matrix(r.row(0, row), 2, n)
     scale = r.broadcast(factor)
-    potentials = r.load(r.row(3, out_row))
+    potentials = r.load(r.row(4, out_row), 0)
     product = [r.multiply(a, r.multiply(b, scale)) for a, b in zip(received, potentials)]
-    r.store(product, r.row(0, out_row))
-    return (r.sum(product),)
+    r.store(product, r.row(0, out_row), 0)
+    return (r.sum(product, 0),)
 
 
 @primitive(_emit_forward_step, returns=1)
-def forward_step(message, row, matrix, potential, factor, out_row, lanes):
-    """``message[out_row] = (message[row] @ matrix) * potential[out_row] * factor``; returns its sum."""
+def forward_step(message, row, matrix, n, potential, factor, out_row, lanes):
+    """``message[out_row] = (message[row, :n] @ matrix[:n]) * potential[out_row] * factor``; returns its sum."""
     total = 0.0
     for y in range(message.shape[1]):
         received = 0.0
-        for x in range(message.shape[1]):
+        for x in range(n):
             received += message[row, x] * matrix[x, y]
         message[out_row, y] = received * (potential[out_row, y] * factor)
         total += message[out_row, y]
@@ -312,81 +342,343 @@ def forward_step(message, row, matrix, potential, factor, out_row, lanes):
 
 
 def _emit_backward_step(r, forward, received, potential, factor, row, matrix, out, out_row):
-    given = r.load(r.row(1, r.integer(0)))
-    r.store([r.multiply(a, b) for a, b in zip(r.load(r.row(0, row)), given)], r.row(6, out_row))
-    scale, line = r.broadcast(factor), r.row(2, row)
-    r.store([r.multiply(a, r.multiply(b, scale)) for a, b in zip(r.load(line), given)], line)
-    r.store(r.times_matrix(line, r.data[5], r.length), r.row(1, r.integer(0)))
+    message, arrived = r.row(2, row), r.row(1, r.integer(0))
+    marginals = [r.multiply(a, b) for a, b in zip(r.load(r.row(0, row), 6), r.load(arrived, 6))]
+    r.store(marginals, r.row(6, out_row), 6)
+    scale = r.broadcast(factor)
+    pairs = zip(r.load(message, 0), r.load(arrived, 0))
+    r.store([r.multiply(a, r.multiply(b, scale)) for a, b in pairs], message, 0)
+    r.store(r.times_matrix(message, 5, r.lengths[6]), arrived, 0)
 
 
 @primitive(_emit_backward_step)
 def backward_step(forward, received, potential, factor, row, matrix, out, out_row, lanes):
-    """Marginals of a node, and the message that it sends back.
+    """Marginals of a node, and the message that it sends back; rows of `out` may be shorter than the others.
 
     ``out[out_row] = forward[row] * received[0]``, then ``potential[row] *= received[0] * factor``, then
     ``received[0] = potential[row] @ matrix``.
     """
-    n = forward.shape[1]
-    for y in range(n):
+    for y in range(out.shape[1]):
         out[out_row, y] = forward[row, y] * received[0, y]
+    for y in range(forward.shape[1]):
         potential[row, y] *= received[0, y] * factor
-    for x in range(n):
-        received[0, x] = 0.0
-    for y in range(n):
-        for x in range(n):
+        received[0, y] = 0.0
+    for y in range(out.shape[1]):
+        for x in range(forward.shape[1]):
             received[0, x] += potential[row, y] * matrix[y, x]
 
 
-def _emit_add_pairs(r, first, second, length, out):
+def _emit_add_pairs(r, first, second, length, n, out):
     n_rows = max(1, 8 // r.count)  # rows of `out` that are held in registers at a time
-    blocks = r.builder.mul(r.builder.sdiv(r.length, r.integer(n_rows)), r.integer(n_rows))
+    blocks = r.builder.mul(r.builder.sdiv(n, r.integer(n_rows)), r.integer(n_rows))
 
     def add_block(x, n_rows):
-        lines = [r.row(3, r.builder.add(x, r.integer(k))) for k in range(n_rows)]
-        sums = [r.variables(r.load(line)) for line in lines]
+        lines = [r.row(4, r.builder.add(x, r.integer(k))) for k in range(n_rows)]
+        sums = [r.variables(r.load(line, 4)) for line in lines]
         with r.loop(r.integer(1), length) as (t, _):
-            after = r.load(r.row(1, t))
+            after = r.load(r.row(1, t), 4)
             before = r.row(0, r.builder.sub(t, r.integer(1)))
             for k in range(n_rows):
                 factor = r.broadcast(r.element_of(before, r.builder.add(x, r.integer(k))))
                 for variable, register in zip(sums[k], after):
                     r.builder.store(r.add(r.builder.load(variable), r.multiply(factor, register)), variable)
         for line, variables in zip(lines, sums):
-            r.store([r.builder.load(variable) for variable in variables], line)
+            r.store([r.builder.load(variable) for variable in variables], line, 4)
 
     with r.loop(r.integer(0), blocks, n_rows) as (x, _):
         add_block(x, n_rows)
     if n_rows > 1:
-        with r.loop(blocks, r.length) as (x, _):
+        with r.loop(blocks, n) as (x, _):
             add_block(x, 1)
 
 
 @primitive(_emit_add_pairs)
-def add_pairs(first, second, length, out, lanes):
-    """``out += first[: length - 1].T @ second[1:length]``."""
+def add_pairs(first, second, length, n, out, lanes):
+    """``out[:n] += first[: length - 1, :n].T @ second[1:length]``."""
     for t in range(1, length):
-        for x in range(first.shape[1]):
-            for y in range(first.shape[1]):
+        for x in range(n):
+            for y in range(out.shape[1]):
                 out[x, y] += first[t - 1, x] * second[t, y]
 
 
-def _emit_best_step(r, scores, row, matrix, out_row):
-    lowest = [r.constant(-math.inf)] * r.count
-    best = r.variables(lowest)
+def _emit_best_step(r, scores, row, matrix, n, out_row):
+    best = r.variables([r.constant(-math.inf)] * r.count)
     source = r.row(0, row)
-    with r.loop(r.integer(0), r.length) as (x, _):
+    with r.loop(r.integer(0), n) as (x, _):
         value = r.broadcast(r.element_of(source, x))
-        for variable, register in zip(best, r.load(r.row(2, x))):
+        for variable, register in zip(best, r.load(r.row(2, x), 0)):
             r.builder.store(r.greater(r.builder.fadd(value, register), r.builder.load(variable)), variable)
     line = r.row(0, out_row)
-    r.store([r.builder.fadd(a, r.builder.load(b)) for a, b in zip(r.load(line), best)], line)
+    r.store([r.builder.fadd(a, r.builder.load(b)) for a, b in zip(r.load(line, 0), best)], line, 0)
 
 
 @primitive(_emit_best_step)
-def best_step(scores, row, matrix, out_row, lanes):
-    """Viterbi: ``scores[out_row] += (scores[row][:, None] + matrix).max(0)``."""
+def best_step(scores, row, matrix, n, out_row, lanes):
+    """Viterbi: ``scores[out_row] += (scores[row, :n, None] + matrix[:n]).max(0)``."""
     for y in range(scores.shape[1]):
         best = -math.inf
-        for x in range(scores.shape[1]):
+        for x in range(n):
             best = max(best, scores[row, x] + matrix[x, y])
         scores[out_row, y] += best
+
+
+# ---------------------------------------------------------------------- messages of loopy belief propagation
+def _at_matrix(r, array, number):
+    """From here on, let rows of `array`, a stack of square matrices, be those of one matrix."""
+    r.data[array] = r.row(array, r.builder.mul(number, r.lengths[array]))
+
+
+def _without_overlap(r, registers, like):
+    """Registers of a row with zeros where the last one overlaps the one before."""
+    if r.count == 1:
+        return registers
+    places = r.ir.Constant(r.ir.VectorType(r.int, r.width), list(range(r.width)))
+    overlap = r.builder.sub(r.integer(r.width * r.count), r.lengths[like])
+    once = r.builder.icmp_signed(">=", places, r.broadcast(overlap))
+    return [*registers[:-1], r.builder.select(once, registers[-1], r.constant(0.0))]
+
+
+def _sums_of(r, registers):
+    """One register, of the sum of each of the `width` registers."""
+    size = r.width  # every register holds groups of so many numbers, to be summed
+    while size > 1:
+        half = size // 2
+        low = [v * r.width + g + k for g in range(0, r.width, size) for v in range(2) for k in range(half)]
+        kind = r.ir.VectorType(r.ir.IntType(32), r.width)
+        masks = [r.ir.Constant(kind, [place + shift for place in low]) for shift in (0, half)]
+        registers = [
+            r.add(*(r.builder.shuffle_vector(a, b, mask) for mask in masks))
+            for a, b in zip(registers[:half], registers[half:])
+        ]
+        size = half
+    return registers[0]
+
+
+def _emit_exp_matrix(r, scores, number, out):
+    _at_matrix(r, 0, number)
+    _at_matrix(r, 2, number)
+    n, infinite = r.lengths[0], r.ir.Constant(r.element, -math.inf)
+    tops = r.variables([r.constant(-math.inf)] * r.count)
+    lows = r.variables([r.constant(0.0)] * r.count)
+    with r.loop(r.integer(0), n) as (x, _):
+        for variable, register in zip(tops, r.load(r.row(0, x), 0)):
+            r.builder.store(r.greater(r.builder.load(variable), register), variable)
+    top = r.reduce([r.builder.load(variable) for variable in tops], r.greater)
+    shift = r.broadcast(
+        r.builder.select(r.builder.fcmp_ordered("==", top, infinite), r.ir.Constant(r.element, 0.0), top)
+    )
+    with r.loop(r.integer(0), n) as (x, _):
+        shifted = [r.builder.fsub(register, shift) for register in r.load(r.row(0, x), 0)]
+        for variable, register in zip(lows, shifted):
+            r.builder.store(r.smaller(r.builder.load(variable), register), variable)
+        r.store([r.exp(register) for register in shifted], r.row(2, x), 0)
+    return top, r.reduce([r.builder.load(variable) for variable in lows], r.smaller)
+
+
+@primitive(_emit_exp_matrix, returns=2)
+def exp_matrix(scores, number, out, lanes):
+    """``out[number] = exp(scores[number] - top)``; returns `top`, the maximum, and the least exponent."""
+    n = scores.shape[1]
+    top = scores[number].max()
+    shift = 0.0 if top == -math.inf else top
+    low = 0.0
+    for x in range(n):
+        for y in range(n):
+            exponent = scores[number, x, y] - shift
+            low = min(low, exponent)
+            out[number, x, y] = math.exp(exponent) if exponent >= SMALLEST_EXPONENT else 0.0
+    return top, low
+
+
+def _emit_leave_one_out(r, message, begin, first, last, stop, node, i, out, at):
+    def times(variables, row):
+        for variable, register in zip(variables, r.load(row, 0)):
+            r.builder.store(r.multiply(r.builder.load(variable), register), variable)
+
+    def value(variables):
+        return [r.builder.load(variable) for variable in variables]
+
+    total = r.variables(r.load(r.row(5, i), 0))
+    for start, end in ((begin, first), (last, stop)):
+        with r.loop(start, end) as (s, _):
+            times(total, r.row(0, s))
+    after = r.variables([r.constant(1.0)] * r.count)
+    size = r.builder.sub(last, first)
+    with r.loop(r.integer(0), size) as (k, _):
+        place = r.builder.sub(r.builder.sub(size, k), r.integer(1))
+        r.store(value(after), r.row(7, r.builder.add(at, place)), 0)
+        times(after, r.row(0, r.builder.add(first, place)))
+    with r.loop(r.integer(0), size) as (k, _):
+        line = r.row(7, r.builder.add(at, k))
+        r.store([r.multiply(a, b) for a, b in zip(value(total), r.load(line, 0))], line, 0)
+        times(total, r.row(0, r.builder.add(first, k)))
+    r.store(value(total), r.row(7, r.builder.add(at, size)), 0)
+
+
+@primitive(_emit_leave_one_out)
+def leave_one_out(message, begin, first, last, stop, node, i, out, at, lanes):
+    """Write the products of a row and all messages but one, to successive rows of `out` from row `at` on.
+
+    ``out[at + s - first] = node[i] * message[begin:stop, but for s].prod(0)`` for ``first <= s < last``. The
+    product with all messages follows, in ``out[at + last - first]``.
+    """
+    size = last - first
+    for x in range(message.shape[1]):
+        total = node[i, x]
+        for s in range(begin, first):
+            total *= message[s, x]
+        for s in range(last, stop):
+            total *= message[s, x]
+        after = 1.0
+        for k in range(size - 1, -1, -1):
+            out[at + k, x] = after
+            after *= message[first + k, x]
+        for k in range(size):
+            out[at + k, x] *= total
+            total *= message[first + k, x]
+        out[at + size, x] = total
+
+
+def _replace_message(r, raw, target, damping):
+    """Scale a message to maximum 1, mix it with the old one and store it; its maximum before, and the change."""
+    top = r.reduce(raw, r.greater)
+    inverse, share = r.broadcast(r.builder.fdiv(r.ir.Constant(r.element, 1.0), top)), r.broadcast(damping)
+    line, changes, mixed = r.row(0, target), [], []
+    for register, old in zip(raw, r.load(line, 0)):
+        new = r.multiply(register, inverse)
+        mixed.append(r.add(new, r.multiply(share, r.builder.fsub(old, new))))
+        change = r.builder.fsub(mixed[-1], old)
+        changes.append(r.greater(change, r.builder.fneg(change)))
+    r.store(mixed, line, 0)
+    return top, r.reduce(changes, r.greater)
+
+
+def _emit_send(r, message, target, cavity, k, potential, number, damping):
+    _at_matrix(r, 4, number)
+    return _replace_message(r, r.times_matrix(r.row(2, k), 4, r.lengths[0]), target, damping)
+
+
+@primitive(_emit_send, returns=2)
+def send(message, target, cavity, k, potential, number, damping, lanes):
+    """Replace ``message[target]`` by ``cavity[k] @ potential[number]``, scaled to maximum 1.
+
+    ``damping`` is the share of the old message in the new one. Returns the maximum before it is scaled, and the
+    largest change of the message. The row of `cavity` may be overwritten.
+    """
+    n = message.shape[1]
+    raw = np.zeros(n)
+    for x in range(n):
+        for y in range(n):
+            raw[y] += cavity[k, x] * potential[number, x, y]
+    top, moved = raw.max(), 0.0
+    for y in range(n):
+        old = message[target, y]
+        new = raw[y] / top
+        new += damping * (old - new)
+        moved = max(moved, abs(new - old))
+        message[target, y] = new
+    return top, moved
+
+
+def _emit_send_back(r, message, target, cavity, k, potential, number, damping):
+    _at_matrix(r, 4, number)
+    line = r.row(2, k)
+    factors = _without_overlap(r, r.load(line, 0), 0)
+    last = r.builder.sub(r.lengths[0], r.integer(r.width))
+    with r.loop(r.integer(0), r.integer(r.count)) as (block, _):
+        # `width` rows at a time; the last rows overlap the ones before as registers do
+        at = r.builder.mul(block, r.integer(r.width))
+        at = r.builder.select(r.builder.icmp_signed("<", at, last), at, last)
+        sums = []
+        for x in range(r.width):
+            entries = r.load(r.row(4, r.builder.add(at, r.integer(x))), 0)
+            total = r.multiply(entries[0], factors[0])
+            for entry, factor in zip(entries[1:], factors[1:]):
+                total = r.add(total, r.multiply(entry, factor))
+            sums.append(total)
+        place = r.builder.bitcast(r.builder.gep(line, [at]), r.vector.as_pointer())
+        r.builder.store(_sums_of(r, sums), place, align=r.align)
+    return _replace_message(r, r.load(line, 0), target, damping)
+
+
+@primitive(_emit_send_back, returns=2)
+def send_back(message, target, cavity, k, potential, number, damping, lanes):
+    """Do as `send` with ``potential[number] @ cavity[k]``."""
+    n = message.shape[1]
+    raw = np.zeros(n)
+    for x in range(n):
+        for y in range(n):
+            raw[x] += potential[number, x, y] * cavity[k, y]
+    top, moved = raw.max(), 0.0
+    for x in range(n):
+        old = message[target, x]
+        new = raw[x] / top
+        new += damping * (old - new)
+        moved = max(moved, abs(new - old))
+        message[target, x] = new
+    return top, moved
+
+
+def _emit_send_potts(r, message, target, cavity, k, other, gain, damping):
+    given, factor = r.load(r.row(2, k), 0), r.broadcast(gain)
+    base = r.broadcast(r.builder.fmul(r.sum(given, 0), other))
+    return _replace_message(r, [r.add(base, r.multiply(factor, a)) for a in given], target, damping)
+
+
+@primitive(_emit_send_potts, returns=2)
+def send_potts(message, target, cavity, k, other, gain, damping, lanes):
+    """Do as `send` with a matrix of `other` everywhere, and `gain` more on its diagonal."""
+    total, largest, moved = cavity[k].sum(), cavity[k].max(), 0.0
+    top = other * total + gain * largest if gain > 0.0 else other * total + gain * cavity[k].min()
+    for x in range(message.shape[1]):
+        old = message[target, x]
+        new = (other * total + gain * cavity[k, x]) / top
+        new += damping * (old - new)
+        moved = max(moved, abs(new - old))
+        message[target, x] = new
+    return top, moved
+
+
+def _emit_pair_total(r, cavity, s, t, potential, number):
+    _at_matrix(r, 3, number)
+    received = r.times_matrix(r.row(0, s), 3, r.lengths[0])
+    return (r.sum([r.multiply(a, b) for a, b in zip(received, r.load(r.row(0, t), 0))], 0),)
+
+
+@primitive(_emit_pair_total, returns=1)
+def pair_total(cavity, s, t, potential, number, lanes):
+    """``cavity[s] @ potential[number] @ cavity[t]``."""
+    total = 0.0
+    for x in range(cavity.shape[1]):
+        for y in range(cavity.shape[1]):
+            total += cavity[s, x] * potential[number, x, y] * cavity[t, y]
+    return total
+
+
+def _emit_add_pair(r, cavity, s, t, potential, number, factor, keep, counts, row):
+    _at_matrix(r, 3, number)
+    _at_matrix(r, 7, row)
+    before, after, kept = r.row(0, s), r.load(r.row(0, t), 0), r.broadcast(keep)
+    with r.loop(r.integer(0), r.lengths[0]) as (x, _):
+        scale = r.broadcast(r.builder.fmul(r.element_of(before, x), factor))
+        line = r.row(7, x)
+        r.store(
+            [
+                r.add(r.multiply(kept, old), r.multiply(r.multiply(scale, psi), b))
+                for old, psi, b in zip(r.load(line, 0), r.load(r.row(3, x), 0), after)
+            ],
+            line,
+            0,
+        )
+
+
+@primitive(_emit_add_pair)
+def add_pair(cavity, s, t, potential, number, factor, keep, counts, row, lanes):
+    """``counts[row] = keep * counts[row] + factor * outer(cavity[s], cavity[t]) * potential[number]``.
+
+    `counts` may be `potential`.
+    """
+    for x in range(cavity.shape[1]):
+        for y in range(cavity.shape[1]):
+            pair = factor * cavity[s, x] * potential[number, x, y] * cavity[t, y]
+            counts[row, x, y] = keep * counts[row, x, y] + pair

@@ -19,15 +19,15 @@ class FeaturePlan(Protocol):
         Length of `coef`.
     penalized : ndarray of shape (n_coef,)
         Factor of each parameter in the regulariser: 1, or 0 for an intercept.
-    free : ndarray of bool, (n_coef,), or None
-        False for entries of `coef` that are no parameters but stay zero; None: there are none.
+    free : ndarray of bool, (n_coef,)
+        False for entries of `coef` that are no parameters but stay zero.
 
     Two plans are equal (``==``) if their parameters mean the same, so that a fit can start from another's.
     """
 
     n_coef: int
     penalized: np.ndarray
-    free: np.ndarray | None
+    free: np.ndarray
 
     def initial_coef(self, random_state: np.random.RandomState) -> np.ndarray:
         """Return the point where training starts."""

@@ -6,6 +6,7 @@ pairs of labels the edges of the training data have.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -29,6 +30,18 @@ class EdgeWeights:
         numbers = np.unique(number.flat[cells], return_inverse=True)[1].ravel()
         return cls(n_states, int(numbers.max(initial=-1)) + 1, cells, numbers, sign.flat[cells].astype(float))
 
+    @cached_property
+    def starts(self):
+        """First cell of each parameter, (n_free,)."""
+        return np.flatnonzero(np.diff(self.numbers, prepend=-1))
+
+    @cached_property
+    def entries(self):
+        """Number of the parameter, `n_free` where there is none, and sign of each entry, (n_states**2,)."""
+        number, sign = np.full(self.n_states**2, self.n_free), np.zeros(self.n_states**2)
+        number[self.cells], sign[self.cells] = self.numbers, self.signs
+        return number, sign
+
     def __eq__(self, other):
         if not isinstance(other, EdgeWeights):
             return NotImplemented
@@ -38,16 +51,18 @@ class EdgeWeights:
 
     def expand(self, parameters):
         """Matrices of (n_matrices, n_free) parameters, (n_matrices, n_states, n_states)."""
-        flat = np.zeros((len(parameters), self.n_states**2))
-        flat[:, self.cells] = self.signs * parameters[:, self.numbers]
-        return flat.reshape(-1, self.n_states, self.n_states)
+        if self.n_free == self.n_states**2:
+            return parameters.reshape(-1, self.n_states, self.n_states).copy()
+        number, sign = self.entries
+        extended = np.concatenate([parameters, np.zeros((len(parameters), 1))], axis=1)
+        return (extended.take(number, axis=1) * sign).reshape(-1, self.n_states, self.n_states)
 
     def pullback(self, gradient):
         """Adjoint of `expand`: the gradient of the parameters from that of the flat matrices."""
-        if not self.n_free:
-            return np.zeros((len(gradient), 0))
-        starts = np.flatnonzero(np.diff(self.numbers, prepend=-1))
-        return np.add.reduceat(self.signs * gradient[:, self.cells], starts, axis=1)
+        terms = self.signs * gradient[:, self.cells]
+        if len(self.cells) == self.n_free:
+            return terms
+        return np.add.reduceat(terms, self.starts, axis=1)
 
 
 def _full(n_states, seen):

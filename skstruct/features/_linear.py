@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skstruct._records import Scores
+from skstruct._simd import padded
 from skstruct._tables import is_sparse
 from skstruct.features._edge_weights import EDGE_WEIGHTS, EdgeWeights
 from skstruct.features._node_weights import NodeInputs, NodeWeights
@@ -89,7 +90,9 @@ class LinearFeatures(BaseEstimator):
         n_states = len(classes)
         codes = np.full(dataset.n_nodes, -1) if codes is None else codes
         if self.node_weights == "all":
-            nodes = NodeWeights.of_all(dataset.node_features.shape[1], n_states)
+            features = dataset.node_features
+            row_length = padded(n_states) if is_sparse(features) else n_states
+            nodes = NodeWeights.of_all(features.shape[1], n_states, row_length)
         else:
             nodes = NodeWeights.of_observed(dataset.node_features, codes, n_states)
         ends = codes[dataset.topology.edges]
@@ -134,9 +137,7 @@ class LinearPlan:
 
     @cached_property
     def free(self):
-        """False for weights that stay zero, (n_coef,), or None."""
-        if self.nodes.free is None:
-            return None
+        """False for entries that are no parameters but stay zero, (n_coef,)."""
         free = np.ones(self.n_coef, bool)
         self._split(free)[0][:] = self.nodes.free
         return free

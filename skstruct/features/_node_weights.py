@@ -13,9 +13,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from skstruct._jit import kernel
-from skstruct._simd import add_rows, add_scaled_rows, add_scaled_to_rows, add_to_rows, lanes
+from skstruct._simd import add_rows, add_scaled_rows, add_scaled_to_rows, add_to_rows, lanes, padded
 
-MANY_LABELS = 5  # features with as many observed labels get a row; below, single weights are less work and memory
+MANY_LABELS = 7  # features with as many observed labels get a row; below, single weights are less work and memory
 NO_ROW = -1
 
 
@@ -33,33 +33,39 @@ class NodeInputs(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class NodeWeights:
-    """Layout ``[table (n_rows, n_states), single weights (n_pairs,)]`` of the node weights.
+    """Layout ``[table (n_rows, row_length), single weights (n_pairs,)]`` of the node weights.
 
     Attributes
     ----------
     n_features, n_states, n_rows : int
+    row_length : int
+        `n_states`, or a little more: rows that fill whole registers are added faster.
     feature_row : ndarray of shape (n_features,), int32, or None
         Row of each feature in the table, or `NO_ROW`; None: each feature has its own.
     pair_ptr : ndarray of shape (n_features + 1,), int64
         Feature ``f`` has the single weights ``pair_ptr[f]:pair_ptr[f + 1]``.
     pair_labels : ndarray of shape (n_pairs,), uint16
         Label of each single weight.
-    free : ndarray of bool, (n_rows * n_states + n_pairs,), or None
-        False where the table has an entry whose pair was not observed, a weight that stays zero.
+    free : ndarray of bool, (n_rows * row_length + n_pairs,)
+        False for entries of the table that stay zero: padding, and pairs that were not observed.
     """
 
     n_features: int
     n_states: int
     n_rows: int
+    row_length: int
     feature_row: np.ndarray | None
     pair_ptr: np.ndarray
     pair_labels: np.ndarray
-    free: np.ndarray | None
+    free: np.ndarray
 
     @classmethod
-    def of_all(cls, n_features, n_states):
+    def of_all(cls, n_features, n_states, row_length):
         """A weight for every pair of a feature and a label."""
-        return cls(n_features, n_states, n_features, None, np.zeros(1, np.int64), np.zeros(0, np.uint16), None)
+        free = np.zeros((n_features, row_length), bool)
+        free[:, :n_states] = True
+        no_pairs = (np.zeros(1, np.int64), np.zeros(0, np.uint16))
+        return cls(n_features, n_states, n_features, row_length, None, *no_pairs, free.ravel())
 
     @classmethod
     def of_observed(cls, features, codes, n_states):
@@ -88,18 +94,19 @@ class NodeWeights:
         feature_row[frequent] = np.arange(len(frequent))
         single = feature_row == NO_ROW
         pair_ptr = np.concatenate([[0], np.cumsum(np.where(single, number, 0))])
-        free = np.zeros((len(frequent), n_states), bool)
+        free = np.zeros((len(frequent), padded(n_states)), bool)
         row = np.repeat(feature_row, number)
         free[row[row != NO_ROW], observed.indices[row != NO_ROW]] = True
         pair_labels = observed.indices[row == NO_ROW].astype(np.uint16)
-        free = np.concatenate([free.ravel(), np.ones(len(pair_labels), bool)])
-        return cls(features.shape[1], n_states, len(frequent), feature_row, pair_ptr, pair_labels, free)
+        all_free = np.concatenate([free.ravel(), np.ones(len(pair_labels), bool)])
+        shape = (features.shape[1], n_states, *free.shape)
+        return cls(*shape, feature_row, pair_ptr, pair_labels, all_free)
 
     def __eq__(self, other):
         if not isinstance(other, NodeWeights) or (self.n_features, self.n_states) != (other.n_features, other.n_states):
             return NotImplemented
         if self.feature_row is None or other.feature_row is None:
-            return self.feature_row is other.feature_row
+            return self.feature_row is other.feature_row and self.row_length == other.row_length
         return all(
             np.array_equal(getattr(self, name), getattr(other, name))
             for name in ("feature_row", "pair_ptr", "pair_labels", "free")
@@ -108,12 +115,12 @@ class NodeWeights:
     @property
     def n_coef(self):
         """Number of weights, with those of the table that are not free."""
-        return self.n_rows * self.n_states + len(self.pair_labels)
+        return self.n_rows * self.row_length + len(self.pair_labels)
 
     def _split(self, coef):
         """Return views of the table and the single weights."""
-        size = self.n_rows * self.n_states
-        return coef[:size].reshape(self.n_rows, self.n_states), coef[size:]
+        size = self.n_rows * self.row_length
+        return coef[:size].reshape(self.n_rows, self.row_length), coef[size:]
 
     def prepare(self, features):
         """Sort the nonzero features of a batch by tier, once; `scores` and `pullback` take the result."""
@@ -154,10 +161,10 @@ class NodeWeights:
         """Weights as (n_features, n_states): dense, or CSR if they are those of observed pairs."""
         table, singles = self._split(coef)
         if self.feature_row is None:
-            return table
+            return table[:, : self.n_states]
         feature = np.flatnonzero(self.feature_row != NO_ROW)
         row = self.feature_row[feature]
-        at, label = np.nonzero(np.asarray(self.free)[: table.size].reshape(table.shape)[row])
+        at, label = np.nonzero(self.free[: table.size].reshape(table.shape)[row])
         single = np.repeat(np.arange(self.n_features), np.diff(self.pair_ptr))
         values = np.concatenate([table[row[at], label], singles])
         rows, columns = np.concatenate([feature[at], single]), np.concatenate([label, self.pair_labels])
@@ -204,13 +211,16 @@ def _fill_tiers(
 def _add_weights(
     row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values, table, singles, intercept, out, lanes
 ):
+    line = np.zeros((1, table.shape[1]))
     for t in range(len(out)):
         for y in range(out.shape[1]):
-            out[t, y] = intercept[y]
+            line[0, y] = intercept[y]
         if len(row_values):
-            add_scaled_rows(table, rows, row_values, row_ptr[t], row_ptr[t + 1], out, t, lanes)
+            add_scaled_rows(table, rows, row_values, row_ptr[t], row_ptr[t + 1], line, lanes)
         else:
-            add_rows(table, rows, row_ptr[t], row_ptr[t + 1], out, t, lanes)
+            add_rows(table, rows, row_ptr[t], row_ptr[t + 1], line, lanes)
+        for y in range(out.shape[1]):
+            out[t, y] = line[0, y]
         if not len(pairs):
             continue
         for k in range(pair_ptr[t], pair_ptr[t + 1]):
@@ -222,11 +232,14 @@ def _add_weights(
 def _add_gradient(
     row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values, gradient, table, singles, lanes
 ):
+    line = np.zeros((1, table.shape[1]))
     for t in range(len(gradient)):
+        for y in range(gradient.shape[1]):
+            line[0, y] = gradient[t, y]
         if len(row_values):
-            add_scaled_to_rows(gradient, t, table, rows, row_values, row_ptr[t], row_ptr[t + 1], lanes)
+            add_scaled_to_rows(line, table, rows, row_values, row_ptr[t], row_ptr[t + 1], lanes)
         else:
-            add_to_rows(gradient, t, table, rows, row_ptr[t], row_ptr[t + 1], lanes)
+            add_to_rows(line, table, rows, row_ptr[t], row_ptr[t + 1], lanes)
         if not len(pairs):
             continue
         for k in range(pair_ptr[t], pair_ptr[t + 1]):

@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 
 from skstruct._jit import kernel
-from skstruct._simd import LONGEST_ROW, lanes
+from skstruct._simd import aligned_zeros, lanes, padded
 from skstruct._topology import Topology
 from skstruct.inference._base import InferenceBackend, LabelledExactly, direct_marginals, exact_decoding
-from skstruct.inference._chain_kernels import forward_backward_shared, viterbi_shared
+from skstruct.inference._chain_kernels import ROWS, forward_backward_shared, viterbi_shared
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, sum_product
 
 NO_EDGE = -1
@@ -76,7 +76,12 @@ class _ChainPlan(LabelledExactly):
         return self.topology.n_edges == self.topology.n_nodes - n_chains and not self.flipped.any()
 
     def _shares_matrix(self, scores):
-        return len(scores.edge) == 1 and scores.node.shape[1] <= LONGEST_ROW and self.is_plain
+        return len(scores.edge) == 1 and self.is_plain
+
+    @cached_property
+    def longest(self):
+        """Number of nodes of the longest graph."""
+        return int(np.diff(self.topology.node_ptr).max(initial=0))
 
     def marginals(self, scores, weights=None):
         if not self._shares_matrix(scores):
@@ -85,10 +90,11 @@ class _ChainPlan(LabelledExactly):
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
         found = direct_marginals(np.empty(t.n_graphs), np.empty_like(scores.node), np.zeros_like(scores.edge))
         unsafe = np.zeros(t.n_graphs, bool)
-        node, (matrix,), vectors = scores.node, scores.edge, lanes(scores.node.shape[1])
+        node, n_states = scores.node, scores.node.shape[1]
+        scratch = aligned_zeros(3 * n_states + 1 + 2 * max(ROWS, self.longest), padded(n_states))
         out = (found.log_partition, found.node, found.edge[0])
         with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
-            forward_backward_shared(t.node_ptr, node, matrix, weights, vectors, *out, unsafe)
+            forward_backward_shared(t.node_ptr, node, scores.edge[0], weights, scratch, lanes(n_states), *out, unsafe)
             if unsafe.any():
                 rows = np.zeros(t.n_edges, np.int32)
                 graphs = np.flatnonzero(unsafe)
@@ -98,9 +104,9 @@ class _ChainPlan(LabelledExactly):
     def decode(self, scores):
         if not self._shares_matrix(scores):
             return super().decode(scores)
-        labels = np.empty(self.topology.n_nodes, np.intp)
-        vectors = lanes(scores.node.shape[1])
-        viterbi_shared(self.topology.node_ptr, scores.node, scores.edge[0], vectors, labels)
+        labels, n_states = np.empty(self.topology.n_nodes, np.intp), scores.node.shape[1]
+        scratch = aligned_zeros(2 * n_states + self.longest, padded(n_states))
+        viterbi_shared(self.topology.node_ptr, scores.node, scores.edge[0], scratch, lanes(n_states), labels)
         return exact_decoding(self.topology, scores, labels)
 
     def _draw(self, node, edge, rows, uniforms, labels):

@@ -11,21 +11,32 @@ from skstruct._simd import add_pairs, backward_step, best_step, exp_row, forward
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, SMALLEST_POTENTIAL
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
+SAFE_SCORE = -300.0  # all numbers stay above exp(low - 2 log n_states) if no score of a node plus an edge is below `low`
+ROWS = 64  # messages that are kept for a joint update of the pair counts; a chain's start sends none to the one before
 
 
 @kernel
-def _any_outside(values, n_rows):
-    """Whether one of the first rows has a number, other than 0, that is too small or large to be multiplied on."""
-    n_bad = 0
-    for t in range(n_rows):
+def _too_low(scores, row, top):
+    """Whether a finite score of a row is too far below the `top` one."""
+    for x in range(scores.shape[1]):
+        if -np.inf < scores[row, x] < top + SMALLEST_SCORE:
+            return True
+    return False
+
+
+@kernel
+def _any_outside(values, start, stop):
+    """Whether a row has a number, other than 0, that is too small or too large to be multiplied on."""
+    for t in range(start, stop):
         for x in range(values.shape[1]):
             v = values[t, x]
-            n_bad += ((v < SMALLEST_MESSAGE) & (v > 0.0)) | (v > 1.0 / SMALLEST_MESSAGE)
-    return n_bad > 0
+            if 0.0 < v < SMALLEST_MESSAGE or v > 1.0 / SMALLEST_MESSAGE:
+                return True
+    return False
 
 
 @kernel(fastmath={"contract"})
-def forward_backward_shared(node_ptr, node, matrix, weights, lanes, log_partition, node_out, counts, unsafe):
+def forward_backward_shared(node_ptr, node, matrix, weights, scratch, lanes, log_partition, node_out, counts, unsafe):
     """Scaled forward-backward [1]_; graphs that are `unsafe`, for their range of scores, are found and left out.
 
     With potentials ``p`` and the matrix ``M`` of their exponentiated scores, and ``s[t]`` the sum of ``forward[t]``,
@@ -35,98 +46,118 @@ def forward_backward_shared(node_ptr, node, matrix, weights, lanes, log_partitio
     * node marginals are ``forward[t] * received[t]``, pair marginals ``forward[t - 1] * M * sent[t]``, so that
       counts are summed without the matrix and multiplied by it once.
 
+    `scratch` holds zeros, (3 n_states + 1 + 2 * rows, padded(n_states)) for as many rows as the longest graph has
+    nodes and at least `ROWS`, and starts at a cache line.
+
     References
     ----------
     .. [1] L. R. Rabiner, "A tutorial on hidden Markov models", *Proc. IEEE* 77(2), 1989, section V.A.
     """
     n_states = node.shape[1]
-    longest = 0
-    for g in range(len(node_ptr) - 1):
-        longest = max(longest, node_ptr[g + 1] - node_ptr[g])
-    potential, forward = np.empty((longest, n_states)), np.empty((longest, n_states))
-    received, total = np.empty((1, n_states)), np.empty(longest)
-    pairs = np.zeros((n_states, n_states))
+    transition, backward = scratch[:n_states], scratch[n_states : 2 * n_states]
+    pairs, received = scratch[2 * n_states : 3 * n_states], scratch[3 * n_states : 3 * n_states + 1]
+    n_rows = (len(scratch) - 3 * n_states - 1) // 2
+    potential, forward = scratch[3 * n_states + 1 :][:n_rows], scratch[3 * n_states + 1 + n_rows :]
+    total = np.empty(n_rows)
 
-    top = matrix.max()
-    shift = 0.0 if top == -np.inf else top
-    transition, backward = np.empty((n_states, n_states)), np.empty((n_states, n_states))
-    all_unsafe = False
+    shift, lowest_edge = -np.inf, np.inf
     for x in range(n_states):
         for y in range(n_states):
-            all_unsafe |= matrix[x, y] - shift < SMALLEST_SCORE and matrix[x, y] > -np.inf
+            shift, lowest_edge = max(shift, matrix[x, y]), min(lowest_edge, matrix[x, y])
+    shift = 0.0 if shift == -np.inf else shift
+    lowest_edge -= shift
+    all_unsafe = False
+    for x in range(n_states):
+        all_unsafe |= _too_low(matrix, x, shift)
+        for y in range(n_states):
             transition[x, y] = backward[y, x] = np.exp(matrix[x, y] - shift)
 
+    end = 0
     for g in range(len(node_ptr) - 1):
-        start, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
+        first, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
         log_partition[g] = 0.0
         unsafe[g] = all_unsafe and length > 1
         if unsafe[g] or length == 0:
             continue
+        if end + length > n_rows:
+            add_pairs(forward, potential, end, n_states, pairs, lanes)
+            end = 0
+        start = end  # of the rows that belong to this graph
         log_z, lowest = shift * (length - 1), 0.0
         for t in range(length):
-            top, low = exp_row(node, start + t, potential, t, lanes)
+            top, low = exp_row(node, first + t, potential, start + t, lanes)
             log_z += top
+            if low < SMALLEST_SCORE:
+                unsafe[g] |= _too_low(node, first + t, top)
             lowest = min(lowest, low)
-        if lowest < SMALLEST_SCORE:
-            unsafe[g] = True
+        if unsafe[g]:
             continue
         s = 0.0
         for x in range(n_states):
-            forward[0, x] = potential[0, x]
-            s += potential[0, x]
-        total[0] = s
+            forward[start, x] = potential[start, x]
+            s += potential[start, x]
+        total[start] = s
         product = 1.0
-        for t in range(1, length):
+        for t in range(start + 1, start + length):
             if s == 0.0:
                 break
             product *= s
             if product < 1e-150 or product > 1e150:  # a logarithm now and then, not at each step
                 log_z += np.log(product)
                 product = 1.0
-            s = forward_step(forward, t - 1, transition, potential, 1.0 / s, t, lanes)
+            s = forward_step(forward, t - 1, transition, n_states, potential, 1.0 / s, t, lanes)
             total[t] = s
         if s == 0.0 or log_z == -np.inf:
             log_partition[g] = -np.inf
-            node_out[start : start + length] = np.nan
+            for t in range(first, first + length):
+                for x in range(n_states):
+                    node_out[t, x] = np.nan
             continue
-        if _any_outside(forward, length):
+        is_bounded = lowest + lowest_edge > SAFE_SCORE
+        if not is_bounded and _any_outside(forward, start, start + length):
             unsafe[g] = True
             continue
         log_partition[g] = log_z + np.log(product) + np.log(s)
         for x in range(n_states):
             received[0, x] = 1.0 / s
-        for t in range(length - 1, 0, -1):
-            backward_step(forward, received, potential, 1.0 / total[t - 1], t, backward, node_out, start + t, lanes)
+        shifted = first - start
+        for t in range(start + length - 1, start, -1):
+            backward_step(forward, received, potential, 1.0 / total[t - 1], t, backward, node_out, t + shifted, lanes)
         for x in range(n_states):
-            node_out[start, x] = forward[0, x] * received[0, x]
-            potential[0, x] = 0.0  # sends nothing
-        if _any_outside(potential, length):
+            node_out[first, x] = forward[start, x] * received[0, x]
+            potential[start, x] = 0.0
+        if not is_bounded and _any_outside(potential, start, start + length):
             unsafe[g] = True
             continue
         if weights[g] != 1.0:
-            forward[:length] *= weights[g]
-        add_pairs(forward, potential, length, pairs, lanes)
+            for t in range(start, start + length):
+                for x in range(n_states):
+                    forward[t, x] *= weights[g]
+        end = start + length
+    add_pairs(forward, potential, end, n_states, pairs, lanes)
     for x in range(n_states):
         for y in range(n_states):
             counts[x, y] += pairs[x, y] * transition[x, y]
 
 
 @kernel
-def viterbi_shared(node_ptr, node, matrix, lanes, labels):
-    """Write a labelling of highest score: the first of the best labels of each node, from the last one back."""
+def viterbi_shared(node_ptr, node, matrix, scratch, lanes, labels):
+    """Write a labelling of highest score: the first of the best labels of each node, from the last one back.
+
+    `scratch` holds zeros, (2 n_states + longest graph, padded(n_states)), and starts at a cache line.
+    """
     n_states = node.shape[1]
-    longest = 0
-    for g in range(len(node_ptr) - 1):
-        longest = max(longest, node_ptr[g + 1] - node_ptr[g])
-    best = np.empty((longest, n_states))
-    incoming = matrix.T.copy()
+    outgoing, incoming, best = scratch[:n_states], scratch[n_states : 2 * n_states], scratch[2 * n_states :]
+    for x in range(n_states):
+        for y in range(n_states):
+            outgoing[x, y] = incoming[y, x] = matrix[x, y]
     for g in range(len(node_ptr) - 1):
         start, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
         for t in range(length):
             for x in range(n_states):
                 best[t, x] = node[start + t, x]
             if t:
-                best_step(best, t - 1, matrix, t, lanes)
+                best_step(best, t - 1, outgoing, n_states, t, lanes)
         y = 0
         for t in range(length - 1, -1, -1):
             chosen, highest = 0, -np.inf

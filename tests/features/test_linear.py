@@ -162,7 +162,9 @@ def test_a_shared_matrix_takes_no_memory_per_edge():
     coef = np.ones(plan.n_coef)
     tracemalloc.start()
     scores = plan.scores(plan.prepare(batch), coef)
-    plan.pullback(plan.prepare(batch), coef, Scores(scores.node, np.ones_like(scores.edge), scores.edge_matrix), coef.copy())
+    plan.pullback(
+        plan.prepare(batch), coef, Scores(scores.node, np.ones_like(scores.edge), scores.edge_matrix), coef.copy()
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert scores.edge.shape == (1, states, states)
@@ -170,5 +172,7 @@ def test_a_shared_matrix_takes_no_memory_per_edge():
 
 
 def test_unknown_kind_of_weights():
-    with pytest.raises(ValueError, match=r"edge_weights must be one of \['full', 'observed', 'symmetric'.*got 'diagonal'"):
+    with pytest.raises(
+        ValueError, match=r"edge_weights must be one of \['full', 'observed', 'symmetric'.*got 'diagonal'"
+    ):
         LinearFeatures("diagonal").plan(make_batch(), np.arange(C))

@@ -1,0 +1,145 @@
+"""Observed weights: a map with weights for the pairs seen in training, against a masked matrix of all weights."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
+from skstruct._records import Scores
+from skstruct.features import LinearFeatures
+from skstruct.features._node_weights import MANY_LABELS
+
+N, D = 300, 40
+
+
+def make_data(n_states, *, binary=True, seed=0):
+    """Chains whose features have from none to all labels: feature ``f`` occurs about ``f**2 / 4`` times."""
+    rng = np.random.default_rng(seed)
+    x = rng.random((N, D)) < (np.arange(D) / D) ** 2 * 0.6
+    x = x * (1.0 if binary else rng.normal(size=x.shape))
+    ptr = np.arange(0, N + 1, 10)
+    X = GraphDataset.from_sequences([csr_array(x[a : a + 10]) for a in ptr[:-1]])
+    labels = np.minimum(rng.geometric(0.2, N) - 1, n_states - 1)
+    labels[:n_states] = np.arange(n_states)
+    return X, RaggedArray(labels, ptr)
+
+
+def seen_pairs(X, y, n_states):
+    """Which pairs of feature and label, and of two labels, occur: counted in plain loops."""
+    x = X.node_features.toarray()
+    node, edge = np.zeros((D, n_states), bool), np.zeros((n_states, n_states), bool)
+    for t, label in enumerate(y.values):
+        for f in np.flatnonzero(x[t]):
+            node[f, label] = True
+        if t % 10:
+            edge[y.values[t - 1], label] = True
+    return node, edge
+
+
+@pytest.fixture(params=[2, 5, 8, 11, 70])
+def n_states(request):
+    return request.param
+
+
+@pytest.fixture(params=[True, False], ids=["binary", "weighted"])
+def data(request, n_states):
+    return make_data(n_states, binary=request.param)
+
+
+def make_plan(X, y, n_states, **parameters):
+    return LinearFeatures(node_weights="observed", **parameters).plan(X, np.arange(n_states), y.values)
+
+
+def test_parameters_are_the_observed_pairs(data, n_states):
+    X, y = data
+    node, edge = seen_pairs(X, y, n_states)
+    if n_states > MANY_LABELS:  # both tiers occur
+        assert (node.sum(axis=1) >= MANY_LABELS).any()
+        assert ((node.sum(axis=1) > 0) & (node.sum(axis=1) < MANY_LABELS)).any()
+    assert (node.sum(axis=1) == 0).any()
+    plan = make_plan(X, y, n_states, edge_weights="observed")
+    assert plan.free.sum() == node.sum() + n_states + edge.sum()
+    found = plan.attributes(np.arange(1.0, plan.n_coef + 1) * plan.free)
+    np.testing.assert_array_equal(found["coef_"].toarray().T != 0, node)
+    np.testing.assert_array_equal(found["edge_coef_"][0] != 0, edge)
+    values = [*found["coef_"].data, *found["intercept_"], *found["edge_coef_"][0][edge]]
+    assert sorted(values) == list(np.flatnonzero(plan.free) + 1)  # each parameter has one place
+
+
+def test_scores_and_pullback_are_those_of_a_masked_matrix(data, n_states):
+    X, y = data
+    plan, rng = make_plan(X, y, n_states), np.random.default_rng(1)
+    coef = rng.normal(size=plan.n_coef) * plan.free
+    found, x = plan.attributes(coef), X.node_features.toarray()
+    scores = plan.scores(plan.prepare(X), coef)
+    np.testing.assert_allclose(scores.node, x @ found["coef_"].toarray().T + found["intercept_"], atol=1e-12)
+    gradient = Scores(rng.normal(size=scores.node.shape), rng.normal(size=scores.edge.shape), scores.edge_matrix)
+    out = np.zeros(plan.n_coef)
+    plan.pullback(plan.prepare(X), coef, gradient, out)
+    back = plan.attributes(out * plan.free)
+    node, _ = seen_pairs(X, y, n_states)
+    np.testing.assert_allclose(back["coef_"].toarray().T, (x.T @ gradient.node) * node, atol=1e-12)
+    np.testing.assert_allclose(back["intercept_"], gradient.node.sum(axis=0))
+    np.testing.assert_allclose(back["edge_coef_"], gradient.edge)
+
+
+def test_features_that_are_dense_or_new(data, n_states):
+    """Dense features, and nodes with pairs that training did not have, score alike."""
+    X, y = data
+    plan = make_plan(X, y, n_states)
+    coef = np.random.default_rng(1).normal(size=plan.n_coef) * plan.free
+    new = X.with_node_features(csr_array(np.ones((N, D))))
+    dense = X.with_node_features(np.ones((N, D)))
+    expected = plan.attributes(coef)["coef_"].toarray().sum(axis=1) + plan.attributes(coef)["intercept_"]
+    for batch in (new, dense):
+        np.testing.assert_allclose(plan.scores(plan.prepare(batch), coef).node, np.tile(expected, (N, 1)), atol=1e-12)
+
+
+def test_unknown_labels_observe_nothing():
+    X, y = make_data(5)
+    some = np.where(np.arange(N) % 3 == 0, y.values, -1)
+    plan = LinearFeatures("observed", node_weights="observed").plan(X, np.arange(5), some)
+    x = X.node_features.toarray()
+    pairs = {(f, some[t]) for t in range(N) if some[t] >= 0 for f in np.flatnonzero(x[t])}
+    assert plan.free.sum() == len(pairs) + 5  # no two neighbours are known, so that there are no edge weights
+
+
+@pytest.mark.parametrize("n_states", [3, 9])
+def test_fit_is_that_of_all_weights_where_all_are_observed(n_states):
+    X, y = make_data(n_states)
+    common = X.node_features.toarray()[:, -5:]
+    X = X.with_node_features(csr_array(np.where(np.arange(N)[:, None] < 9 * n_states, 1.0, common)))
+    labels = y.values.copy()
+    labels[: 9 * n_states] = np.repeat(np.arange(n_states), 9)
+    y = RaggedArray(labels, y.ptr)
+    all_of_them = GraphCRFClassifier(tol=1e-8).fit(X, y)
+    observed = GraphCRFClassifier(LinearFeatures(node_weights="observed"), tol=1e-8).fit(X, y)
+    np.testing.assert_allclose(observed.coef_.toarray(), all_of_them.coef_, atol=1e-4)
+    np.testing.assert_allclose(observed.predict_proba(X).values, all_of_them.predict_proba(X).values, atol=1e-5)
+
+
+def test_gradient_of_the_fitted_objective_vanishes_at_free_weights_only():
+    """At the optimum, expected minus observed counts equal the penalty's pull, for pairs that have a weight."""
+    X, y = make_data(8)
+    crf = GraphCRFClassifier(LinearFeatures(node_weights="observed"), C=0.5, tol=1e-9).fit(X, y)
+    x, node = X.node_features.toarray(), seen_pairs(X, y, 8)[0]
+    residual = crf.predict_proba(X).values - np.eye(8)[y.values]
+    gradient = 0.5 * x.T @ residual + crf.coef_.toarray().T
+    np.testing.assert_allclose(gradient[node], 0.0, atol=1e-5)
+    assert np.abs(gradient[~node]).max() > 1e-2
+
+
+def test_warm_start_needs_the_same_observed_pairs():
+    X, y = make_data(5)
+    crf = GraphCRFClassifier(LinearFeatures(node_weights="observed"), warm_start=True).fit(X, y)
+    assert crf.fit(X, y).n_iter_ <= 2
+    flipped = RaggedArray(4 - y.values, y.ptr)
+    assert crf.fit(X, flipped).n_iter_ > 2
+    expected = GraphCRFClassifier(LinearFeatures(node_weights="observed")).fit(X, flipped)
+    np.testing.assert_allclose(crf.predict_proba(X).values, expected.predict_proba(X).values, atol=1e-3)
+
+
+def test_unknown_node_weights():
+    X, _ = make_data(3)
+    with pytest.raises(ValueError, match=r"node_weights must be one of \['all', 'observed'\], got 'seen'"):
+        LinearFeatures(node_weights="seen").plan(X, np.arange(3))
