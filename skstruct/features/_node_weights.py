@@ -99,8 +99,8 @@ class NodeWeights:
         free[row[row != NO_ROW], observed.indices[row != NO_ROW]] = True
         pair_labels = observed.indices[row == NO_ROW].astype(np.uint16)
         all_free = np.concatenate([free.ravel(), np.ones(len(pair_labels), bool)])
-        shape = (features.shape[1], n_states, *free.shape)
-        return cls(*shape, feature_row, pair_ptr, pair_labels, all_free)
+        n_rows, row_length = free.shape
+        return cls(features.shape[1], n_states, n_rows, row_length, feature_row, pair_ptr, pair_labels, all_free)
 
     def __eq__(self, other):
         if not isinstance(other, NodeWeights) or (self.n_features, self.n_states) != (other.n_features, other.n_states):

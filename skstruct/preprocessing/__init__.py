@@ -1,9 +1,19 @@
 """From raw data to graphs, and scikit-learn's transformers for the features of nodes and edges."""
 
+from skstruct.preprocessing._attributes import AttributeVectorizer
 from skstruct.preprocessing._edge_transformer import EdgeTransformer
 from skstruct.preprocessing._images import ImagesToGraphs
 from skstruct.preprocessing._node_classifier import NodeClassifier
 from skstruct.preprocessing._node_transformer import NodeTransformer
 from skstruct.preprocessing._sequences import SequencesToGraphs
+from skstruct.preprocessing._token_templates import TokenTemplates
 
-__all__ = ["NodeTransformer", "EdgeTransformer", "SequencesToGraphs", "ImagesToGraphs", "NodeClassifier"]
+__all__ = [
+    "NodeTransformer",
+    "EdgeTransformer",
+    "SequencesToGraphs",
+    "ImagesToGraphs",
+    "TokenTemplates",
+    "AttributeVectorizer",
+    "NodeClassifier",
+]

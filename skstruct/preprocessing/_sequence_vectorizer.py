@@ -1,0 +1,191 @@
+"""What the transformers that learn a vocabulary from sequences of tokens have in common."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skstruct._builders import chain_edges
+from skstruct._dataset import GraphDataset
+from skstruct._tables import is_sparse
+
+
+@dataclass(frozen=True)
+class TokenStack:
+    """The tokens of all sequences, one after the other.
+
+    Attributes
+    ----------
+    tokens : list or data frame
+        One item or row per token.
+    ptr : ndarray of shape (n_sequences + 1,)
+        Tokens of each sequence.
+    rebuild : callable
+        Makes a GraphDataset of a feature matrix with one row per token.
+    """
+
+    tokens: Any
+    ptr: np.ndarray
+    rebuild: Callable
+
+    def place(self, i):
+        """Where token `i` stands, for messages."""
+        sequence = int(np.searchsorted(self.ptr, i, side="right")) - 1
+        return f"sequence {sequence}, token {i - self.ptr[sequence]}"
+
+    def refuse_types(self, items, allowed, problem, owner=None):
+        """Raise a TypeError if the type of an item is not `allowed`.
+
+        Types are collected first, by a loop in C: items are looked at only to say where the first bad one is.
+
+        Parameters
+        ----------
+        items : list
+        allowed : type or tuple of types
+        problem : str
+            Rest of the message, after the place and the item.
+        owner : callable, default=None
+            Takes the number of an item and returns that of its token. None: they are the same.
+        """
+        bad = [kind for kind in set(map(type, items)) if not issubclass(kind, allowed)]
+        if bad:
+            i, item = next((i, item) for i, item in enumerate(items) if type(item) in bad)
+            place = self.place(i if owner is None else owner(i))
+            raise TypeError(f"{place}: got {item!r} ({type(item).__name__}); {problem}")
+
+
+def stack_tokens(X):
+    """Stack sequences; a GraphDataset keeps its edges.
+
+    Parameters
+    ----------
+    X : GraphDataset, or iterable of lists, tuples or arrays
+        In a GraphDataset the table of node features has the tokens.
+
+    Returns
+    -------
+    TokenStack
+
+    Raises
+    ------
+    TypeError
+        If `X` or a sequence is something else, such as a string.
+    ValueError
+        If there is no sequence.
+    """
+    if isinstance(X, GraphDataset):
+        table = X.node_features
+        if is_sparse(table):
+            raise TypeError(
+                "X has tokens that are rows of a sparse matrix; they must be strings, tuples, lists or dicts"
+            )
+        return TokenStack(table.tolist() if isinstance(table, np.ndarray) else table, X.node_ptr, X.with_node_features)
+    if isinstance(X, str | dict) or not hasattr(X, "__iter__"):
+        raise TypeError(f"X must be a list of sequences of tokens or a GraphDataset, got a {type(X).__name__}")
+    sequences = [x.tolist() if isinstance(x, np.ndarray) else x for x in X]
+    if not sequences:
+        raise ValueError("Found no sequences (0 sample(s)) while a minimum of 1 is required.")
+    for g, sequence in enumerate(sequences):
+        if not isinstance(sequence, list | tuple):
+            raise TypeError(
+                f"sequence {g} is a {type(sequence).__name__}; X must be a list of sequences, each of which is a list, "
+                "a tuple or an array of tokens"
+            )
+    ptr = np.concatenate([[0], np.cumsum(list(map(len, sequences)), dtype=np.intp)])
+    edges, edge_ptr = chain_edges(ptr)
+    return TokenStack(
+        list(chain.from_iterable(sequences)), ptr, lambda table: GraphDataset(table, edges, None, ptr, edge_ptr)
+    )
+
+
+def sparse_rows(data, indices, indptr, n_columns):
+    """CSR array with sorted indices, of 32 bits where they suffice; entries of the same column are added."""
+    index = np.int32 if indptr[-1] < 2**31 else np.int64  # one type for both, or each use would convert one
+    parts = data, indices.astype(index, copy=False), indptr.astype(index, copy=False)
+    matrix = csr_array(parts, shape=(len(indptr) - 1, n_columns))
+    matrix.sum_duplicates()
+    return matrix
+
+
+class SequenceVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+    """Base of the transformers that learn a vocabulary: a subclass has ``_learn(stack)`` and ``_look_up(stack)``.
+
+    Both return the feature matrix of the tokens. Subclasses switch off the wrapping of outputs, which would turn
+    a GraphDataset into a data frame.
+    """
+
+    def fit(self, X, y=None):
+        """Learn the vocabulary.
+
+        Parameters
+        ----------
+        X : list of sequences of tokens, or GraphDataset
+            As the class describes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        self.fit_transform(X)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Learn the vocabulary and transform, in one pass.
+
+        Parameters
+        ----------
+        X, y :
+            As for `fit`.
+
+        Returns
+        -------
+        GraphDataset
+            As of `transform`.
+        """
+        stack = stack_tokens(X)
+        return stack.rebuild(self._learn(stack))
+
+    def transform(self, X):
+        """Make chains with sparse node features; what is not in the vocabulary is left out.
+
+        Parameters
+        ----------
+        X : list of sequences of tokens, or GraphDataset
+            As the class describes. A GraphDataset keeps its edges.
+
+        Returns
+        -------
+        GraphDataset
+            Its `node_features` are a CSR array with sorted 32-bit indices.
+        """
+        check_is_fitted(self)
+        stack = stack_tokens(X)
+        return stack.rebuild(self._look_up(stack))
+
+    def set_output(self, *, transform=None):
+        """Do nothing: the output is a GraphDataset, whatever other steps make.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.no_validation = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        return tags

@@ -1,0 +1,132 @@
+"""Parsed templates are filled in with integer codes, token by token."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from skstruct._jit import kernel
+from skstruct.preprocessing._template_notation import CONSTANTS
+from skstruct.preprocessing._token_codes import HashedPairs, HashedTexts, PairTable
+
+
+class Streams:
+    """Codes of all tokens, one array for each column and each derivation.
+
+    Parameters
+    ----------
+    codes : dict
+        From the `stream` of a term to an array of shape (n_tokens,).
+    ptr : ndarray of shape (n_sequences + 1,)
+        Tokens of each sequence.
+    """
+
+    def __init__(self, codes, ptr):
+        sizes = np.diff(ptr)
+        self._before = np.arange(ptr[-1]) - np.repeat(ptr[:-1], sizes)  # tokens of the sequence before each
+        self._after = np.repeat(sizes, sizes) - 1 - self._before
+        always, first, last = CONSTANTS
+        self._codes = {
+            (always, None, None): np.zeros(ptr[-1], np.int64),
+            (first, None, None): -(self._before > 0).astype(np.int64),
+            (last, None, None): -(self._after > 0).astype(np.int64),
+            **codes,
+        }
+        self._shifted: dict = {}
+
+    def __len__(self):
+        return len(self._before)
+
+    def of(self, term):
+        """Codes of a term at its offset, -1 outside of the sequence."""
+        key = term.stream, term.offset
+        if key not in self._shifted:
+            inside = self._before >= -term.offset if term.offset < 0 else self._after >= term.offset
+            self._shifted[key] = np.where(inside, np.roll(self._codes[term.stream], -term.offset), -1)
+        return self._shifted[key]
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template without ranges, and the columns of its features.
+
+    A conjunction is coded from the left: `start` with the first term, the result with the second, and so on.
+
+    Attributes
+    ----------
+    terms : tuple of Term
+    tables : list of PairTable or HashedPairs
+        One for each term.
+    start : int
+        Code of the conjunction of no terms.
+    first_column : int
+        Features have the columns ``first_column + code``.
+    """
+
+    terms: tuple
+    tables: list = field(repr=False)
+    start: int = 0
+    first_column: int = 0
+
+    @classmethod
+    def learn(cls, terms, streams, min_count, first_column):
+        """Make a template of the conjunctions that occur in at least `min_count` tokens; also return the columns."""
+        codes = np.zeros(len(streams), np.int64)
+        tables = []
+        for term in terms:
+            table, codes = PairTable.learn(codes, streams.of(term))
+            tables.append(table)
+        counts = np.bincount(codes[codes >= 0], minlength=len(table.keys))
+        kept = np.flatnonzero(counts >= min_count)
+        if len(kept) < len(counts):
+            tables[-1] = PairTable(table.keys[kept])
+            renumbered = np.full(len(counts) + 1, -1, np.int64)  # the last is for the code -1
+            renumbered[kept] = np.arange(len(kept))
+            codes = renumbered[codes]
+        template = cls(terms, tables, first_column=first_column)
+        return template, template._columns(codes)
+
+    @classmethod
+    def hashed(cls, terms, n_bits):
+        """Make a template whose features are hashed to ``2**n_bits`` columns."""
+        start = HashedTexts().get("|".join(map(str, terms)), -1)
+        return cls(terms, [HashedPairs(31)] * (len(terms) - 1) + [HashedPairs(n_bits)], start)
+
+    def fill(self, streams):
+        """Columns of the features of all tokens, -1 for none, (n_tokens,)."""
+        codes = np.full(len(streams), self.start, np.int64)
+        for term, table in zip(self.terms, self.tables):
+            codes = table.find(codes, streams.of(term))
+        return self._columns(codes)
+
+    def _columns(self, codes):
+        return np.where(codes < 0, -1, codes + self.first_column)
+
+    def names(self, texts):
+        """Names of the features of a learnt template, in the order of columns.
+
+        Parameters
+        ----------
+        texts : dict
+            From the `stream` of a term to an object array with the string of each code.
+        """
+        codes = np.arange(len(self.tables[-1].keys))
+        values = []
+        for term, table in zip(reversed(self.terms), reversed(self.tables)):
+            keys = table.keys[codes]
+            if term.column not in CONSTANTS:
+                values.append(texts[term.stream][keys & 0xFFFFFFFF])
+            codes = keys >> 32
+        name = "|".join(map(str, self.terms))
+        return [f"{name}={'|'.join(parts)}" for parts in zip(*reversed(values))] if values else [name] * len(codes)
+
+
+@kernel
+def pack_rows(filled, indices, indptr):
+    """Leave out what is -1: write the others one after the other, and the offsets of the rows."""
+    n = 0
+    for i in range(filled.shape[0]):
+        for t in range(filled.shape[1]):
+            if filled[i, t] >= 0:
+                indices[n] = filled[i, t]
+                n += 1
+        indptr[i + 1] = n

@@ -1,0 +1,260 @@
+"""TokenTemplates: sparse binary features of tokens from their columns and those of their neighbours."""
+
+import re
+from dataclasses import replace
+from numbers import Integral
+from operator import itemgetter, methodcaller
+
+import numpy as np
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, check_scalar
+
+from skstruct._tables import is_frame
+from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows
+from skstruct.preprocessing._template_filling import Streams, Template, pack_rows
+from skstruct.preprocessing._template_notation import CONSTANTS, DERIVATIONS, column_functions, parse_templates
+from skstruct.preprocessing._token_codes import ColumnCodes
+
+MAX_FEATURES = 2**31 - 1
+
+
+def _has_names(self):
+    return self.n_bits is None
+
+
+class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+    """Describe each token by templates such as "this word", "the previous two tags", "the last three letters".
+
+    The input is a list of sequences. A token is a string if there is one column, otherwise a tuple or list with
+    one string per column, or a dict from columns to strings; a sequence may also be an array of strings with one
+    row per token. The output are chains whose nodes have binary features, one for each combination of a template
+    and the strings that it met in training.
+
+    Each distinct string is looked up and analysed once; templates are then filled in with integers. For tokens
+    that are described by lists of strings or by dicts already, use `AttributeVectorizer`.
+
+    Parameters
+    ----------
+    templates : list of str
+        A template is
+
+        - ``"w[-1]"``: the column ``w`` of the previous token; ``"w[0]"`` is that of the token itself. A range,
+          ``"w[-2..2]"``, stands for the five templates ``"w[-2]"`` to ``"w[2]"``.
+        - ``"w.suffix(3)[0]"``: something derived from a column. A range, ``"w.suffix(1..4)[0]"``, stands for one
+          template for each length. There are
+
+          ==============  ==============================================================================
+          ``lower``       in lower case
+          ``shape``       upper case as X, lower case as x, digits as d, and no run longer than two:
+                          ``"McDonald's"`` becomes ``"XxXxx'x"``
+          ``prefix(k)``   the first k characters, if there are as many
+          ``suffix(k)``   the last k characters, if there are as many
+          ``digit``       whether there is a digit; where not, nothing
+          ``capital``     whether the first character is in upper case; where not, nothing
+          ``hyphen``      whether there is a hyphen; where not, nothing
+          ==============  ==============================================================================
+
+        - ``"w[-1]|w[0]"``: a conjunction, with any number of terms. Ranges in it move together:
+          ``"w[-1..0]|w[0..1]"`` stands for ``"w[-1]|w[0]"`` and ``"w[0]|w[1]"``.
+        - ``"bias"``: always; ``"__BOS__"``: at the first token; ``"__EOS__"``: at the last token of a sequence.
+
+        A template with a term outside of the sequence, or which is nothing, makes no feature.
+    columns : list of str, default=("w",)
+        Names of the columns of a token, in their order.
+    min_count : int, default=1
+        In how many tokens of the training data a feature must occur.
+    n_bits : int, default=None
+        None learns a vocabulary, and transforms what is not in it to nothing. A number up to 30 hashes features
+        to ``2**n_bits`` columns instead: needs no memory for a vocabulary, also makes features of what was not
+        seen in training, and has no names. Features that fall on the same column are added.
+    derivations : dict, default=None
+        More derivations: functions from a string, and perhaps a number, to anything that has a ``str``, or None
+        for nothing. For example ``{"cluster": clusters.get}`` allows ``"w.cluster[-1]"`` for a dict `clusters`. A
+        function is called once for each distinct string.
+    dtype : dtype, default=np.float64
+        Of the features.
+
+    Attributes
+    ----------
+    templates_ : list of str
+        Templates without ranges. Columns of the features are in their order, and for each template in the order
+        of first appearance.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, if a template cannot be read; the message says which and why.
+    TypeError
+        If tokens are not as described; the message names the sequence and the token.
+
+    See Also
+    --------
+    AttributeVectorizer : For tokens described by lists of strings or dicts.
+    NodeTransformer : With `DictVectorizer` and others, for graphs of any kind.
+
+    Notes
+    -----
+    Time is O(n_tokens * n_templates), plus a look-up of each string of each token in a dict. While working, 4 bytes
+    are needed for each token and template, and 8 for each token and distinct term, beyond the result. A vocabulary
+    takes about 20 bytes per feature. Vocabularies are exact: conjunctions are found in hash tables that compare the
+    codes of their terms. Templates for a window of words and tags are those of [1]_.
+
+    References
+    ----------
+    .. [1] F. Sha, F. Pereira, "Shallow parsing with conditional random fields", HLT-NAACL 2003.
+
+    Examples
+    --------
+    A tagger that takes plain strings:
+
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skstruct import GraphCRFClassifier
+    >>> from skstruct.preprocessing import TokenTemplates
+    >>> sentences = [["the", "dog", "barks"], ["a", "cat", "sleeps"], ["the", "cat", "walks"]]
+    >>> y = [["DET", "NOUN", "VERB"]] * 3
+    >>> templates = ["w[-1..1]", "w[-1]|w[0]", "w.suffix(1..2)[0]", "__BOS__"]
+    >>> tagger = make_pipeline(TokenTemplates(templates), GraphCRFClassifier()).fit(sentences, y)
+    >>> tagger.predict([["a", "dog", "talks"]]).tolist()
+    [['DET', 'NOUN', 'VERB']]
+
+    Two columns, and the features of the second token:
+
+    >>> tagged = [[("the", "DT"), ("dog", "NN")], [("dogs", "NNS")]]
+    >>> vectorizer = TokenTemplates(["w.shape[0]", "pos[-1..0]", "pos[-1]|w[0]"], columns=["w", "pos"])
+    >>> dataset = vectorizer.fit_transform(tagged)
+    >>> dataset
+    GraphDataset(n_graphs=2, n_nodes=3, n_edges=1, n_features=6)
+    >>> vectorizer.get_feature_names_out()[dataset.node_features[[1]].indices].tolist()
+    ['w.shape[0]=xx', 'pos[-1]=DT', 'pos[0]=NN', 'pos[-1]|w[0]=DT|dog']
+    """
+
+    def __init__(self, templates, columns=("w",), min_count=1, n_bits=None, derivations=None, dtype=np.float64):
+        self.templates = templates
+        self.columns = columns
+        self.min_count = min_count
+        self.n_bits = n_bits
+        self.derivations = derivations
+        self.dtype = dtype
+
+    def _learn(self, stack):
+        columns = self._check_parameters()
+        derivations = {**DERIVATIONS, **(self.derivations or {})}
+        parsed = parse_templates(self.templates, columns, derivations)
+        hashed = self.n_bits is not None
+        functions = column_functions(parsed, derivations)
+        codes = {name: ColumnCodes(name, used, hashed) for name, used in functions.items()}
+        stack, readers = _read_tokens(stack, columns)
+        if not hashed:
+            for name, column in codes.items():
+                column.learn(stack, readers[name])
+        streams = _streams(stack, readers, codes)
+        filled = np.empty((len(streams), len(parsed)), np.int32)
+        fillers, n_features = [], 0
+        for t, terms in enumerate(parsed.values()):
+            if hashed:
+                filler = Template.hashed(terms, self.n_bits)
+                filled[:, t] = filler.fill(streams)
+            else:
+                filler, filled[:, t] = Template.learn(terms, streams, self.min_count, n_features)
+                n_features += len(filler.tables[-1].keys)
+            fillers.append(filler)
+        if n_features > MAX_FEATURES:
+            raise ValueError(f"{n_features} features are too many for 32-bit indices; raise min_count, or set n_bits")
+        self.templates_ = list(parsed)
+        self._n_features_out = 2**self.n_bits if hashed else n_features
+        self._columns, self._codes, self._fillers = columns, codes, fillers
+        return self._matrix(filled)
+
+    def _look_up(self, stack):
+        stack, readers = _read_tokens(stack, self._columns)
+        streams = _streams(stack, readers, self._codes)
+        filled = np.empty((len(streams), len(self._fillers)), np.int32)
+        for t, filler in enumerate(self._fillers):
+            filled[:, t] = filler.fill(streams)
+        return self._matrix(filled)
+
+    def _matrix(self, filled):
+        """CSR matrix from the columns of each token and template, -1 for none."""
+        indices = np.empty(np.count_nonzero(filled >= 0), np.int32)
+        indptr = np.zeros(len(filled) + 1, np.int64)
+        pack_rows(filled, indices, indptr)
+        return sparse_rows(np.ones(len(indices), self.dtype), indices, indptr, self._n_features_out)
+
+    def _check_parameters(self):
+        """Return the names of the columns."""
+        columns = [self.columns] if isinstance(self.columns, str) else list(self.columns)
+        odd = [name for name in columns if not re.fullmatch(r"\w+", str(name)) or name in CONSTANTS]
+        if odd or not columns or len(set(columns)) < len(columns):
+            raise ValueError(
+                "columns must be different names of letters, digits and underscores, not one of "
+                f"{', '.join(CONSTANTS)}; got {self.columns!r}"
+            )
+        check_scalar(self.min_count, "min_count", Integral, min_val=1)
+        if self.n_bits is not None:
+            check_scalar(self.n_bits, "n_bits", Integral, min_val=1, max_val=30)
+            if self.min_count > 1:
+                raise ValueError(f"min_count={self.min_count} needs a vocabulary; leave n_bits at None")
+        return columns
+
+    @available_if(_has_names)
+    def get_feature_names_out(self, input_features=None):
+        """Names of the features, such as ``"w[-1]|w[0]=the|dog"``; not with `n_bits`.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str objects of shape (n_features,)
+        """
+        check_is_fitted(self)
+        texts = {
+            key: np.array(list(codes), dtype=np.object_)
+            for column in self._codes.values()
+            for key, codes in column.texts.items()
+        }
+        return np.array([name for filler in self._fillers for name in filler.names(texts)], dtype=np.object_)
+
+
+def _streams(stack, readers, codes):
+    """Code all columns of the tokens."""
+    coded = [column.encode(stack, readers[name]) for name, column in codes.items()]
+    return Streams({key: array for streams in coded for key, array in streams.items()}, stack.ptr)
+
+
+def _read_tokens(stack, columns):
+    """Check what tokens are, and tell how to read each of their columns.
+
+    Returns
+    -------
+    stack : TokenStack
+        With tuples in place of the rows of a data frame.
+    readers : dict
+        From the name of a column to a function of a token.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a token is of another kind than the first one, or lacks a column; the message names it.
+    """
+    tokens = stack.tokens
+    if is_frame(tokens):
+        missing = [name for name in columns if name not in list(tokens.columns)]
+        if missing:
+            raise ValueError(f"X has no column {missing[0]!r}; its columns are {list(tokens.columns)}")
+        tokens = list(zip(*(tokens[name] for name in columns)))
+        stack = replace(stack, tokens=tokens)
+    if len(tokens) and isinstance(tokens[0], dict):
+        stack.refuse_types(tokens, dict, "tokens must all be dicts, as the first one is")
+        return stack, {name: methodcaller("get", name) for name in columns}
+    if len(columns) == 1 and len(tokens) and isinstance(tokens[0], str):
+        stack.refuse_types(tokens, str, "tokens must all be strings, as the first one is")
+        return stack, {columns[0]: str}
+    problem = f"a token is a tuple of {len(columns)} strings: {', '.join(columns)}"
+    stack.refuse_types(tokens, (tuple, list), problem)
+    if set(map(len, tokens)) - {len(columns)}:
+        i = next(i for i, token in enumerate(tokens) if len(token) != len(columns))
+        raise ValueError(f"{stack.place(i)}: got {tokens[i]!r}; {problem}")
+    return stack, {name: itemgetter(j) for j, name in enumerate(columns)}
