@@ -3,9 +3,10 @@
 ``OPTIMIZERS`` maps the names that ``optimizer=`` takes to classes.
 """
 
-from skstruct.optim._base import Optimizer
+from skstruct.optim._base import Optimizer, StochasticFunction
 from skstruct.optim._lbfgs import LBFGS
+from skstruct.optim._sgd import AveragedSGD
 
-OPTIMIZERS = {"lbfgs": LBFGS}
+OPTIMIZERS = {"lbfgs": LBFGS, "sgd": AveragedSGD}
 
-__all__ = ["OPTIMIZERS", "Optimizer", *(cls.__name__ for cls in OPTIMIZERS.values())]
+__all__ = ["OPTIMIZERS", "Optimizer", "StochasticFunction", *(cls.__name__ for cls in OPTIMIZERS.values())]

@@ -17,14 +17,17 @@ class Optimizer(Protocol):
         Parameters
         ----------
         fun : callable
-            ``fun(coef) -> value, gradient`` of the smooth part.
+            ``fun(coef) -> value, gradient`` of the smooth part. `coef` is valid during the call only, and the array
+            of the gradient until the next call: both sides may use their arrays again. Stochastic optimisers need a
+            `StochasticFunction`.
         coef0 : ndarray of shape (n_coef,)
         l1 : ndarray of shape (n_coef,) or None
         max_iter : int
         tol : float
             Stop when no component of the (projected) gradient exceeds it.
         callback : callable, default=None
-            Called with ``(iteration, value, gradient_norm)`` after each iteration.
+            Called with ``(iteration, value, gradient_norm)`` after each iteration; the norm is nan where the optimiser
+            does not know it.
 
         Returns
         -------
@@ -32,4 +35,43 @@ class Optimizer(Protocol):
             Best iterate `x` with its `fun`, iterations `nit`, evaluations `nfev`, `success`, `message`,
             `loss_curve` (value after each iteration) and `interrupt` (the KeyboardInterrupt that ended it, or
             None).
+        """
+
+
+class StochasticFunction(Protocol):
+    r"""A sum over mini-batches, with an L2 penalty, :math:`\sum_b loss_b(w) + \frac12 \sum_j \lambda_j w_j^2`.
+
+    Attributes
+    ----------
+    n_batches : int
+        Mini-batches; in likelihood training, graphs.
+    l2 : ndarray of shape (n_coef,)
+        :math:`\lambda`, at least 0.
+    """
+
+    n_batches: int
+    l2: np.ndarray
+
+    def __call__(self, coef: np.ndarray) -> tuple[float, np.ndarray]:
+        """Value and gradient of the whole sum, penalty included; see `Optimizer.minimize`."""
+
+    def steps(self, batches: np.ndarray, coef: np.ndarray, rate: float) -> float:
+        """Take a gradient step on each of some mini-batches, one after the other.
+
+        Each step is ``coef -= rate * gradient`` with the gradient of ``loss_b`` at the current `coef`, without penalty.
+        It should cost what the mini-batch costs, not O(n_coef).
+
+        Parameters
+        ----------
+        batches : ndarray of int
+            Numbers of mini-batches, in the order of the steps.
+        coef : ndarray of shape (n_coef,)
+            Changed in place.
+        rate : float
+            0 or more; 0 asks for the loss only.
+
+        Returns
+        -------
+        loss : float
+            Sum of ``loss_b``, each at the `coef` before its step.
         """

@@ -1,4 +1,4 @@
-"""Limited-memory BFGS: scipy's L-BFGS-B, guarded."""
+"""Limited-memory BFGS, guarded; scipy's L-BFGS-B where there is an L1 penalty."""
 
 from typing import Any
 
@@ -6,25 +6,39 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 from sklearn.base import BaseEstimator
 
+from skstruct.optim._quasi_newton import FLAT, descend
+
 STALLED = 1e-3  # gradient above which a value that has ceased to fall is no minimum
 
 
 class LBFGS(BaseEstimator):
-    """Limited-memory quasi-Newton method [1]_ on scipy's L-BFGS-B.
+    """Limited-memory quasi-Newton method [1]_.
 
-    Around it: the best iterate is kept whatever ends the run, Ctrl-C too; after an end without a minimum,
-    which a surrogate objective with a jump can cause, the memory is cleared and the search restarted once. An
-    L1 penalty is handled exactly by splitting ``coef = plus - minus`` with both parts bounded by zero, so
-    that weights become exactly zero.
+    It stops when the gradient is within `tol`, or when the value has ceased to fall. The best iterate is kept
+    whatever ends the run, Ctrl-C too. After an end without a minimum, which a surrogate objective with a jump can
+    cause, the memory is cleared and the search restarted once. The function may be infinite outside of a domain.
+
+    An L1 penalty is handled exactly by splitting ``coef = plus - minus`` with both parts bounded by zero, so that
+    weights become exactly zero; that is left to scipy's L-BFGS-B [2]_, which knows bounds but takes three times as long
+    per iteration where there are many parameters.
 
     Parameters
     ----------
     n_corrections : int, default=10
-        Pairs of steps and gradient changes that approximate the curvature.
+        Pairs of steps and gradient changes that approximate the curvature. Each takes two vectors of parameters of
+        memory. Ten rather than six save about a tenth of the evaluations in trainings of chain models.
+    start_with : Optimizer or None, default=None
+        Runs first, and its result is the start: ``AveragedSGD(n_epochs=2)`` saves up to a quarter of the evaluations
+        where there are many data. Its iterations count, and precede in `loss_curve`.
+
+    See Also
+    --------
+    AveragedSGD : sooner near the minimum, later at it.
 
     References
     ----------
-    .. [1] R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, "A limited memory algorithm for bound constrained
+    .. [1] J. Nocedal, S. J. Wright, *Numerical Optimization*, Springer, 2006, chapter 7.
+    .. [2] R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, "A limited memory algorithm for bound constrained
        optimization", *SIAM J. Scientific Computing* 16(5), 1995.
 
     Examples
@@ -38,15 +52,33 @@ class LBFGS(BaseEstimator):
     (array([3., 3.]), True)
     """
 
-    def __init__(self, n_corrections=10):
+    def __init__(self, n_corrections=10, *, start_with=None):
         self.n_corrections = n_corrections
+        self.start_with = start_with
 
     def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
         """Minimise ``fun(coef) + sum(l1 * abs(coef))``; see `Optimizer`."""
+        if self.start_with is None:
+            return self._minimize(fun, coef0, l1, max_iter, tol, callback)
+        first = self.start_with.minimize(fun, coef0, l1=l1, max_iter=max_iter, tol=tol, callback=callback)
+        if first.interrupt is not None:
+            return first
+        if first.nit >= max_iter:
+            return OptimizeResult({**first, "success": False, "message": "max_iter reached"})
+
+        def go_on(iteration, value, gradient_norm):
+            callback(first.nit + iteration, value, gradient_norm)
+
+        result = self._minimize(fun, first.x, l1, max_iter - first.nit, tol, callback and go_on)
+        result.update(nit=first.nit + result.nit, nfev=first.nfev + result.nfev)
+        result.loss_curve = np.concatenate([first.loss_curve, result.loss_curve])
+        return result
+
+    def _minimize(self, fun, coef0, l1, max_iter, tol, callback):
         if l1 is None:
             run = _Run(fun, callback, bounded=False)
-            best = self._run(run, coef0, max_iter, tol)
-            return OptimizeResult({**best, "x": run.best_x})
+            found = self._run(run, coef0, max_iter, tol)
+            return OptimizeResult({**found, "x": run.best_x})
         n = len(coef0)
 
         def split_fun(parts):
@@ -54,34 +86,19 @@ class LBFGS(BaseEstimator):
             return value + l1 @ (parts[:n] + parts[n:]), np.concatenate([gradient + l1, l1 - gradient])
 
         run = _Run(split_fun, callback, bounded=True)
-        best = self._run(run, np.concatenate([np.maximum(coef0, 0), np.maximum(-coef0, 0)]), max_iter, tol)
-        return OptimizeResult({**best, "x": run.best_x[:n] - run.best_x[n:]})
+        found = self._run(run, np.concatenate([np.maximum(coef0, 0), np.maximum(-coef0, 0)]), max_iter, tol)
+        return OptimizeResult({**found, "x": run.best_x[:n] - run.best_x[n:]})
 
     def _run(self, run, start, max_iter, tol):
+        search = _descend_bounded if run.bounded else descend
         n_iter, success, message, interrupt = 0, False, "", None
         try:
             for _ in range(2):
-                found = minimize(
-                    run,
-                    start,
-                    jac=True,
-                    method="L-BFGS-B",
-                    bounds=[(0, None)] * len(start) if run.bounded else None,
-                    callback=run.finish_iteration,
-                    options={
-                        "maxiter": max_iter - n_iter,
-                        "maxfun": 20 * max_iter,
-                        "maxcor": self.n_corrections,
-                        "gtol": tol,
-                        "ftol": 4 * np.finfo(float).eps,
-                        "maxls": 50,
-                    },
-                )
-                n_iter += found.nit
-                # at a jump the value can also cease to fall, which scipy takes for convergence
-                success = bool(found.success and run.best_norm <= max(tol, STALLED))
-                message, start = str(found.message), run.best_x
-                if success or found.status == 1 or n_iter >= max_iter:  # 1: limit of evaluations
+                steps, converged, message = search(run, start, self.n_corrections, max_iter - n_iter, tol)
+                n_iter, start = n_iter + steps, run.best_x.copy()
+                # at a jump the value can also cease to fall, which is no convergence
+                success = converged and run.best_norm <= max(tol, STALLED)
+                if success or n_iter >= max_iter:
                     break
         except KeyboardInterrupt as error:
             if run.best_x is None:
@@ -98,6 +115,27 @@ class LBFGS(BaseEstimator):
         }
 
 
+def _descend_bounded(run, start, n_corrections, max_iter, tol):
+    """Minimise with no parameter below zero, by scipy's L-BFGS-B; arguments and result as of `descend`."""
+    found = minimize(
+        run,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, None)] * len(start),
+        callback=run.finish_iteration,
+        options={
+            "maxiter": max_iter,
+            "maxfun": 20 * max_iter,
+            "maxcor": n_corrections,
+            "gtol": tol,
+            "ftol": FLAT,
+            "maxls": 50,
+        },
+    )
+    return found.nit, bool(found.success), str(found.message)
+
+
 class _Run:
     """Counts evaluations of a function and remembers the best; `bounded` if no parameter may be negative."""
 
@@ -107,18 +145,21 @@ class _Run:
         self.bounded = bounded
         self.n_evaluations = 0
         self.best_x: np.ndarray | Any = None
-        self.best_value = self.best_norm = np.inf
+        self.best_value = self.best_norm = self.norm = np.inf
         self.loss_curve = []
 
     def __call__(self, x):
         value, gradient = self.fun(x)
         self.n_evaluations += 1
+        projected = np.minimum(x, gradient) if self.bounded else gradient
+        self.norm = float(max(projected.max(initial=0.0), -projected.min(initial=0.0)))
         if value < self.best_value or self.best_x is None:
-            projected = np.minimum(x, gradient) if self.bounded else gradient
-            self.best_x, self.best_value, self.best_norm = x.copy(), value, np.abs(projected).max(initial=0.0)
+            if self.best_x is None:
+                self.best_x = np.empty_like(x)
+            self.best_x[:], self.best_value, self.best_norm = x, value, self.norm
         return value, gradient
 
-    def finish_iteration(self, _):
+    def finish_iteration(self, _=None):
         self.loss_curve.append(self.best_value)
         if self.callback is not None:
             self.callback(len(self.loss_curve), self.best_value, self.best_norm)
