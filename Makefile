@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 BIN := $(VENV)/bin
 
 .PHONY: help example test test-slow test-lowest lint docs bench
@@ -13,7 +14,8 @@ help:
 	@echo "make test-lowest  the tests with the lowest supported versions, in .venv-lowest"
 	@echo "make lint         ruff and mypy"
 	@echo "make docs         the documentation, in docs/_build/html"
-	@echo "make bench        the benchmarks"
+	@echo "make bench        the benchmarks, next to other programs, at a small size: tables and plots in benchmarks/output;"
+	@echo "                  BENCH_ARGS='chains.* --size full' chooses cases and size, BENCH_ARGS=--list shows the cases"
 	@echo "PYTHON=python3.12 chooses the interpreter, PYTEST_ARGS='-k chain' passes arguments to pytest"
 
 $(BIN)/python:
@@ -53,4 +55,4 @@ docs: $(VENV)/stamp-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 bench: $(VENV)/stamp-bench
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -9,8 +9,9 @@ from concurrent.futures import ProcessPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmarks import _report, chains, exact, graphs, scaling  # noqa: F401 (they fill CASES)
-from benchmarks._measure import CASES, MissingData, Run, environment, pin
+from benchmarks import _report, chains, exact, graphs, prediction, resources, scaling  # noqa: F401 (they fill CASES)
+from benchmarks._machine import environment, pin
+from benchmarks._measure import CASES, MissingData, Run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -57,18 +58,19 @@ def main(argv=None):
     # A forked child has everything imported; its memory is its own.
     method = "fork" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
-    runs, failed = [], 0
+    folder, results, failed = options.output / options.size, [], 0
     for name in chosen:
         run = Run(name, options.size, options.data, options.repeats)
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             run, error, seconds = pool.submit(run_case, run).result()
-        runs.append(run)
+        results.append(
+            _report.save(options.output / options.size, run, CASES[name].__doc__, seconds, environment(core))
+        )
         print(f"{name}: {seconds:.1f} s", file=sys.stderr, flush=True)
         if error:
             failed += 1
             print(error, file=sys.stderr)
-    shown = {"size": options.size, "repeats": options.repeats, "cases": chosen}
-    print(_report.write(options.output, environment(core), shown, runs))
+    print(_report.write(folder, results))
     return 1 if failed else 0
 
 

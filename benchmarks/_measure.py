@@ -1,48 +1,22 @@
 """Timing: one core, engines in turn (A B A B ...), medians and ratios of pairs; and what a case may do."""
 
-import ctypes
-import gc
-import os
-import platform
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None
+from benchmarks._machine import Seconds, rise_of_memory
 
 SHORTEST = 0.02  # seconds: quicker functions are called several times per sample
-BUDGET = {"tiny": 1.0, "small": 5.0, "full": 300.0}  # seconds of one comparison, beyond the first round
-PACKAGES = [
-    "skstruct",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "numba",
-    "python-crfsuite",
-    "sklearn-crfsuite",
-    "pgmpy",
-    "PyMaxflow",
-]
-
+BUDGET = {"tiny": 1.0, "small": 5.0, "full": 40.0}  # seconds of one comparison, beyond the first round
 CASES: dict[str, Callable] = {}
-_CORES: set[int] = set()  # those that `pin` found allowed
 
 
 class MissingData(Exception):
     """A file that a case needs is absent."""
-
-
-class Seconds(float):
-    """Time that a function has taken itself, e.g. a part of its run; returned to be used instead of the total."""
 
 
 def case(function):
@@ -108,7 +82,9 @@ class Run:
         """Add a row of the table."""
         self.rows.append(dict(case=self.name, engine=engine, quantity=quantity, value=value, unit=unit, **more))
 
-    def compare(self, quantity, engines, *, unit="ms", count=None, rate=False, clock=time.process_time):
+    def compare(
+        self, quantity, engines, *, unit="ms", count=None, rate=False, clock=time.process_time, cold_rounds=None
+    ):
         """Time functions in turn and add a row for each.
 
         Parameters
@@ -125,6 +101,10 @@ class Run:
             Whether the value is ``count / seconds`` instead of nanoseconds per unit.
         clock : callable
             The process's CPU time; `time.perf_counter` for threads.
+        cold_rounds : int, default=None
+            For functions that take minutes and have been compiled: how many rounds there are, with no call before
+            the first. By default, a call before the first loads, compiles and measures memory, and the rounds are
+            as many as the options and the budget of time allow.
 
         Returns
         -------
@@ -133,15 +113,18 @@ class Run:
         """
         first, memory, number, total = {}, {}, {}, 0.0
         for name, function in engines.items():
-            memory[name] = peak_memory(function)  # also loads and compiles
+            memory[name] = rise_of_memory(function) if cold_rounds is None else None  # also loads and compiles
             start = clock()
             found = function()
             spent = clock() - start
             total += spent
             number[name] = 1 if isinstance(found, Seconds) else max(1, int(SHORTEST / max(spent, 1e-9)))
             first[name] = float(found) if isinstance(found, Seconds) else spent
-        rounds = int(np.clip(BUDGET[self.size] / max(total, 1e-9), 0, self.repeats))
-        times = {name: [] if rounds > 1 else [value] for name, value in first.items()}
+        if cold_rounds is None:
+            rounds = int(np.clip(BUDGET[self.size] / max(total, 1e-9), 0, self.repeats))
+            times = {name: [] if rounds > 1 else [value] for name, value in first.items()}
+        else:
+            rounds, times = cold_rounds - 1, {name: [value] for name, value in first.items()}
         for _ in range(rounds):
             for name, function in engines.items():
                 start = clock()
@@ -170,6 +153,34 @@ class Run:
                 peak_mb=memory[name],
             )
         return {name: float(np.median(taken)) for name, taken in times.items()}
+
+    def latency(self, quantity, engines, inputs, calls):
+        """Time single calls, all engines in turn on each input: a row for the median and one for the slowest 1 %.
+
+        Parameters
+        ----------
+        quantity : str
+            What is measured.
+        engines : dict of name to function
+            Each takes an input.
+        inputs : list
+            What the engines are given; used again from the start when there are fewer than calls.
+        calls : int
+            Of each engine.
+        """
+        taken = {name: np.empty(calls) for name in engines}
+        for k in range(-len(inputs), calls):  # before 0, to load and compile
+            item = inputs[k % len(inputs)]
+            for name, function in engines.items():
+                start = time.perf_counter()
+                function(item)
+                taken[name][max(k, 0)] = time.perf_counter() - start
+        ours = taken[next(iter(engines))]
+        for share, of in ((50, "median"), (99, "99th percentile")):
+            for name, seconds in taken.items():
+                value = float(np.percentile(seconds, share))
+                ratio = value / float(np.percentile(ours, share))
+                self.record(name, f"{quantity}, {of} of {calls} calls", 1e6 * value, "µs", ratio=ratio)
 
     def sweep(self, quantity, variable, sizes, make, *, clock=time.process_time):
         """Time ``make(size)()`` at all sizes in turn, and fit ``seconds ~ size**exponent``."""
@@ -203,62 +214,3 @@ def mean_time(function, clock=time.process_time):
         spent = clock() - start
         if spent >= SHORTEST:
             return spent / calls
-
-
-def pin():
-    """Bind this process, and those it starts, to one core where that is possible; return its number."""
-    if not hasattr(os, "sched_setaffinity"):
-        return None
-    cores = os.sched_getaffinity(0)
-    _CORES.update(cores)
-    os.sched_setaffinity(0, {max(cores)})
-    return max(cores)
-
-
-def unpin():
-    """Allow all cores again, for measurements of threads."""
-    if _CORES:
-        os.sched_setaffinity(0, _CORES)
-
-
-def peak_memory(function):
-    """Call a function and return how far resident memory rose meanwhile, in MB; nan where nothing tells."""
-    gc.collect()
-    try:
-        ctypes.CDLL(None).malloc_trim(0)  # glibc: what is free shall not be used again unseen
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: resets the peak to what is resident now
-        before = _resident("VmRSS")
-    except (OSError, AttributeError, TypeError):
-        before = None
-    grown = _maximum()
-    function()
-    if before is not None:
-        return max(0.0, _resident("VmHWM") - before) / 1e3
-    return _maximum() - grown  # only of use to the first engine that reaches a peak
-
-
-def _resident(key):
-    """Read a size in kB from what Linux says of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{key}:"):
-            return int(line.split()[1])
-    raise OSError(key)
-
-
-def _maximum():
-    if resource is None:
-        return float("nan")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-
-
-def environment(core):
-    """Versions and machine, without anything that identifies it."""
-    found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
-    found["cores"] = os.cpu_count()
-    found["pinned"] = core is not None
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found

@@ -1,57 +1,61 @@
 """Other programs behind plain functions, and plain numpy references."""
 
-import re
-import tempfile
-from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from benchmarks._measure import Seconds
+from benchmarks._problems import grid
 
 
-class CRFsuite:
-    """A linear-chain model that CRFsuite trains with L-BFGS: all attribute-label and label-label weights."""
+class TorchCRF:
+    """The objective in PyTorch: a sum of embeddings for the node scores, and pytorch-crf for the chains.
 
-    def __init__(self, pycrfsuite, problem, c2):
-        self.pycrfsuite, self.problem = pycrfsuite, problem
-        self.trainer = pycrfsuite.Trainer(verbose=False)
-        self.trainer.select("lbfgs")
-        self.settings = {"c1": 0.0, "c2": c2, "feature.possible_states": 1, "feature.possible_transitions": 1}
-        for attributes, labels in zip(problem.sequences, problem.labels):
-            self.trainer.append(attributes, labels)
-        self.folder = tempfile.TemporaryDirectory()
-        self.file = str(Path(self.folder.name) / "model.crfsuite")
+    All attribute-label and label-label weights. Sequences are padded to batches, longest first.
+    """
 
-    def train(self, max_iter=1000):
-        """Train, and return the CPU time of an evaluation by CRFsuite's own clock; sets objective and count."""
-        log = []
-        self.trainer.set_params({**self.settings, "max_iterations": max_iter})
-        self.trainer.message = log.append
-        self.trainer.train(self.file)
-        text = "".join(log)
-        self.objective = float(re.findall(r"Loss: ([\d.e+-]+)", text)[-1])
-        self.n_evaluations = sum(map(int, re.findall(r"Line search trials: (\d+)", text)))
-        total = sum(map(float, re.findall(r"Seconds required for this iteration: ([\d.]+)", text)))
-        return Seconds(max(total, 1e-4) / self.n_evaluations)
+    def __init__(self, torch, torchcrf, problem, c2, batch_size=256):
+        self.torch, self.c2 = torch, c2
+        n_states = len(problem.classes)
+        self.crf = torchcrf.CRF(n_states, batch_first=True).double()
+        self.node = torch.nn.EmbeddingBag(len(problem.columns), n_states, mode="sum").double()
+        with torch.no_grad():
+            for weight in (*self.crf.parameters(), *self.node.parameters()):
+                weight.zero_()
+        for weight in (self.crf.start_transitions, self.crf.end_transitions):  # not in the model that is compared
+            weight.requires_grad_(False)
+        codes = np.searchsorted(problem.classes, problem.y.values)
+        order = np.argsort(-np.diff(problem.y.ptr), kind="stable")
+        cuts = np.arange(batch_size, len(order), batch_size)
+        self.batches = [self._batch(problem, codes, chosen) for chosen in np.split(order, cuts)]
 
-    def tagger(self):
-        """Open the trained model."""
-        tagger = self.pycrfsuite.Tagger()
-        tagger.open(self.file)
-        return tagger
+    def _batch(self, problem, codes, chosen):
+        """Attributes of all nodes of the batch, where these begin, and per sequence: known places and labels."""
+        features, ptr = problem.X.node_features, problem.y.ptr
+        nodes = np.concatenate([np.arange(ptr[g], ptr[g + 1]) for g in chosen])
+        rows, lengths = features[nodes], np.diff(ptr)[chosen]
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        labels = np.zeros(mask.shape, np.int64)
+        labels[mask] = codes[nodes]
+        starts = rows.indptr[:-1].astype(np.int64)
+        return tuple(map(self.torch.from_numpy, (rows.indices.astype(np.int64), starts, mask, labels)))
 
-    def coef(self):
-        """Return the trained weights in the layout of `LinearFeatures` without intercepts."""
-        info = self.tagger().info()
-        columns, codes = self.problem.columns, {label: k for k, label in enumerate(self.problem.classes)}
-        node, edge = np.zeros((len(columns), len(codes))), np.zeros((len(codes), len(codes)))
-        for (attribute, label), weight in info.state_features.items():
-            node[columns[attribute], codes[label]] = weight
-        for (before, after), weight in info.transitions.items():
-            edge[codes[before], codes[after]] = weight
-        return np.concatenate([node.ravel(), edge.ravel()])
+    def objective(self):
+        """Evaluate at zero weights, with the gradient; CPU."""
+        total = 0.0
+        for weight in (self.crf.transitions, self.node.weight):
+            weight.grad = None
+            penalty = self.c2 * (weight**2).sum()
+            penalty.backward()
+            total += penalty.item()
+        for attributes, starts, mask, labels in self.batches:
+            node = self.node(attributes, starts)
+            padded = node.new_zeros((*mask.shape, node.shape[1]))
+            padded[mask] = node
+            loss = -self.crf(padded, labels, mask=mask, reduction="sum")
+            loss.backward()
+            total += loss.item()
+        return total
 
 
 class NumpyBP:
@@ -98,7 +102,7 @@ class NumpyBP:
 def frontier_log_partition(height, width, scores):
     """Log-partition of a binary grid by eliminating cell after cell, with one table over a row of cells."""
     down, across = np.zeros((height, width, 2, 2)), np.zeros((height, width, 2, 2))
-    for (i, j), matrix in zip(grid_pairs(height, width), scores.edge):
+    for (i, j), matrix in zip(grid(height, width), scores.edge):
         (across if j == i + 1 else down)[divmod(i, width)] = matrix
     table = np.zeros((2,) * width)  # axis k: the last cell reached in column k
     for row in range(height):
@@ -116,13 +120,6 @@ def frontier_log_partition(height, width, scores):
                 table = table + across[row, column - 1].reshape(shape)
     highest = table.max()
     return highest + np.log(np.exp(table - highest).sum())
-
-
-def grid_pairs(height, width):
-    """Return the edges of a grid, in the order of `benchmarks._problems.grid`."""
-    from benchmarks._problems import grid
-
-    return grid(height, width).tolist()
 
 
 class Pgmpy:

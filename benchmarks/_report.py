@@ -1,77 +1,82 @@
-"""Tables and plots of what was measured."""
+"""Results on disk, one JSON file for each case, and tables of them."""
 
 import json
 
-import numpy as np
+from benchmarks._plots import plot_ratios, plot_sweeps
 
 
-def write(folder, environment, options, runs):
-    """Write ``benchmarks.json``, ``.md`` and ``.png`` into a folder and return the Markdown text."""
+def save(folder, run, description, seconds, environment):
+    """Write ``<case>.json`` and return its content."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows, checks, sweeps = ([x for run in runs for x in getattr(run, name)] for name in ("rows", "checks", "sweeps"))
-    content = {"environment": environment, "options": options, "rows": rows, "checks": checks, "sweeps": sweeps}
-    (folder / "benchmarks.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
-    text = markdown(content)
+    content = {"case": run.name, "description": " ".join(description.split()), "size": run.size}
+    content |= {"repeats": run.repeats, "seconds": seconds, "environment": environment}
+    content |= {"rows": run.rows, "checks": run.checks, "sweeps": run.sweeps}
+    (folder / f"{run.name}.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return content
+
+
+def collect(results, what):
+    """Join the rows, checks or sweeps of cases."""
+    return [item for result in results for item in result[what]]
+
+
+def write(folder, results):
+    """Write ``benchmarks.md``, ``ratios.png`` and ``scaling.png`` into a folder, and return the Markdown text."""
+    text = markdown(results)
     (folder / "benchmarks.md").write_text(text, encoding="utf-8")
-    plot(folder / "benchmarks.png", rows, sweeps)
+    plot_ratios(folder / "ratios.png", collect(results, "rows"))
+    plot_sweeps(folder / "scaling.png", collect(results, "sweeps"))
     return text
 
 
-def markdown(content):
+def markdown(results):
+    """Lay out the results of one run as tables."""
     lines = ["# Benchmarks", ""]
-    lines += [", ".join(f"{name} {value}" for name, value in content["environment"].items()), ""]
-    lines += [f"Size: {content['options']['size']}. *times*: how many times longer than the first engine."]
-    lines += ["*peak MB*: rise of the resident memory in a call; what was there before is not counted.", ""]
-    table = [
-        (
-            row["case"],
-            row["quantity"],
-            row["engine"],
-            _number(row["value"]),
-            row["unit"],
-            f"{_number(row['low'])} – {_number(row['high'])}" if "low" in row else "",
-            _number(row.get("ratio")),
-            _number(row.get("peak_mb")),
-        )
-        for row in content["rows"]
-    ]
-    lines += _table(("case", "measured", "engine", "median", "unit", "range", "times", "peak MB"), table)
-    if content["sweeps"]:
-        table = [
-            (
-                sweep["case"],
-                sweep["quantity"],
-                sweep["variable"],
-                " ".join(map(str, sweep["sizes"])),
-                " ".join(_number(1e3 * seconds) for seconds in sweep["seconds"]),
-                f"{sweep['exponent']:.2f}",
-            )
-            for sweep in content["sweeps"]
-        ]
+    lines += [", ".join(f"{name} {value}" for name, value in results[0]["environment"].items()), ""]
+    lines += [f"Size: {results[0]['size']}. *times*: how many times as much as the first engine."]
+    lines += ["*rise MB*: rise of the resident memory in a call; what was there before is not counted.", ""]
+    header = ("case", "measured", "engine", "median", "unit", "range", "times", "rise MB")
+    lines += _table(header, [(row["case"], *cells(row)) for row in collect(results, "rows")])
+    sweeps = collect(results, "sweeps")
+    if sweeps:
+        header = ("case", "measured", "variable", "sizes", "ms", "exponent")
         lines += ["", "## How time grows", ""]
-        lines += _table(("case", "measured", "variable", "sizes", "ms", "exponent"), table)
-    lines += ["", "## Asserted before timing", ""]
-    table = [
-        (
-            check["case"],
-            check["what"],
-            f"{check['difference']:.1e} of {_number(check['scale'])}" if "difference" in check else "holds",
-            " ".join(f"{key} {check[key]:.0e}" for key in ("rtol", "atol") if check.get(key)),
-        )
-        for check in content["checks"]
-    ]
-    lines += _table(("case", "what", "largest difference", "tolerance"), table)
+        lines += _table(header, [(sweep["case"], *sweep_cells(sweep)) for sweep in sweeps])
+    lines += ["", "## Asserted", ""]
+    checks = [(check["case"], *check_cells(check)) for check in collect(results, "checks")]
+    lines += _table(("case", "what", "largest difference", "tolerance"), checks)
     return "\n".join(lines) + "\n"
 
 
-def _table(header, rows):
-    cells = [header, *rows]
-    widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in cells]
-    return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
+def cells(row):
+    """Quantity, engine, median, unit, range, ratio and memory of a row as text."""
+    return (
+        row["quantity"],
+        row["engine"],
+        number(row["value"]),
+        row["unit"],
+        f"{number(row['low'])} – {number(row['high'])}" if "low" in row else "",
+        number(row.get("ratio")),
+        number(row.get("peak_mb")),
+    )
 
 
-def _number(value):
+def sweep_cells(sweep):
+    """Quantity, variable, sizes, milliseconds and exponent as text."""
+    sizes = " ".join(f"{size:,}" for size in sweep["sizes"])
+    seconds = " ".join(number(1e3 * seconds) for seconds in sweep["seconds"])
+    return sweep["quantity"], sweep["variable"], sizes, seconds, f"{sweep['exponent']:.2f}"
+
+
+def check_cells(check):
+    """What was asserted, the difference found and the tolerance, as text."""
+    found = f"{check['difference']:.1e} of {number(check['scale'])}" if "difference" in check else "holds"
+    allowed = [f"{key} {check[key]:.0e}" for key in ("rtol", "atol") if check.get(key)]
+    return check["what"], found, " ".join(allowed) or ("exact" if "difference" in check else "")
+
+
+def number(value):
+    """Four digits; nothing for None and nan."""
     if value is None or value != value:
         return ""
     if isinstance(value, int) or abs(value) >= 1000:
@@ -79,28 +84,8 @@ def _number(value):
     return f"{value:.4g}"
 
 
-def plot(path, rows, sweeps):
-    """Draw ratios to other programs, and times over sizes."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    ratios = [row for row in rows if row.get("ratio", 1.0) != 1.0]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(15, 2 + 0.27 * max(len(ratios), 12)), layout="constrained")
-    names = [f"{row['case']}: {row['quantity']}\nagainst {row['engine']}" for row in ratios]
-    left.barh(np.arange(len(ratios)), [row["ratio"] for row in ratios], color="tab:blue")
-    left.set_yticks(np.arange(len(ratios)), names, fontsize=6)
-    left.invert_yaxis()
-    left.axvline(1.0, color="black", linewidth=0.8)
-    left.set(xscale="log", xlabel="times longer than skstruct", title="Others on the same work")
-    for sweep in sweeps:
-        label = f"{sweep['quantity']}, {sweep['variable']}: exponent {sweep['exponent']:.2f}"
-        right.plot(sweep["sizes"], sweep["seconds"], "o-", label=label)
-    if sweeps:
-        right.set(xscale="log", yscale="log", xlabel="size", ylabel="seconds", title="How time grows")
-        right.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.08))
-    else:
-        right.set_axis_off()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+def _table(header, rows):
+    lines = [header, *rows]
+    widths = [max(len(row[k]) for row in lines) for k in range(len(header))]
+    text = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in lines]
+    return [text[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *text[1:]]

@@ -45,7 +45,7 @@ def uai_grids(run):
         topology = Topology.from_edges(model.edges, len(model.node_scores))
         n_states = model.node_scores.shape[1]
         scores = Scores(model.node_scores, model.edge_scores)
-        backend = JunctionTree(max_entries=run.pick(2e7, 5e7, 2e8))
+        backend = JunctionTree(max_entries=run.pick(2e7, 5e7, 5e7))
         if not backend.accepts(topology, n_states).all():
             run.record(
                 "skstruct junction_tree", f"{name}: refused, more than {backend.max_entries:.0f} entries", None, ""

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from benchmarks._measure import Seconds, case, mean_time
+from benchmarks._machine import Seconds
+from benchmarks._measure import case, mean_time
 from benchmarks._peers import NumpyBP, Pgmpy, maxflow_labels
 from benchmarks._problems import grid, many_graphs, random_edges, random_scores
 from skstruct import Topology

@@ -1,12 +1,13 @@
 """How time grows: sweeps over one size at a time, with fitted exponents."""
 
-import time
-
 import numpy as np
+from scipy.sparse import csr_array
 
-from benchmarks._measure import case, unpin
-from benchmarks._problems import grid, many_graphs, random_scores, with_objective
-from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray, Topology
+from benchmarks._measure import case
+from benchmarks._problems import grid, many_graphs, random_scores
+from benchmarks._sequences import chains
+from benchmarks._training import chain_crf, with_objective
+from skstruct import Topology
 from skstruct.inference import JunctionTree, LoopyBP
 
 
@@ -21,14 +22,24 @@ def chain_tokens(run):
 def chain_labels(run):
     """One value and gradient over the number of labels; expected below quadratic."""
     sizes = run.pick([2, 4], [4, 8, 16, 32], [4, 8, 16, 32, 64])
-    run.sweep("chain evaluation", "labels", sizes, lambda c: _evaluation(n_states=c))
+    run.sweep(
+        "chain evaluation", "labels", sizes, lambda c: _evaluation(n_states=c, n_nodes=run.pick(1000, 10_000, 10_000))
+    )
 
 
 @case
-def chain_features(run):
-    """One value and gradient over the number of dense features; at most linear."""
-    sizes = run.pick([4, 8], [8, 32, 128], [8, 32, 128, 512])
-    run.sweep("chain evaluation", "features", sizes, lambda d: _evaluation(n_features=d))
+def chain_attributes(run):
+    """One value and gradient over the number of attributes of each token; at most linear."""
+    sizes, n_nodes = run.pick([2, 4], [5, 10, 20, 40], [5, 10, 20, 40, 80]), run.pick(1000, 10_000, 10_000)
+    run.sweep("chain evaluation", "attributes of a token", sizes, lambda n: _evaluation(n_nodes=n_nodes, per_node=n))
+
+
+@case
+def chain_vocabulary(run):
+    """One value and gradient over the number of distinct attributes, at 20 for each token; expected below linear."""
+    sizes = run.pick([50, 100], [1000, 10_000, 100_000], [1000, 10_000, 100_000, 1_000_000])
+    n_nodes = run.pick(1000, 10_000, 10_000)
+    run.sweep("chain evaluation", "distinct attributes", sizes, lambda n: _evaluation(n_nodes=n_nodes, n_attributes=n))
 
 
 @case
@@ -56,47 +67,25 @@ def number_of_graphs(run):
         )
 
 
-@case
-def threads(run):
-    """Training evaluations with two threads give the bits of one; wall-clock time of both."""
-    unpin()
-    chain = {"n_nodes": run.pick(2000, 40_000, 400_000), "n_states": 16, "n_features": 32}
-
-    def compare(one):
-        def body(two):
-            run.check("value and gradient with 2 threads", two(), one())
-            engines = {"n_jobs=1": one, "n_jobs=2": two}
-            run.compare(f"chain evaluation, {chain['n_nodes']} nodes", engines, clock=time.perf_counter)
-
-        _evaluation(**chain, n_jobs=2, body=body)
-
-    _evaluation(**chain, n_jobs=1, body=compare)
-
-
-def _evaluation(*, n_nodes=10_000, n_states=8, n_features=16, n_jobs=None, body=None):
+def _evaluation(*, n_nodes, n_states=8, n_attributes=10_000, per_node=20):
     """Return a function that evaluates the training objective of random chains of 20 nodes.
 
-    With `body`, which is called with the function, while the threads of the fit are there.
+    Attributes are drawn with frequencies like those of words: the k-th has a share near ``1 / k``.
     """
     rng = np.random.default_rng(0)
-    ptr = np.arange(0, n_nodes + 1, 20)
-    X = GraphDataset.from_sequences(RaggedArray(rng.normal(size=(n_nodes, n_features)), ptr))
+    drawn = np.exp(rng.uniform(0, np.log(n_attributes), n_nodes * per_node)).astype(np.int32)
+    rows = np.arange(0, n_nodes * per_node + 1, per_node, dtype=np.int32)
+    features = csr_array((np.ones(len(drawn)), drawn, rows), shape=(n_nodes, n_attributes))
+    features.sum_duplicates()
+    features.data[:] = 1.0
     labels = rng.integers(0, n_states, n_nodes)
     labels[:n_states] = np.arange(n_states)
     kept = []
 
     def keep(fun, coef):
-        coef = np.random.default_rng(1).normal(0, 0.1, len(coef))
+        kept.append(lambda: fun(coef))
 
-        def evaluate():
-            value, gradient = fun(coef)
-            return np.r_[value, gradient]
-
-        kept.append(evaluate)
-        if body is not None:
-            body(evaluate)
-
-    with_objective(GraphCRFClassifier(n_jobs=n_jobs), X, RaggedArray(labels, ptr), keep)
+    with_objective(chain_crf(1.0), *chains(features, np.arange(0, n_nodes + 1, 20), labels), keep)
     return kept[0]
 
 

@@ -1,0 +1,106 @@
+"""Fresh processes, for what depends on a process's history: memory, imports, compilation.
+
+``python -m benchmarks._children TASK ARGUMENTS`` runs one of the functions below with arguments in JSON, and prints
+what it returns and the peak of the memory in JSON. They import what they measure, and nothing else before that.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks._machine import peak_memory
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run_child(task, *arguments, **environment):
+    """Run a task in a new process; the memory is in MB."""
+    command = [sys.executable, "-m", "benchmarks._children", task, json.dumps(arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{task}{arguments} ended with {done.returncode}: {done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def importing(*modules):
+    """Seconds to import modules."""
+    start = time.perf_counter()
+    for module in modules:
+        import_module(module)
+    return time.perf_counter() - start
+
+
+def first_fit(path):
+    """Seconds of the import, of two fits of the same sequences, and of the prediction after each."""
+    found = {"import": importing("skstruct", "benchmarks._training")}
+    from benchmarks._training import chain_crf, stopped_fit
+
+    X, y = _stored(path)
+    for fit, predict in (("first fit", "first predict"), ("second fit", "second predict")):
+        start = time.perf_counter()
+        crf = stopped_fit(chain_crf(1.0, max_iter=5), X, y)
+        middle = time.perf_counter()
+        crf.predict(X)
+        found |= {fit: middle - start, predict: time.perf_counter() - middle}
+    return found
+
+
+def train_arrays(path, max_iter):
+    """Train on stored arrays."""
+    from benchmarks._training import chain_crf, stopped_fit
+
+    stopped_fit(chain_crf(1.0, max_iter=max_iter), *_stored(path))
+
+
+def train_words(path, n_sentences, max_iter):
+    """Train on words and tags of a text file."""
+    from benchmarks._text import read_chunks
+    from benchmarks._training import chunk_tagger, stopped_fit
+
+    words, labels = map(list, zip(*read_chunks(path, n_sentences)))
+    stopped_fit(chunk_tagger(1.0, max_iter=max_iter), words, labels)
+
+
+def train_crfsuite(path, n_sentences, max_iter, in_lists):
+    """Train CRFsuite on a text file, giving it one sentence at a time, or from lists of all attributes."""
+    import pycrfsuite
+
+    from benchmarks._crfsuite import CRFsuite
+    from benchmarks._text import chunk_attributes, read_chunks
+
+    sentences = ((chunk_attributes(words), labels) for words, labels in read_chunks(path, n_sentences))
+    if in_lists:
+        sentences = list(sentences)
+    CRFsuite(pycrfsuite, sentences, 1.0).train(max_iter)
+
+
+def store(path, X, labels):
+    """Write chains with sparse binary features for another process."""
+    import numpy as np
+
+    table = X.node_features
+    np.savez(path, indptr=table.indptr, indices=table.indices, n_columns=table.shape[1], ptr=X.node_ptr, labels=labels)
+
+
+def _stored(path):
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    from benchmarks._sequences import chains
+
+    with np.load(path) as file:
+        stored = dict(file)
+    shape = (len(stored["labels"]), int(stored["n_columns"]))
+    table = csr_array((np.ones(len(stored["indices"])), stored["indices"], stored["indptr"]), shape=shape)
+    return chains(table, stored["ptr"], stored["labels"])
+
+
+TASKS = {task.__name__: task for task in (importing, first_fit, train_arrays, train_words, train_crfsuite)}
+
+if __name__ == "__main__":
+    result = TASKS[sys.argv[1]](*json.loads(sys.argv[2]))
+    print(json.dumps({"result": result, "peak_mb": peak_memory()}))

@@ -1,0 +1,65 @@
+"""CRFsuite behind plain functions; imports the standard library only, as `benchmarks._text` does."""
+
+import re
+import tempfile
+from pathlib import Path
+
+from benchmarks._machine import Seconds
+
+
+class CRFsuite:
+    """A linear-chain model that CRFsuite trains with L-BFGS: weights of what occurs in training, its default."""
+
+    def __init__(self, pycrfsuite, sequences, c2):
+        """Read pairs of attributes and labels; CRFsuite keeps a copy."""
+        self.pycrfsuite = pycrfsuite
+        self.trainer = pycrfsuite.Trainer(verbose=False)
+        self.trainer.select("lbfgs")
+        self.settings = {"c1": 0.0, "c2": c2, "feature.possible_states": 0, "feature.possible_transitions": 0}
+
+        for attributes, labels in sequences:
+            self.trainer.append(attributes, labels)
+        self.folder = tempfile.TemporaryDirectory()
+        self.file = str(Path(self.folder.name) / "model.crfsuite")
+
+    def train(self, max_iter=1000):
+        """Train, and return the CPU time of an evaluation by CRFsuite's own clock; sets objective and counts.
+
+        The clock runs from one iteration to the next, so that the step of L-BFGS is in it; it does not run while
+        features are generated and while the model is written.
+        """
+        log = []
+        self.trainer.set_params({**self.settings, "max_iterations": max_iter})
+        self.trainer.message = log.append
+        self.trainer.train(self.file)
+        text = "".join(log)
+        self.objective = float(re.findall(r"Loss: ([\d.e+-]+)", text)[-1])
+        self.n_weights = int(re.findall(r"Number of features: (\d+)", text)[-1])
+        trials = re.findall(r"Line search trials: (\d+)", text)
+        self.n_iter, self.n_evaluations = len(trials), sum(map(int, trials))
+        total = sum(map(float, re.findall(r"Seconds required for this iteration: ([\d.]+)", text)))
+        return Seconds(max(total, 1e-4) / self.n_evaluations)
+
+    def tagger(self):
+        """Open the trained model."""
+        tagger = self.pycrfsuite.Tagger()
+        tagger.open(self.file)
+        return tagger
+
+    def tag(self, sequences):
+        """Label sequences with the trained model."""
+        tagger = self.tagger()
+        return [tagger.tag(sequence) for sequence in sequences]
+
+    def weights(self, columns, classes):
+        """Return the trained weights as (n_features, n_states) and (n_states, n_states)."""
+        import numpy as np  # here: the class also works in a process that measures the memory of CRFsuite alone
+
+        info = self.tagger().info()
+        codes = {label: k for k, label in enumerate(classes)}
+        node, edge = np.zeros((len(columns), len(codes))), np.zeros((len(codes), len(codes)))
+        for (attribute, label), weight in info.state_features.items():
+            node[columns[attribute], codes[label]] = weight
+        for (before, after), weight in info.transitions.items():
+            edge[codes[before], codes[after]] = weight
+        return node, edge

@@ -1,0 +1,90 @@
+"""Classifiers with CRFsuite's model, their training objective as a function, and given weights in them."""
+
+import warnings
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+
+from benchmarks._text import CHUNK_NOTATION, COLUMNS
+from skstruct import GraphCRFClassifier
+from skstruct.features import LinearFeatures
+from skstruct.preprocessing import TokenTemplates
+
+
+def chain_crf(c2, **parameters):
+    """Classifier with CRFsuite's model and objective times `C`: ``sum NLL + c2 * |w|**2``.
+
+    Weights are those of attributes and labels, and of pairs of labels, that occur together in training.
+    """
+    features = LinearFeatures(node_weights="observed", edge_weights="observed", fit_intercept=False)
+    return GraphCRFClassifier(features, C=0.5 / c2, **parameters)
+
+
+def chunk_tagger(c2, **parameters):
+    """Pipeline from sentences of (word, tag) to chunk labels."""
+    templates = TokenTemplates(CHUNK_NOTATION, columns=COLUMNS)
+    return make_pipeline(templates, chain_crf(c2, **parameters))
+
+
+class _Probe(BaseEstimator):
+    """An optimiser that does not optimise: it calls ``body(fun, coef)`` and returns ``coef(coef0)``."""
+
+    def __init__(self, coef=None, body=None):
+        self.coef = coef
+        self.body = body
+
+    def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
+        x = coef0 if self.coef is None else self.coef(coef0)
+        if self.body is not None:
+            self.body(fun, x)
+        return OptimizeResult(
+            x=x, fun=np.nan, nit=0, nfev=0, success=True, message="", loss_curve=np.zeros(0), interrupt=None
+        )
+
+
+def with_objective(crf, X, y, body, coef=None):
+    """Call ``body(fun, coef)`` with what `fit` minimises: ``fun(coef) -> value, gradient``.
+
+    The value is the objective divided by `C` and by the number of nodes.
+    """
+    crf.set_params(optimizer=_Probe(None if coef is None else lambda coef0: coef, body)).fit(X, y)
+
+
+def with_coef(crf, X, y, coef):
+    """Return the classifier with given parameters in place of trained ones."""
+    return crf.set_params(optimizer=_Probe(lambda coef0: coef)).fit(X, y)
+
+
+def places(crf, X, y):
+    """Number, from 1, of each weight among the parameters, and 0 where the classifier has no weight.
+
+    Returns arrays (n_features, n_states) of nodes and (n_states, n_states) of edges.
+    """
+    crf.set_params(optimizer=_Probe(lambda coef0: np.arange(1.0, len(coef0) + 1))).fit(X, y)  # each shows its number
+    node = crf.coef_.toarray() if issparse(crf.coef_) else crf.coef_
+    return node.T.astype(np.int64), crf.edge_coef_[0].astype(np.int64)
+
+
+def flat_coef(crf, X, y, node, edge):
+    """Arrange weights (n_features, n_states) of nodes and (n_states, n_states) of edges as the classifier does.
+
+    `ValueError` if the classifier has no place for a weight that is not zero.
+    """
+    numbers = places(crf, X, y)
+    coef = np.zeros(len(crf._coef) + 1)
+    for where, weights in zip(numbers, (node, edge)):
+        if weights[where == 0].any():
+            raise ValueError("a weight that is not zero has no place among those of the classifier")
+        coef[where] = weights
+    return coef[1:]
+
+
+def stopped_fit(crf, X, y):
+    """`fit` that is to end at `max_iter`, and does not warn of that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return crf.fit(X, y)

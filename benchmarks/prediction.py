@@ -1,0 +1,104 @@
+"""Prediction on chains: labels per second from arrays and from strings, and the time of one short sentence."""
+
+import numpy as np
+from sklearn.pipeline import make_pipeline
+
+from benchmarks._crfsuite import CRFsuite
+from benchmarks._measure import case
+from benchmarks._sequences import chunk_words, chunking, letters
+from benchmarks._text import CHUNK_NOTATION, COLUMNS, chunk_attributes
+from benchmarks._training import chain_crf, flat_coef, stopped_fit, with_coef
+from benchmarks.chains import C2
+from skstruct.preprocessing import TokenTemplates
+
+N_ITER = 20  # of the trainings, whose weights are then the same for all
+
+
+@case
+def letters_decoding(run):
+    """OCR letters: labels of CRFsuite with its weights (99.9 % of nodes); then letters decoded per second."""
+    _decoding(run, letters(run))
+
+
+@case
+def chunking_decoding(run):
+    """CoNLL-2000 chunking: labels of CRFsuite with its weights (99.9 % of nodes); then tokens decoded per second."""
+    _decoding(run, chunking(run))
+
+
+@case
+def chunking_strings(run):
+    """CoNLL-2000 chunking, from words and tags: labels of CRFsuite with its weights (99.9 %); then tokens per second.
+
+    CRFsuite's attributes are strings, made by Python code from the templates; the last row leaves that out.
+    """
+    train, test = chunk_words(run)
+    n_nodes = sum(len(labels) for _, labels in test)
+    engines, tagger = _taggers(run, train)
+    words = [sentence for sentence, _ in test]
+    engines = {name: (lambda tag=tag: tag(words)) for name, tag in engines.items()}
+    if tagger is not None:
+        ours, theirs = (np.concatenate(list(engines[name]())) for name in ("skstruct", "python-crfsuite"))
+        run.check("share of equal labels", np.mean(ours == theirs), 1.0, atol=1e-3)
+        attributes = [chunk_attributes(sentence) for sentence in words]
+        engines["python-crfsuite, from attributes"] = lambda: [tagger.tag(sentence) for sentence in attributes]
+    run.compare(f"tagging from strings, {n_nodes} tokens", engines, unit="tokens/s", count=n_nodes, rate=True)
+
+
+@case
+def latency(run):
+    """CoNLL-2000 chunking: wall-clock time of one call for one sentence of 5 to 15 words, from words and tags.
+
+    Nothing is asserted here; the same models are compared in chunking_strings.
+    """
+    train, test = chunk_words(run)
+    engines, _ = _taggers(run, train)
+    short = [[words] for words, _ in test if 5 <= len(words) <= 15][:100]
+    run.latency("one sentence", engines, short, run.pick(20, 500, 2000))
+
+
+def _taggers(run, train):
+    """Functions from sentences of (word, tag) to labels, and CRFsuite's tagger, or None."""
+    words, labels = map(list, zip(*train))
+    templates = TokenTemplates(CHUNK_NOTATION, columns=COLUMNS)
+    X = templates.fit_transform(words)
+    pycrfsuite = run.peer("pycrfsuite", "python-crfsuite")
+    if pycrfsuite is None:
+        crf = stopped_fit(chain_crf(C2, max_iter=N_ITER), X, labels)
+        return {"skstruct": make_pipeline(templates, crf).predict}, None
+    peer = CRFsuite(pycrfsuite, ((chunk_attributes(sentence), y) for sentence, y in train), C2)
+    columns = {name: k for k, name in enumerate(templates.get_feature_names_out())}  # the same names
+    crf = _with_weights(peer, X, labels, columns, sorted(set().union(*labels)))
+    tagger = peer.tagger()
+    engines = {
+        "skstruct": make_pipeline(templates, crf).predict,
+        "python-crfsuite": lambda sentences: [tagger.tag(chunk_attributes(sentence)) for sentence in sentences],
+    }
+    return engines, tagger
+
+
+def _with_weights(peer, X, y, columns, classes):
+    """Train CRFsuite, and return a classifier with its weights."""
+    peer.train(N_ITER)
+    return with_coef(chain_crf(C2), X, y, flat_coef(chain_crf(C2), X, y, *peer.weights(columns, classes)))
+
+
+def _decoding(run, problem):
+    pycrfsuite = run.peer("pycrfsuite", "python-crfsuite")
+    n_nodes, test = problem.X_test.n_nodes, problem.test_sequences
+    if pycrfsuite is None:
+        crf = stopped_fit(chain_crf(C2, max_iter=N_ITER), problem.X, problem.y)
+        engines = {"skstruct": lambda: crf.predict(problem.X_test)}
+    else:
+        peer = CRFsuite(pycrfsuite, zip(problem.sequences, problem.labels), C2)
+        crf = _with_weights(peer, problem.X, problem.y, problem.columns, problem.classes)
+        tagger = peer.tagger()
+        items = [pycrfsuite.ItemSequence(sequence) for sequence in test]
+        theirs = np.concatenate([tagger.tag(sequence) for sequence in items])
+        run.check("share of equal labels", np.mean(crf.predict(problem.X_test).values == theirs), 1.0, atol=1e-3)
+        engines = {
+            "skstruct": lambda: crf.predict(problem.X_test),
+            "python-crfsuite, from its item sequences": lambda: [tagger.tag(sequence) for sequence in items],
+            "python-crfsuite, from strings": lambda: [tagger.tag(sequence) for sequence in test],
+        }
+    run.compare(f"decoding, {n_nodes} nodes", engines, unit="nodes/s", count=n_nodes, rate=True)

@@ -1,0 +1,118 @@
+"""Resources: memory of whole trainings, cold starts, threads."""
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._children import run_child, store
+from benchmarks._machine import unpin
+from benchmarks._measure import case
+from benchmarks._sequences import chunk_words, chunking, letters
+from benchmarks._text import CHUNK_NOTATION, COLUMNS
+from benchmarks._training import chain_crf, stopped_fit, with_objective
+from benchmarks.chains import C2
+from skstruct.preprocessing import TokenTemplates
+
+FILE = "conll2000.train.txt.gz"
+
+
+@case
+def memory(run):
+    """CoNLL-2000 chunking: peak resident memory of a process that trains for 15 iterations, and does nothing else.
+
+    Training needs no more after that: L-BFGS has its vectors then. CRFsuite copies what it is given: once it gets lists
+    of all attributes, as they are commonly prepared, and once the file is read sentence by sentence. "Above an
+    idle import" is less the peak of a process that only imports the program; the compiler, which a first fit loads, is
+    in the figure. The mean of 2 processes.
+    """
+    path, n_sentences = str(run.path(FILE)), run.pick(20, 200, None)
+    with tempfile.TemporaryDirectory() as folder:
+        arrays = str(Path(folder) / "arrays.npz")
+        words, labels = zip(*chunk_words(run)[0])
+        X = TokenTemplates(CHUNK_NOTATION, columns=COLUMNS).fit_transform(words)
+        store(arrays, X, np.concatenate(labels))
+        ours, theirs = ("benchmarks._training",), ("pycrfsuite", "benchmarks._crfsuite", "benchmarks._text")
+        engines = {
+            "skstruct, from words and tags": (ours, "train_words", path, n_sentences, 15),
+            "skstruct, from arrays": (ours, "train_arrays", arrays, 15),
+        }
+        idle = {ours: run_child("importing", *ours)["peak_mb"]}
+        if run.peer("pycrfsuite", "python-crfsuite") is not None:
+            for name, in_lists in (("from lists of attributes", True), ("one sentence at a time", False)):
+                engines[f"python-crfsuite, {name}"] = (theirs, "train_crfsuite", path, n_sentences, 15, in_lists)
+            idle[theirs] = run_child("importing", *theirs)["peak_mb"]
+        run_child("train_words", path, n_sentences, 2)  # compiles, for the cache
+        peaks = {
+            name: np.mean([run_child(*task)["peak_mb"] for _ in range(run.pick(1, 2, 2))])
+            for name, (_, *task) in engines.items()
+        }
+    above = {name: peak - idle[engines[name][0]] for name, peak in peaks.items()}
+    for quantity, used in (("peak of the process", peaks), ("above an idle import", above)):
+        for name, megabytes in used.items():
+            run.record(name, quantity, float(megabytes), "MB", ratio=megabytes / used["skstruct, from words and tags"])
+
+
+@case
+def cold_start(run):
+    """Wall-clock time of imports, and of the first fit of letters (5 iterations) in a process.
+
+    Once with an empty disk cache of compiled code, then with the one that this left, in a process of its own each.
+    """
+    for name, modules in (("scikit-learn", ["sklearn.linear_model"]), ("skstruct", ["skstruct"])):
+        seconds = [run_child("importing", *modules)["result"] for _ in range(run.pick(1, 3, 7))]
+        run.record(name, f"import of {modules[0]}", 1e3 * float(np.median(seconds)), "ms")
+    problem = letters(run)
+    with tempfile.TemporaryDirectory() as folder:
+        arrays, cache = str(Path(folder) / "arrays.npz"), Path(folder) / "cache"
+        store(arrays, problem.X, problem.y.values)
+        for state in ("empty cache", "with the cache"):
+            found = run_child("first_fit", arrays, NUMBA_CACHE_DIR=str(cache))["result"]
+            for quantity, seconds in found.items():
+                run.record("skstruct", f"{quantity}, {state}", 1e3 * seconds, "ms")
+        compiled = list(cache.rglob("*.nbc"))
+        run.require("kernels were compiled into the cache", len(compiled) > 0)
+        run.record("skstruct", "compiled specialisations", len(compiled), "")
+        run.record("skstruct", "size of the cache", sum(file.stat().st_size for file in compiled) / 1e6, "MB")
+
+
+@case
+def threads_letters(run):
+    """OCR letters: value and gradient with all numbers of threads have the same bits; wall-clock times."""
+    _threads(run, letters(run))
+
+
+@case
+def threads_chunking(run):
+    """CoNLL-2000 chunking: value and gradient with all numbers of threads have the same bits; wall-clock times."""
+    _threads(run, chunking(run))
+
+
+def _threads(run, problem):
+    """Compare 1, 2, 4 ... threads, as many as there are cores (two at least), each within its own fit."""
+    n_cores = unpin()
+    coef = stopped_fit(chain_crf(C2, max_iter=3), problem.X, problem.y)._coef
+    numbers = [1, 2, *(2**k for k in range(2, 7) if 2**k <= n_cores)]
+    functions = {}
+
+    def nest(rest):
+        if not rest:
+            measure()
+            return
+
+        def body(fun, coef):
+            functions[rest[0]] = lambda: fun(coef)
+            nest(rest[1:])
+
+        with_objective(chain_crf(C2, n_jobs=rest[0]), problem.X, problem.y, body, coef)
+
+    def measure():
+        one = np.r_[functions[1]()]
+        for number, function in functions.items():
+            run.check(f"value and gradient with {number} threads", np.r_[function()], one)
+        engines = {f"n_jobs={number}": function for number, function in functions.items()}
+        run.compare(f"value and gradient, {problem.X.n_nodes} nodes", engines, clock=time.perf_counter)
+        run.sweep("value and gradient", "threads", numbers, functions.get, clock=time.perf_counter)
+
+    nest(numbers)
