@@ -22,12 +22,18 @@ class Chunk(NamedTuple):
     plan: InferencePlan
 
 
-def cut(dataset, n_states, backend):
-    """Cut a dataset into chunks and plan inference on each. Depends on the data only."""
+def cut(dataset, n_states, backend, n_scores=None, n_graphs=None):
+    """Cut a dataset into chunks and plan inference on each. Depends on the data only.
+
+    A chunk ends when it has `n_scores` numbers (None: `CHUNK_SCORES`), or `n_graphs` graphs.
+    """
     t = dataset.topology
     per_edge = n_states**2 if dataset.edge_features is not None else 1
     size = np.diff(t.node_ptr) * n_states + np.diff(t.edge_ptr) * per_edge
-    number = (np.cumsum(size) - size) // CHUNK_SCORES
+    number = (np.cumsum(size) - size) // (n_scores or CHUNK_SCORES)
+    if n_graphs is not None:
+        within = np.arange(len(size)) - np.searchsorted(number, number)  # place of a graph in its chunk
+        number = number * len(size) + within // n_graphs
     starts = np.flatnonzero(np.diff(number, prepend=-1))
     chunks = []
     for a, b in zip(starts, [*starts[1:], t.n_graphs]):

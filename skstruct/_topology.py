@@ -94,9 +94,11 @@ class Topology:
         n_pairs = np.bincount(self.edge_graph[one_of_each], minlength=self.n_graphs)
         return n_pairs == np.diff(self.node_ptr) - n_components
 
-    @property
+    @cached_property
     def has_repeated_edges(self):
         """Whether two edges join the same pair of nodes, in either direction."""
+        if (np.diff(self.pairs) > 0).all():  # chains and grids are listed in this order
+            return False
         return len(np.unique(self.pairs)) < self.n_edges
 
     def sum_nodes(self, values):

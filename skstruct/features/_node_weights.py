@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 
 from skstruct._jit import kernel
 from skstruct._simd import add_rows, add_scaled_rows, add_scaled_to_rows, add_to_rows, lanes, padded
+from skstruct._tables import is_sparse
 
 MANY_LABELS = 7  # features with as many observed labels get a row; below, single weights are less work and memory
 NO_ROW = -1
@@ -124,7 +125,8 @@ class NodeWeights:
 
     def prepare(self, features):
         """Sort the nonzero features of a batch by tier, once; `scores` and `pullback` take the result."""
-        features = csr_array(features)
+        if not is_sparse(features):
+            features = csr_array(features)
         ptr = features.indptr.astype(np.int64, copy=False)
         values = np.zeros(0)
         if not (features.data == 1).all():

@@ -11,17 +11,17 @@ from skstruct._simd import add_pairs, backward_step, best_step, exp_row, forward
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, SMALLEST_POTENTIAL
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
-SAFE_SCORE = -300.0  # all numbers stay above exp(low - 2 log n_states) if no score of a node plus an edge is below `low`
+SAFE_SCORE = -300.0  # if no score of a node plus one of an edge is below, no message gets too small
 ROWS = 64  # messages that are kept for a joint update of the pair counts; a chain's start sends none to the one before
 
 
 @kernel
 def _too_low(scores, row, top):
     """Whether a finite score of a row is too far below the `top` one."""
+    found = False
     for x in range(scores.shape[1]):
-        if -np.inf < scores[row, x] < top + SMALLEST_SCORE:
-            return True
-    return False
+        found |= -np.inf < scores[row, x] < top + SMALLEST_SCORE
+    return found
 
 
 @kernel

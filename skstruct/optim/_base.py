@@ -17,9 +17,8 @@ class Optimizer(Protocol):
         Parameters
         ----------
         fun : callable
-            ``fun(coef) -> value, gradient`` of the smooth part. `coef` is valid during the call only, and the array
-            of the gradient until the next call: both sides may use their arrays again. Stochastic optimisers need a
-            `StochasticFunction`.
+            ``fun(coef) -> value, gradient`` of the smooth part. It must not keep `coef`, which may change after the
+            call. Stochastic optimisers need a `StochasticFunction`.
         coef0 : ndarray of shape (n_coef,)
         l1 : ndarray of shape (n_coef,) or None
         max_iter : int

@@ -8,7 +8,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 PARTS = 10  # of an epoch; all that touches every parameter, penalty and average, happens between parts
-SAMPLE = 1000  # mini-batches that judge a learning rate
+SAMPLE = 64  # mini-batches that judge a learning rate
+FIRST_RATE = 16.0
 MAX_DOUBLINGS = 20  # or halvings of a learning rate
 
 
@@ -30,8 +31,8 @@ class AveragedSGD(BaseEstimator):
     n_epochs : int, default=8
         Passes over the data; `max_iter` limits them too. Six to ten are usual, two or three for a start of `LBFGS`.
     learning_rate : float or None, default=None
-        :math:`\eta`. None: chosen before the start. A pass over a sample of up to 1000 mini-batches is tried with 1,
-        and with rates doubled or halved for as long as that lowers the objective on the sample [2]_.
+        :math:`\eta`. None: chosen before the start. A pass over a sample of up to 64 mini-batches is tried with
+        16, and with rates doubled or halved for as long as that lowers the objective on the sample [2]_.
     random_state : int, RandomState or None, default=None
         Order of the mini-batches.
 
@@ -150,7 +151,7 @@ def _epochs(fun, coef, rate, n_epochs, rng):
 
 
 def _calibrate(fun, start, batches):
-    """Learning rate with the lowest objective on a sample after one pass over it, by doubling or halving from 1."""
+    """Learning rate with the lowest objective on a sample after one pass over it, by doubling or halving."""
 
     def objective(rate):
         coef = start.copy()
@@ -158,13 +159,13 @@ def _calibrate(fun, start, batches):
         penalty = 0.5 * float((fun.l2 * coef) @ coef)
         return fun.steps(batches, coef, 0.0) + penalty * len(batches) / fun.n_batches
 
-    best, lowest = 1.0, objective(1.0)
+    best, lowest = FIRST_RATE, objective(FIRST_RATE)
     for factor in (2.0, 0.5):
         for _ in range(MAX_DOUBLINGS):
             found = objective(best * factor)
             if not found < lowest:
                 break
             best, lowest = best * factor, found
-        if best > 1.0:  # twice as fast is better: no need to look the other way
+        if best > FIRST_RATE:  # twice as fast is better: no need to look the other way
             break
     return best

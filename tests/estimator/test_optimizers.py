@@ -1,0 +1,89 @@
+"""The estimator with its optimisers: stochastic steps against the whole gradient, seeds, and where they end."""
+
+import numpy as np
+import pytest
+from scipy.optimize import OptimizeResult
+from sklearn.base import BaseEstimator, clone
+
+from skstruct import GraphCRFClassifier, _training
+from skstruct.features import LinearFeatures
+from skstruct.optim import LBFGS, AveragedSGD
+
+SIZES = np.random.default_rng(0).integers(1, 7, size=120)
+
+
+class Probe(BaseEstimator):
+    """Hands the function that is minimised to a test."""
+
+    def __init__(self, body):
+        self.body = body
+
+    def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
+        self.body(fun)
+        return OptimizeResult(x=coef0, nit=0, nfev=0, success=True, loss_curve=np.zeros(0), interrupt=None)
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("features", [LinearFeatures(), LinearFeatures("observed", node_weights="observed")])
+def test_minibatches_add_up_to_the_whole(make_data, monkeypatch, storage, features):
+    monkeypatch.setattr(_training, "MINIBATCH_SCORES", 40)
+    X, y = make_data(sizes=SIZES, storage=storage)
+    weights = np.random.default_rng(1).random(len(SIZES))
+
+    def body(fun):
+        coef = np.random.default_rng(2).normal(size=len(fun.l2)) * fun.feature_plan.free
+        penalty = 0.5 * (fun.l2 * coef) @ coef
+        assert fun.n_batches > len(SIZES) / _training.MINIBATCH_GRAPHS > 3
+        value, gradient = fun(coef)
+        total, moved = 0.0, np.zeros_like(coef)
+        for batch in range(fun.n_batches):
+            stepped = coef.copy()
+            total += fun.steps([batch], stepped, 1e-3)
+            moved += stepped - coef
+        assert total + penalty == pytest.approx(value, rel=1e-12)
+        np.testing.assert_allclose(moved / -1e-3 + fun.l2 * coef, gradient, atol=1e-9)
+        unmoved = coef.copy()
+        assert fun.steps(np.arange(fun.n_batches), unmoved, 0.0) == pytest.approx(total, rel=1e-12)
+        np.testing.assert_array_equal(unmoved, coef)
+
+    GraphCRFClassifier(features, optimizer=Probe(body)).fit(X, y, sample_weight=weights)
+
+
+def test_sgd_comes_near_the_optimum(make_data):
+    X, y = make_data(sizes=SIZES)
+    best = GraphCRFClassifier().fit(X, y)
+    found = GraphCRFClassifier(optimizer=AveragedSGD(n_epochs=60), random_state=0).fit(X, y)
+    np.testing.assert_allclose(found.predict_proba(X).values, best.predict_proba(X).values, atol=0.02)
+    assert best.log_likelihood(X, y).sum() - 1 < found.log_likelihood(X, y).sum()
+    assert found.n_iter_ == 60
+
+
+def test_seed_of_the_estimator_and_of_the_optimiser(make_data):
+    X, y = make_data(sizes=SIZES)
+
+    def coef(optimizer, random_state=None):
+        crf = GraphCRFClassifier(optimizer=optimizer, random_state=random_state)
+        before = crf.get_params()
+        found = crf.fit(X, y).coef_
+        assert repr(crf.get_params()) == repr(before)  # the user's optimiser is not touched
+        return found
+
+    one = coef("sgd", 1)
+    np.testing.assert_array_equal(coef("sgd", 1), one)
+    np.testing.assert_array_equal(coef(AveragedSGD(random_state=1)), one)
+    np.testing.assert_array_equal(coef(AveragedSGD(random_state=1), 2), one)
+    assert not np.array_equal(coef("sgd", 2), one)
+    warm = LBFGS(start_with=AveragedSGD(n_epochs=2))
+    np.testing.assert_array_equal(coef(clone(warm), 1), coef(clone(warm), 1))
+
+
+def test_warm_start_by_sgd_ends_at_the_same_optimum(make_data):
+    X, y = make_data(sizes=SIZES)
+    cold = GraphCRFClassifier(tol=1e-8).fit(X, y)
+    warm = GraphCRFClassifier(tol=1e-8, optimizer=LBFGS(start_with=AveragedSGD(n_epochs=3)), random_state=0).fit(X, y)
+    np.testing.assert_allclose(warm.coef_, cold.coef_, atol=1e-4)
+
+
+def test_sgd_refuses_an_l1_penalty(make_data):
+    with pytest.raises(ValueError, match="L1 penalty; use optimizer='lbfgs'"):
+        GraphCRFClassifier(optimizer="sgd", l1_ratio=0.5).fit(*make_data())
