@@ -4,12 +4,12 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from joblib import Parallel
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, compute_class_weight
 from threadpoolctl import threadpool_limits
 
+from skstruct._chunks import thread_map
 from skstruct._graph_queries import GraphQueries
 from skstruct._input import encode, read_X
 from skstruct._node_view import NodeView
@@ -252,9 +252,9 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
         l2 = (1 - self.l1_ratio) * feature_plan.penalized / scale
         l1 = self.l1_ratio * feature_plan.penalized / scale if self.l1_ratio else None
 
-        with Parallel(n_jobs=self.n_jobs, require="sharedmem") as pool, threadpool_limits(1, user_api="blas"):
+        with thread_map(self.n_jobs) as in_threads, threadpool_limits(1, user_api="blas"):
             loss = TrainingLoss(
-                dataset, feature_plan, backend, objective, codes, len(classes), weights, self.C / scale, l2, pool
+                dataset, feature_plan, backend, objective, codes, len(classes), weights, self.C / scale, l2, in_threads
             )
 
             def report(iteration, value, gradient_norm):

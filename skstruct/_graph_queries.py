@@ -63,9 +63,8 @@ class GraphQueries:
                 scores = self._feature_plan.scores(self._feature_plan.prepare(chunk.batch), self._coef)
                 return query(chunk, scores if known is None else clamp(scores, known[chunk.nodes]))
 
-        if len(chunks) < 2:
-            return [(chunk, run(chunk)) for chunk in chunks]
-        return list(zip(chunks, _chunks.in_threads(run, chunks, self.n_jobs)))
+        with _chunks.thread_map(self.n_jobs if len(chunks) > 1 else 1) as in_threads:
+            return list(zip(chunks, in_threads(run, chunks)))
 
     def _marginals(self, dataset, known=None):
         """Node marginals (n_nodes, n_classes); raises where no labelling is allowed."""

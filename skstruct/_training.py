@@ -3,7 +3,6 @@
 from functools import cached_property
 
 import numpy as np
-from joblib import delayed
 
 from skstruct import _chunks
 from skstruct._jit import kernel
@@ -35,16 +34,16 @@ class TrainingLoss:
     weights : ndarray of shape (n_graphs,)
     factor : float
     l2 : ndarray of shape (n_coef,)
-    pool : joblib.Parallel
-        Runs shards, in threads.
+    in_threads : callable
+        ``in_threads(function, *iterables)``, from `thread_map`.
     """
 
-    def __init__(self, dataset, feature_plan, backend, objective, codes, n_states, weights, factor, l2, pool):
+    def __init__(self, dataset, feature_plan, backend, objective, codes, n_states, weights, factor, l2, in_threads):
         self.dataset, self.feature_plan, self.backend, self.objective = dataset, feature_plan, backend, objective
-        self.codes, self.n_states, self.weights, self.pool = codes, n_states, weights, pool
+        self.codes, self.n_states, self.weights, self.in_threads = codes, n_states, weights, in_threads
         self.factor, self.l2 = factor, l2 * feature_plan.free
         self.chunks = _chunks.cut(dataset, n_states, backend)
-        self.inputs = pool(delayed(feature_plan.prepare)(c.batch) for c in self.chunks)
+        self.inputs = in_threads(feature_plan.prepare, [chunk.batch for chunk in self.chunks])
         most = np.clip(dataset.n_nodes * n_states // (WORK_PER_WEIGHT * feature_plan.n_coef), 2, MOST_SHARDS)
         self.shards = np.array_split(np.arange(len(self.chunks)), min(len(self.chunks), most))
         self.coef, *self.buffers = (aligned_zeros(feature_plan.n_coef) for _ in range(len(self.shards) + 1))
@@ -52,7 +51,7 @@ class TrainingLoss:
     def __call__(self, coef):
         """Value and gradient, (n_coef,)."""
         self.coef[:] = coef  # aligned to cache lines
-        values = self.pool(delayed(self._evaluate)(*part) for part in zip(self.shards, self.buffers))
+        values = self.in_threads(self._evaluate, self.shards, self.buffers)
         gradient = self.buffers[0].copy()
         for buffer in self.buffers[1:]:
             gradient += buffer

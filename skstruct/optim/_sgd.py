@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 PARTS = 10  # of an epoch; all that touches every parameter, penalty and average, happens between parts
 SAMPLE = 64  # mini-batches that judge a learning rate
 FIRST_RATE = 16.0
-MAX_DOUBLINGS = 20  # or halvings of a learning rate
+MAX_DOUBLINGS = 30  # or halvings of a learning rate
 
 
 class AveragedSGD(BaseEstimator):
