@@ -155,7 +155,7 @@ class LinearPlan:
     def prepare(self, batch):
         """Lay out the features of a batch for `scores` and `pullback`."""
         node = batch.node_features
-        if is_sparse(node) or self.nodes.feature_row is not None:
+        if is_sparse(node) or self.nodes.places is not None:
             node = self.nodes.prepare(node)
         return LinearInputs(node, batch.edge_features, batch.n_edges)
 

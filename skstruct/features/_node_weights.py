@@ -17,7 +17,7 @@ from skstruct._simd import add_rows, add_scaled_rows, add_scaled_to_rows, add_to
 from skstruct._tables import is_sparse
 
 MANY_LABELS = 7  # features with as many observed labels get a row; below, single weights are less work and memory
-NO_ROW = -1
+IN_TABLE = -1
 
 
 class NodeInputs(NamedTuple):
@@ -41,10 +41,9 @@ class NodeWeights:
     n_features, n_states, n_rows : int
     row_length : int
         `n_states`, or a little more: rows that fill whole registers are added faster.
-    feature_row : ndarray of shape (n_features,), int32, or None
-        Row of each feature in the table, or `NO_ROW`; None: each feature has its own.
-    pair_ptr : ndarray of shape (n_features + 1,), int64
-        Feature ``f`` has the single weights ``pair_ptr[f]:pair_ptr[f + 1]``.
+    places : ndarray of shape (n_features, 2), int32, or None
+        ``(row, IN_TABLE)`` for a feature with a row of the table, ``(first, number)`` of its single weights for
+        another; side by side, as they are read at random. None: feature ``f`` has row ``f``.
     pair_labels : ndarray of shape (n_pairs,), uint16
         Label of each single weight.
     free : ndarray of bool, (n_rows * row_length + n_pairs,)
@@ -55,8 +54,7 @@ class NodeWeights:
     n_states: int
     n_rows: int
     row_length: int
-    feature_row: np.ndarray | None
-    pair_ptr: np.ndarray
+    places: np.ndarray | None
     pair_labels: np.ndarray
     free: np.ndarray
 
@@ -65,8 +63,7 @@ class NodeWeights:
         """A weight for every pair of a feature and a label."""
         free = np.zeros((n_features, row_length), bool)
         free[:, :n_states] = True
-        no_pairs = (np.zeros(1, np.int64), np.zeros(0, np.uint16))
-        return cls(n_features, n_states, n_features, row_length, None, *no_pairs, free.ravel())
+        return cls(n_features, n_states, n_features, row_length, None, np.zeros(0, np.uint16), free.ravel())
 
     @classmethod
     def of_observed(cls, features, codes, n_states):
@@ -91,26 +88,26 @@ class NodeWeights:
         number, occurrences = np.diff(observed.indptr), observed.sum(axis=1)
         frequent = np.flatnonzero(number >= MANY_LABELS)
         frequent = frequent[np.argsort(-occurrences[frequent], kind="stable")]  # common ones share the cache
-        feature_row = np.full(features.shape[1], NO_ROW, np.int32)
-        feature_row[frequent] = np.arange(len(frequent))
-        single = feature_row == NO_ROW
-        pair_ptr = np.concatenate([[0], np.cumsum(np.where(single, number, 0))])
+        in_table = np.zeros(len(number), bool)
+        in_table[frequent] = True
+        n_pairs = np.where(in_table, 0, number)
+        places = np.stack([np.cumsum(n_pairs) - n_pairs, np.where(in_table, IN_TABLE, number)], axis=1).astype(np.int32)
+        places[frequent, 0] = np.arange(len(frequent))
         free = np.zeros((len(frequent), padded(n_states)), bool)
-        row = np.repeat(feature_row, number)
-        free[row[row != NO_ROW], observed.indices[row != NO_ROW]] = True
-        pair_labels = observed.indices[row == NO_ROW].astype(np.uint16)
+        feature = np.repeat(np.arange(len(number)), number)
+        free[places[feature[in_table[feature]], 0], observed.indices[in_table[feature]]] = True
+        pair_labels = observed.indices[~in_table[feature]].astype(np.uint16)
         all_free = np.concatenate([free.ravel(), np.ones(len(pair_labels), bool)])
         n_rows, row_length = free.shape
-        return cls(features.shape[1], n_states, n_rows, row_length, feature_row, pair_ptr, pair_labels, all_free)
+        return cls(features.shape[1], n_states, n_rows, row_length, places, pair_labels, all_free)
 
     def __eq__(self, other):
         if not isinstance(other, NodeWeights) or (self.n_features, self.n_states) != (other.n_features, other.n_states):
             return NotImplemented
-        if self.feature_row is None or other.feature_row is None:
-            return self.feature_row is other.feature_row and self.row_length == other.row_length
+        if self.places is None or other.places is None:
+            return self.places is other.places and self.row_length == other.row_length
         return all(
-            np.array_equal(getattr(self, name), getattr(other, name))
-            for name in ("feature_row", "pair_ptr", "pair_labels", "free")
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("places", "pair_labels", "free")
         )
 
     @property
@@ -131,11 +128,11 @@ class NodeWeights:
         values = np.zeros(0)
         if not (features.data == 1).all():
             values = features.data.astype(np.float64, copy=False)
-        if self.feature_row is None:
+        if self.places is None:
             nothing = (np.zeros(1, np.int64), np.zeros(0, np.uint32), self.pair_labels, np.zeros(0))
             return NodeInputs(ptr, features.indices.astype(np.int32, copy=False), values, *nothing)
         row_ptr, pair_ptr = np.zeros_like(ptr), np.zeros_like(ptr)
-        _count_tiers(ptr, features.indices, self.feature_row, self.pair_ptr, row_ptr, pair_ptr)
+        _count_tiers(ptr, features.indices, self.places, row_ptr, pair_ptr)
         n_rows, n_pairs = row_ptr[-1], pair_ptr[-1]
         inputs = NodeInputs(
             row_ptr,
@@ -146,7 +143,7 @@ class NodeWeights:
             np.empty(n_pairs, np.uint16),
             np.empty(n_pairs if len(values) else 0),
         )
-        _fill_tiers(ptr, features.indices, values, self.feature_row, self.pair_ptr, self.pair_labels, *inputs)
+        _fill_tiers(ptr, features.indices, values, self.places, self.pair_labels, *inputs)
         return inputs
 
     def scores(self, inputs, coef, intercept):
@@ -162,46 +159,45 @@ class NodeWeights:
     def matrix(self, coef):
         """Weights as (n_features, n_states): dense, or CSR if they are those of observed pairs."""
         table, singles = self._split(coef)
-        if self.feature_row is None:
+        if self.places is None:
             return table[:, : self.n_states]
-        feature = np.flatnonzero(self.feature_row != NO_ROW)
-        row = self.feature_row[feature]
+        feature = np.flatnonzero(self.places[:, 1] == IN_TABLE)
+        row = self.places[feature, 0]
         at, label = np.nonzero(self.free[: table.size].reshape(table.shape)[row])
-        single = np.repeat(np.arange(self.n_features), np.diff(self.pair_ptr))
+        single = np.repeat(np.arange(self.n_features), np.maximum(self.places[:, 1], 0))
         values = np.concatenate([table[row[at], label], singles])
         rows, columns = np.concatenate([feature[at], single]), np.concatenate([label, self.pair_labels])
         return csr_array((values, (rows, columns)), shape=(self.n_features, self.n_states))
 
 
 @kernel
-def _count_tiers(ptr, columns, feature_row, pair_ptr, row_out, pair_out):
+def _count_tiers(ptr, columns, places, row_out, pair_out):
     for t in range(len(ptr) - 1):
         n_rows, n_pairs = row_out[t], pair_out[t]
         for k in range(ptr[t], ptr[t + 1]):
-            f = columns[k]
-            if feature_row[f] >= 0:
+            number = places[columns[k], 1]
+            if number == IN_TABLE:
                 n_rows += 1
             else:
-                n_pairs += pair_ptr[f + 1] - pair_ptr[f]
+                n_pairs += number
         row_out[t + 1], pair_out[t + 1] = n_rows, n_pairs
 
 
 @kernel
 def _fill_tiers(
-    ptr, columns, values, feature_row, pair_ptr, labels,
-    row_out, rows, row_values, pair_out, pairs, pair_labels, pair_values,
-):  # fmt: skip
+    ptr, columns, values, places, labels, row_out, rows, row_values, pair_out, pairs, pair_labels, pair_values
+):
     for t in range(len(ptr) - 1):
         r, p = row_out[t], pair_out[t]
         for k in range(ptr[t], ptr[t + 1]):
-            f = columns[k]
-            if feature_row[f] >= 0:
-                rows[r] = feature_row[f]
+            first, number = places[columns[k]]
+            if number == IN_TABLE:
+                rows[r] = first
                 if len(values):
                     row_values[r] = values[k]
                 r += 1
                 continue
-            for q in range(pair_ptr[f], pair_ptr[f + 1]):
+            for q in range(first, first + number):
                 pairs[p] = q
                 pair_labels[p] = labels[q]
                 if len(values):
