@@ -97,25 +97,26 @@ def forward_backward_shared(node_ptr, node, matrix, weights, scratch, lanes, log
             forward[start, x] = potential[start, x]
             s += potential[start, x]
         total[start] = s
-        product = 1.0
+        product, reached = 1.0, start
         for t in range(start + 1, start + length):
             if s == 0.0:
                 break
+            reached = t
             product *= s
             if product < 1e-150 or product > 1e150:  # a logarithm now and then, not at each step
                 log_z += np.log(product)
                 product = 1.0
             s = forward_step(forward, t - 1, transition, n_states, potential, 1.0 / s, t, lanes)
             total[t] = s
+        is_bounded = lowest + lowest_edge > SAFE_SCORE
+        if not is_bounded and _any_outside(forward, start, reached + 1):  # before a sum of 0 is believed
+            unsafe[g] = True
+            continue
         if s == 0.0 or log_z == -np.inf:
             log_partition[g] = -np.inf
             for t in range(first, first + length):
                 for x in range(n_states):
                     node_out[t, x] = np.nan
-            continue
-        is_bounded = lowest + lowest_edge > SAFE_SCORE
-        if not is_bounded and _any_outside(forward, start, start + length):
-            unsafe[g] = True
             continue
         log_partition[g] = log_z + np.log(product) + np.log(s)
         for x in range(n_states):

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from skstruct._records import Decoding
+from skstruct._records import Decoding, Marginals
+from skstruct._simd import lanes
 from skstruct._topology import Topology
-from skstruct.inference._adjacency import adjacency
+from skstruct.inference._adjacency import Adjacency, adjacency
 from skstruct.inference._base import InferenceBackend, SampledByGibbs, edge_rows, score_labelling
 from skstruct.inference._loopy_kernels import propagate
 from skstruct.inference._loopy_log import decode_log, propagate_log
-from skstruct.inference._message_passing import sum_product
+from skstruct.inference._loopy_order import local_arrays, spread_numbers, sweep_numbers
+from skstruct.inference._loopy_two_states import propagate_two_states
 from skstruct.inference._trws import OPTIMAL, improve_labels
 
 
@@ -87,12 +87,13 @@ class LoopyBP(InferenceBackend):
             raise ValueError(f"LoopyBP: max_iter must be at least 1, got {self.max_iter!r}.")
         if not self.tol > 0:
             raise ValueError(f"LoopyBP: tol must be positive, got {self.tol!r}.")
-        return _LoopyPlan(topology, self.damping, self.max_iter, self.tol)
+        return _LoopyPlan(topology, n_states, self.damping, self.max_iter, self.tol)
 
 
 @dataclass(frozen=True)
 class _LoopyPlan(SampledByGibbs):
     topology: Topology
+    n_states: int
     damping: float
     max_iter: int
     tol: float
@@ -101,22 +102,57 @@ class _LoopyPlan(SampledByGibbs):
 
     @cached_property
     def arrays(self):
+        """Graphs, the node at each place of a sweep, and the neighbour lists, numbered by places."""
         t = self.topology
-        number = _sweep_numbers(t)  # (n_nodes,) place of each node in a sweep
+        number = sweep_numbers(t)  # (n_nodes,) place of each node in a sweep
+        if self.n_states == 2:
+            number = spread_numbers(t, number)
         order = np.argsort(number).astype(np.int32)
-        lists = adjacency(number[t.edges], t.n_nodes)
-        settings = (float(self.damping), int(self.max_iter), float(self.tol))
-        return t.node_ptr, order, *lists, *settings
+        return t.node_ptr, order, *adjacency(number[t.edges], t.n_nodes)
+
+    @cached_property
+    def fast_arrays(self):
+        """The same for the fast kernels."""
+        _, order, *lists = self.arrays
+        return local_arrays(self.topology, order, Adjacency(*lists))
 
     def marginals(self, scores, weights=None):
-        return sum_product(self, scores, weights, propagate, propagate_log, positive_pairs=True)
+        """Beliefs of the fast kernels, and of the log-domain one where scores are out of their range."""
+        t, n_states = self.topology, self.n_states
+        settings = (float(self.damping), int(self.max_iter), float(self.tol))
+        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
+        rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
+        node, edge = (np.ascontiguousarray(array, np.float64) for array in (scores.node, scores.edge))
+        own_matrices = scores.edge_matrix is None
+        counts = np.empty_like(edge) if own_matrices else np.zeros_like(edge)
+        log_partition, residual = np.zeros(t.n_graphs), np.zeros(t.n_graphs)
+        n_iter, converged = np.zeros(t.n_graphs, np.intp), np.ones(t.n_graphs, bool)
+        unsafe = np.zeros(t.n_graphs, bool)
+        out = [log_partition, np.empty_like(node), counts, n_iter, residual, converged]
+        with np.errstate(all="ignore"):  # log 0 and 0 / 0 are no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
+            if n_states == 2:
+                flat = [array.reshape(-1, 4) for array in (edge, counts)]
+                given = (node, flat[0], rows, weights, own_matrices, lanes(4))
+                propagate_two_states(*self.fast_arrays, *settings, *given, *out[:2], flat[1], *out[3:], unsafe)
+            else:
+                given = (node, edge, rows, weights, own_matrices, lanes(n_states))
+                propagate(*self.fast_arrays, *settings, *given, *out, unsafe)
+            impossible = np.isneginf(log_partition)
+            if impossible.any():
+                out[1][impossible[t.node_graph]] = np.nan
+            if own_matrices and (impossible | unsafe).any():
+                counts[(impossible | unsafe)[t.edge_graph]] = 0.0  # potentials so far
+            if unsafe.any():
+                n_iter[unsafe] = 0
+                propagate_log(*self.arrays, *settings, np.flatnonzero(unsafe), node, edge, rows, weights, *out)
+        return Marginals(*out)
 
     def decode(self, scores):
         """Labels by max-product, exact on forests; elsewhere improved, and bounded, by tree-reweighted sweeps."""
         t = self.topology
         rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
         labels = np.zeros(t.n_nodes, np.intp)
-        lists = self.arrays[:-3]
+        lists = self.arrays
         with np.errstate(all="ignore"):  # -inf - -inf, where no labelling is allowed
             decode_log(*lists, scores.node, scores.edge, rows, labels)
             score = score_labelling(t, scores, labels)
@@ -125,27 +161,3 @@ class _LoopyPlan(SampledByGibbs):
             improve_labels(cyclic, *lists, scores.node, scores.edge, rows, labels, score, bound)
             optimal = (score == bound) | (bound - score <= OPTIMAL * (1 + np.abs(bound)))
         return Decoding(labels, score, np.where(optimal, score, bound), optimal)
-
-
-def _sweep_numbers(topology):
-    """Number the nodes of each graph: as they are on grid-like graphs, by reverse Cuthill-McKee elsewhere.
-
-    Reverse Cuthill-McKee [1]_ gives each node of a tree one higher-numbered neighbour, so that a sweep upwards and
-    downwards is exact there; on irregular graphs it brings neighbours together. Graphs whose own numbering has at
-    most twice the mean edge length of the new one, and cycles, keep theirs: it walks memory in order.
-
-    .. [1] E. Cuthill, J. McKee, "Reducing the bandwidth of sparse symmetric matrices", ACM, 1969.
-    """
-    n = topology.n_nodes
-    own = np.arange(n, dtype=np.int32)
-    if not topology.n_edges:
-        return own
-    i, j = topology.edges.T
-    matrix = coo_array((np.ones(2 * len(i), np.int8), (np.r_[i, j], np.r_[j, i])), shape=(n, n)).tocsr()
-    place = np.empty(n, np.int64)
-    place[reverse_cuthill_mckee(matrix, symmetric_mode=True)] = np.arange(n)
-    renumbered = np.empty(n, np.int32)
-    renumbered[np.lexsort((place, topology.node_graph))] = own  # graphs stay contiguous
-    gain = topology.sum_edges(np.abs(i - j)) - 2 * topology.sum_edges(np.abs(renumbered[i] - renumbered[j]))
-    maybe_forest = np.diff(topology.edge_ptr) < np.diff(topology.node_ptr)
-    return np.where((maybe_forest | (gain > 0))[topology.node_graph], renumbered, own)

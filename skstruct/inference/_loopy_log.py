@@ -1,6 +1,6 @@
 """Loopy belief propagation in the log domain: for any legal scores, and for max-product decoding.
 
-The plain twin of the kernels in ``_loopy.py``; the arguments and the messages are the same, as logarithms.
+The plain twin of the fast kernels; messages are the same, as logarithms, and nodes and slots are numbered in the batch.
 """
 
 import numpy as np
@@ -115,7 +115,7 @@ def propagate_log(
     graphs, node, edge, rows, weights,
     log_partition, node_out, counts, n_iter, residual, converged,
 ):  # fmt: skip
-    """`_propagate` in the log domain."""
+    """`propagate` in the log domain."""
     n_states = node.shape[1]
     message = np.zeros((len(neighbour), n_states))
     cavity = np.empty((len(neighbour), n_states))

@@ -25,7 +25,7 @@ def exponentiate(scores, axes):
     return potential, shift.reshape(len(scores)), too_small
 
 
-def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False, positive_pairs=False):
+def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False):
     """Run the `fast` kernel on all graphs and the `safe` (log-domain) one where the first is unsafe.
 
     Parameters
@@ -40,8 +40,6 @@ def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False, positi
         their edge, which is multiplied in here once per matrix; ``safe(*arrays, graphs, ...)`` adds whole ones.
     whole_counts : bool, default=False
         Whether `fast` adds whole counts, too.
-    positive_pairs : bool, default=False
-        Whether `fast` takes no forbidden pairs of states.
 
     Returns
     -------
@@ -54,8 +52,6 @@ def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False, positi
     edge, edge_shift, small_edge = exponentiate(scores.edge, (1, 2))
     unsafe = np.zeros(t.n_graphs, bool)
     unsafe[t.node_graph[small_node]] = True
-    if positive_pairs:
-        small_edge |= (edge == 0.0).any(axis=(1, 2))
     if small_edge.any():
         unsafe[t.edge_graph[small_edge[rows]]] = True
 
