@@ -1,5 +1,6 @@
 """Cache-sized chunks of a dataset, the unit of work, and the one place where work is spread over threads."""
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from skstruct._dataset import GraphDataset
 from skstruct.exceptions import numbered_from
 from skstruct.inference import InferencePlan
 
-CHUNK_SCORES = 2**16  # numbers: scores and marginals of a chunk take 512 kB each, about a second-level cache
+CHUNK_SCORES = 2**17  # numbers, 1 MB: about a second-level cache; in smaller chunks the calls count, with two threads most
 
 
 class Chunk(NamedTuple):
@@ -57,5 +58,29 @@ def thread_map(n_jobs):
     if n_threads == 1:
         yield lambda *args: list(map(*args))
         return
-    with ThreadPoolExecutor(n_threads) as pool:
-        yield lambda *args: list(pool.map(*args))
+
+    def run(function, *iterables):
+        tasks = deque(enumerate(zip(*iterables)))
+        results = [None] * len(tasks)
+
+        def work():
+            while tasks:
+                try:
+                    number, args = tasks.popleft()
+                except IndexError:  # another thread was quicker
+                    return
+                try:
+                    results[number] = function(*args)
+                except BaseException:
+                    tasks.clear()
+                    raise
+
+        # The calling thread works, too: were it to wait, a second one would often be woken on its core first.
+        others = [pool.submit(work) for _ in range(min(n_threads, len(tasks)) - 1)]
+        work()
+        for other in others:
+            other.result()
+        return results
+
+    with ThreadPoolExecutor(n_threads - 1) as pool:
+        yield run

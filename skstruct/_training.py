@@ -12,7 +12,7 @@ from skstruct.exceptions import numbered_from
 
 MOST_SHARDS = 8  # threads that can share an evaluation
 MINIBATCH_GRAPHS, MINIBATCH_SCORES = 16, 2**14  # more would take larger steps in fewer directions
-WORK_PER_WEIGHT = 4  # node scores for each parameter of a shard: its buffer is cleared and added in less time
+WORK_PER_WEIGHT = 2  # node scores for each parameter of a shard: its buffer is cleared and added in less time
 
 
 class TrainingLoss:
