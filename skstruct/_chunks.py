@@ -12,7 +12,7 @@ from skstruct._dataset import GraphDataset
 from skstruct.exceptions import numbered_from
 from skstruct.inference import InferencePlan
 
-CHUNK_SCORES = 2**17  # numbers, 1 MB: about a second-level cache; in smaller chunks the calls count, with two threads most
+CHUNK_SCORES = 2**17  # numbers, 1 MB: about a second-level cache; with less, calls from Python count
 
 
 class Chunk(NamedTuple):
