@@ -1,5 +1,6 @@
 """Chains: training next to CRFsuite with the same weights, and to logistic regression where there are no edges."""
 
+import time
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,8 @@ from benchmarks._sequences import chunking, letters, tagging
 from benchmarks._text import chunk_f1
 from benchmarks._training import chain_crf, flat_coef, places, stopped_fit, with_objective
 from skstruct import GraphCRFClassifier
+from skstruct._jit import kernel
+from skstruct._simd import add_pairs, aligned_zeros, lanes, padded
 from skstruct.optim import LBFGS, AveragedSGD
 
 C2 = 1.0  # of the objective NLL + c2 |w|^2
@@ -56,6 +59,75 @@ def tagging_evaluation(run):
     Trained on the dev part of the treebank. The clocks are those of the other evaluations.
     """
     _evaluation(run, tagging(run))
+
+
+@case
+def chunking_profile(run):
+    """CoNLL-2000 chunking: where the time of one value and gradient goes, and what its arithmetic alone would take.
+
+    The parts, each summed over all chunks, are asserted to give the same value. The arithmetic of forward pass,
+    backward pass and pair counts is three times n_states**2 multiplications and additions per token, at the pace of
+    pair counts of data that stay in the first-level cache.
+    """
+    problem = chunking(run)
+    spent = dict.fromkeys(["scores from features", "forward-backward", "labels", "gradient of weights"], 0.0)
+
+    def measure(fun, coef):
+        """Do what the training loss does, with a look at the clock between the steps."""
+        plan, value = fun.feature_plan, 0.0
+        gradient = np.zeros_like(coef)
+        for chunk, inputs in zip(fun.chunks, fun.inputs):
+            weights, codes = fun.weights[chunk.graphs], fun.codes[chunk.nodes]
+            clock = [time.process_time()]
+            scores = plan.scores(inputs, coef)
+            clock.append(time.process_time())
+            chunk.plan.marginals(scores, weights)
+            clock.append(time.process_time())
+            part, d_scores = fun.objective.value_and_gradient(chunk.plan, scores, codes, weights)
+            clock.append(time.process_time())
+            plan.pullback(inputs, coef, d_scores, gradient)
+            clock.append(time.process_time())
+            steps = np.diff(clock)
+            steps[2] -= steps[1]  # the objective runs the marginals, too
+            for name, seconds in zip(spent, steps):
+                spent[name] += seconds
+            value += part
+        return fun.factor * value + 0.5 * (fun.l2 * coef) @ coef
+
+    def body(fun, _):
+        coef = np.random.default_rng(0).normal(0, 0.1, len(fun.l2)) * fun.feature_plan.free
+        measure(fun, coef)  # compiles
+        spent.update(dict.fromkeys(spent, 0.0))
+        rounds = run.pick(1, 3, 9)
+        for _ in range(rounds):
+            run.check("value", measure(fun, coef), fun(coef)[0], rtol=1e-12)
+        for name, seconds in spent.items():
+            run.record("skstruct", name, 1e3 * seconds / rounds, "ms")
+
+    with_objective(chain_crf(C2), problem.X, problem.y, body)
+    n_states, n_rows = len(problem.classes), 64
+    rows, out = aligned_zeros(n_rows, padded(n_states)), aligned_zeros(n_states, padded(n_states))
+    repeats = 1000
+    repeat_pairs(rows, out, n_states, 10, lanes(n_states))
+    seconds = [
+        timed(lambda: repeat_pairs(rows, out, n_states, repeats, lanes(n_states))) / (repeats * (n_rows - 1))
+        for _ in range(5)
+    ]
+    run.record("skstruct", "arithmetic alone, estimated", 3e3 * min(seconds) * problem.X.n_nodes, "ms")
+
+
+@kernel
+def repeat_pairs(rows, out, n_states, repeats, lanes):
+    """Sum pair counts of the same rows again and again."""
+    for _ in range(repeats):
+        add_pairs(rows, rows, len(rows), n_states, out, lanes)
+
+
+def timed(function):
+    """CPU time of a call."""
+    start = time.process_time()
+    function()
+    return time.process_time() - start
 
 
 @case

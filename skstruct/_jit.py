@@ -60,7 +60,7 @@ class primitive:
     Parameters
     ----------
     emit : callable
-        ``emit(rows, *args)`` writes the code with a `skstruct._simd.Rows`; of `args` it uses the scalars, integers
+        ``emit(rows, *args)`` writes the code with a `skstruct._registers.Rows`; of `args` it uses the scalars, integers
         of 64 bits and floating-point numbers of the arrays' type. Returns the numbers to be returned. With an empty
         tuple as the last argument, the plain function is compiled instead.
     returns : int, default=0
@@ -84,7 +84,7 @@ class primitive:
             return self.function
 
         def generate(context, builder, types_, args):
-            from skstruct._simd import Rows
+            from skstruct._registers import Rows
 
             if not types_.args[-1].count:
                 return context.compile_internal(builder, self.function, types_, args)

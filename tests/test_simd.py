@@ -5,9 +5,9 @@ import pytest
 
 from skstruct import _simd
 from skstruct._jit import kernel
+from skstruct._registers import SHAPES
 from skstruct._simd import (
     LONGEST_ROW,
-    SHAPES,
     add_pairs,
     add_rows,
     add_scaled_rows,

@@ -86,17 +86,20 @@ class NodeWeights:
         observed.eliminate_zeros()
         observed.sort_indices()
         number, occurrences = np.diff(observed.indptr), observed.sum(axis=1)
+        # Neighbours in memory are used together: common features, and rare ones that come up for the first time at
+        # about the same place. With rare ones in random order, sums over CoNLL-2000 take twice as long.
         frequent = np.flatnonzero(number >= MANY_LABELS)
-        frequent = frequent[np.argsort(-occurrences[frequent], kind="stable")]  # common ones share the cache
-        in_table = np.zeros(len(number), bool)
-        in_table[frequent] = True
-        n_pairs = np.where(in_table, 0, number)
-        places = np.stack([np.cumsum(n_pairs) - n_pairs, np.where(in_table, IN_TABLE, number)], axis=1).astype(np.int32)
-        places[frequent, 0] = np.arange(len(frequent))
+        frequent = frequent[np.argsort(-occurrences[frequent], kind="stable")]
+        first_use = np.zeros(len(number), np.int64)
+        first_use[features.indices[::-1]] = np.arange(features.nnz)[::-1]
+        rare = np.flatnonzero((number > 0) & (number < MANY_LABELS))
+        rare = rare[np.argsort(first_use[rare], kind="stable")]
+        places = np.zeros((len(number), 2), np.int32)
+        places[rare] = np.stack([np.cumsum(number[rare]) - number[rare], number[rare]], axis=1)
+        places[frequent] = np.stack([np.arange(len(frequent)), np.full(len(frequent), IN_TABLE)], axis=1)
         free = np.zeros((len(frequent), padded(n_states)), bool)
-        feature = np.repeat(np.arange(len(number)), number)
-        free[places[feature[in_table[feature]], 0], observed.indices[in_table[feature]]] = True
-        pair_labels = observed.indices[~in_table[feature]].astype(np.uint16)
+        free[np.repeat(np.arange(len(frequent)), number[frequent]), observed[frequent].indices] = True
+        pair_labels = observed[rare].indices.astype(np.uint16)
         all_free = np.concatenate([free.ravel(), np.ones(len(pair_labels), bool)])
         n_rows, row_length = free.shape
         return cls(features.shape[1], n_states, n_rows, row_length, places, pair_labels, all_free)
@@ -164,7 +167,9 @@ class NodeWeights:
         feature = np.flatnonzero(self.places[:, 1] == IN_TABLE)
         row = self.places[feature, 0]
         at, label = np.nonzero(self.free[: table.size].reshape(table.shape)[row])
-        single = np.repeat(np.arange(self.n_features), np.maximum(self.places[:, 1], 0))
+        rare = np.flatnonzero(self.places[:, 1] > 0)
+        rare = rare[np.argsort(self.places[rare, 0])]
+        single = np.repeat(rare, self.places[rare, 1])
         values = np.concatenate([table[row[at], label], singles])
         rows, columns = np.concatenate([feature[at], single]), np.concatenate([label, self.pair_labels])
         return csr_array((values, (rows, columns)), shape=(self.n_features, self.n_states))

@@ -13,10 +13,7 @@ from skstruct.inference._loopy_log import FALLBACK_DAMPING
 from skstruct.inference._message_passing import SMALLEST_POTENTIAL
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
-LARGE, LOG_LARGE = (
-    1e150,
-    345.0,
-)  # products are kept within this factor of 1 on their way: two of them are still normal numbers
+LARGE, LOG_LARGE = 1e150, 345.0  # products stay within this factor of 1: two of them are still normal numbers
 HUGE = 1e290  # beyond this, a ratio of potentials is as good as infinite
 
 
