@@ -49,6 +49,19 @@ def aligned_zeros(*shape):
 
 
 # ------------------------------------------------------------------------------------------- primitives
+def _emit_prefetch(r, array, index):
+    byte, flag = r.ir.IntType(8).as_pointer(), r.ir.IntType(32)
+    kind = r.ir.FunctionType(r.ir.VoidType(), [byte, flag, flag, flag])
+    function = r.cgutils.get_or_insert_function(r.builder.module, kind, "llvm.prefetch.p0")
+    address = r.builder.bitcast(r.builder.gep(r.data[0], [index]), byte)
+    r.builder.call(function, [address, *(r.ir.Constant(flag, value) for value in (0, 3, 1))])  # read, keep, data
+
+
+@primitive(_emit_prefetch)
+def prefetch(array, index, lanes):
+    """Ask for ``array[index]`` to be in the cache soon; changes nothing."""
+
+
 def _emit_add_rows(r, table, columns, start, stop, out):
     line = r.row(4, r.integer(0))
     total = r.variables(r.load(line, 4))
