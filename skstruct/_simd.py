@@ -30,7 +30,8 @@ CACHE_LINE = 64  # bytes
 @cache
 def lanes(n):
     """Tuple whose length tells a compiler how rows of `n` numbers are held in registers; empty for long rows."""
-    return (0,) * next((k + 1 for k, (width, count) in enumerate(SHAPES) if width * count >= n), 0)
+    width = min(8, 1 << (n.bit_length() - 1))
+    return (0,) * (1 + SHAPES.index((width, -(-n // width)))) if n <= LONGEST_ROW else ()
 
 
 @cache

@@ -156,6 +156,7 @@ def test_rows_fit_their_registers():
     for n in range(1, LONGEST_ROW + 1):
         width, count = SHAPES[len(lanes(n)) - 1]
         assert width <= n <= width * count == padded(n)
+        assert n < 2 * width or width == 8  # the widest that fits
     assert lanes(LONGEST_ROW + 1) == ()
     assert padded(LONGEST_ROW + 1) == LONGEST_ROW + 1
 
