@@ -57,6 +57,8 @@ class Auto(InferenceBackend):
 
     def accepts(self, topology, n_states):
         """Tell which graphs at least one candidate accepts."""
+        if self.candidates is None:  # the last one takes all
+            return np.ones(topology.n_graphs, bool)
         choice, candidates = self._choice(topology, n_states)
         return choice < len(candidates)
 
