@@ -43,7 +43,7 @@ class StochasticFunction(Protocol):
     Attributes
     ----------
     n_batches : int
-        Mini-batches; in likelihood training, graphs.
+        Mini-batches; in the training of the estimator, of up to sixteen graphs each.
     l2 : ndarray of shape (n_coef,)
         :math:`\lambda`, at least 0.
     """
