@@ -1,5 +1,6 @@
 """Limited-memory BFGS, guarded; scipy's L-BFGS-B where there is an L1 penalty."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,8 @@ class LBFGS(BaseEstimator):
         Pairs of steps and gradient changes that approximate the curvature. Each takes two vectors of parameters of
         memory. Ten rather than six save about a tenth of the evaluations in trainings of chain models.
     start_with : Optimizer or None, default=None
-        Runs first, and its result is the start: ``AveragedSGD(n_epochs=2)`` saves up to a quarter of the evaluations
-        where there are many data. Its iterations count, and precede in `loss_curve`.
+        Runs first, and its result is the start: ``AveragedSGD(n_epochs=2)`` saves a part of the evaluations where
+        there are many data and weights. Its iterations count, and precede in `loss_curve`.
 
     See Also
     --------
@@ -57,7 +58,17 @@ class LBFGS(BaseEstimator):
         self.start_with = start_with
 
     def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
-        """Minimise ``fun(coef) + sum(l1 * abs(coef))``; see `Optimizer`."""
+        """Minimise ``fun(coef) + sum(l1 * abs(coef))``; see `Optimizer`.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range.
+        """
+        if not isinstance(self.n_corrections, Integral) or self.n_corrections < 1:
+            raise ValueError(f"LBFGS: n_corrections must be an integer >= 1, got {self.n_corrections!r}.")
+        if self.start_with is not None and not hasattr(self.start_with, "minimize"):
+            raise ValueError(f"LBFGS: start_with must be None or an optimiser, got {self.start_with!r}.")
         if self.start_with is None:
             return self._minimize(fun, coef0, l1, max_iter, tol, callback)
         first = self.start_with.minimize(fun, coef0, l1=l1, max_iter=max_iter, tol=tol, callback=callback)

@@ -1,6 +1,7 @@
 """Averaged stochastic gradient descent: a good solution after a few passes over the data."""
 
 import math
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -80,8 +81,13 @@ class AveragedSGD(BaseEstimator):
         TypeError
             If `fun` has no mini-batches.
         ValueError
-            If there is an L1 penalty.
+            If there is an L1 penalty, or a parameter is out of range.
         """
+        if not isinstance(self.n_epochs, Integral) or self.n_epochs < 1:
+            raise ValueError(f"AveragedSGD: n_epochs must be an integer >= 1, got {self.n_epochs!r}.")
+        rate = self.learning_rate
+        if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
+            raise ValueError(f"AveragedSGD: learning_rate must be None or a positive number, got {rate!r}.")
         if l1 is not None:
             raise ValueError("AveragedSGD does not take an L1 penalty; use optimizer='lbfgs'.")
         if not hasattr(fun, "steps"):
@@ -95,7 +101,6 @@ class AveragedSGD(BaseEstimator):
             if np.abs(gradient).max(initial=0.0) <= tol:
                 success, message = True, "gradient within tol at the start"
             else:
-                rate = self.learning_rate
                 if rate is None:
                     rate = _calibrate(fun, coef, rng.permutation(fun.n_batches)[:SAMPLE])
                 start_value = value

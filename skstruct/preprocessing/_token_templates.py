@@ -189,6 +189,8 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
                 "columns must be different names of letters, digits and underscores, not one of "
                 f"{', '.join(CONSTANTS)}; got {self.columns!r}"
             )
+        if self.derivations is not None and not isinstance(self.derivations, dict):
+            raise TypeError(f"derivations must be None or a dict of functions, got {self.derivations!r}")
         check_scalar(self.min_count, "min_count", Integral, min_val=1)
         if self.n_bits is not None:
             check_scalar(self.n_bits, "n_bits", Integral, min_val=1, max_val=30)

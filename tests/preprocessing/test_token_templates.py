@@ -383,6 +383,11 @@ def test_templates_that_cannot_be_read(templates, message):
         TokenTemplates(templates, ["w", "pos"]).fit(TAGGED)
 
 
+def test_derivations_that_are_no_dict():
+    with pytest.raises(TypeError, match="derivations must be None or a dict of functions, got 3"):
+        TokenTemplates(["w[0]"], ["w", "pos"], derivations=3).fit(TAGGED)
+
+
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
