@@ -47,7 +47,7 @@ class LinearFeatures(BaseEstimator):
     a feature with few observed labels costs as many steps as it has labels.
 
     Memory of training, beside that of the data: per nonzero of sparse features nothing with "all" node weights (indices
-    of 32 bits are shared); with "observed" ones 4 bytes, or 6 per label of a feature with fewer than seven; per weight
+    of 32 bits are shared); with "observed" ones 4 bytes, or 6 per label of a rare feature; per weight
     of L-BFGS ``8 * (2 * n_corrections + 15)`` bytes at most, and scores and marginals of a chunk, 2 MB per thread.
 
     Examples

@@ -2,7 +2,7 @@
 
 Most features of text are rare: each word, and pair of words, is a feature, seen with one or two labels only. A weight
 for every pair would be a table that is almost all zeros; observed weights leave out the pairs that the training data
-do not have. They are kept in two tiers, each with its own loop: features with many observed labels as *rows* of a
+do not have. They are kept in two tiers, each with its own loop: frequent features with several labels as *rows* of a
 table, which are summed in vector registers, others as single *pairs* of a weight and its label.
 """
 
@@ -16,7 +16,8 @@ from skstruct._jit import kernel
 from skstruct._simd import add_rows, add_scaled_rows, add_scaled_to_rows, add_to_rows, lanes, padded, prefetch
 from skstruct._tables import is_sparse
 
-MANY_LABELS = 7  # features with as many observed labels get a row; below, single weights are less work and memory
+ROW_TIME = 2  # adding a row of the table takes about as long as adding two single weights, text from CoNLL-2000 says
+USES_PER_GAP = 4  # additions saved for each entry of a row that is no weight: it takes time, too, when all are updated
 IN_TABLE = -1
 AHEAD = 64  # pairs between asking memory for a weight and using it: waiting less saves a tenth of the sums of text
 
@@ -89,11 +90,12 @@ class NodeWeights:
         number, occurrences = np.diff(observed.indptr), observed.sum(axis=1)
         # Neighbours in memory are used together: common features, and rare ones that come up for the first time at
         # about the same place. With rare ones in random order, sums over CoNLL-2000 take twice as long.
-        frequent = np.flatnonzero(number >= MANY_LABELS)
+        in_table = occurrences * (number - ROW_TIME) > USES_PER_GAP * (padded(n_states) - number)
+        frequent = np.flatnonzero(in_table)
         frequent = frequent[np.argsort(-occurrences[frequent], kind="stable")]
         first_use = np.zeros(len(number), np.int64)
         first_use[features.indices[::-1]] = np.arange(features.nnz)[::-1]
-        rare = np.flatnonzero((number > 0) & (number < MANY_LABELS))
+        rare = np.flatnonzero((number > 0) & ~in_table)
         rare = rare[np.argsort(first_use[rare], kind="stable")]
         places = np.zeros((len(number), 2), np.int32)
         places[rare] = np.stack([np.cumsum(number[rare]) - number[rare], number[rare]], axis=1)
