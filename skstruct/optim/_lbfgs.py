@@ -26,8 +26,9 @@ class LBFGS(BaseEstimator):
     Parameters
     ----------
     n_corrections : int, default=10
-        Pairs of steps and gradient changes that approximate the curvature. Each takes two vectors of parameters of
-        memory. Ten rather than six save about a tenth of the evaluations in trainings of chain models.
+        Pairs of steps and gradient changes that approximate the curvature. A pair takes the memory of one vector of
+        parameters, as it has 32 bits. Ten rather than six save about a tenth of the evaluations in trainings of chain
+        models.
     start_with : Optimizer or None, default=None
         Runs first, and its result is the start: ``AveragedSGD(n_epochs=2)`` saves a part of the evaluations where
         there are many data and weights. Its iterations count, and precede in `loss_curve`.

@@ -3,10 +3,13 @@
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from skstruct._jit import kernel
+from skstruct._simd import aligned_zeros
 from skstruct.optim._line_search import line_search
 
 EPS = np.finfo(float).eps
 FLAT = 4 * EPS  # relative decrease below which the value has ceased to fall
+BLOCK = 2**12  # numbers of a vector that stay in cache while those of all pairs pass by
 
 
 def descend(run, start, n_corrections, max_iter, tol):
@@ -32,13 +35,15 @@ def descend(run, start, n_corrections, max_iter, tol):
         The gradient is small, or the value has ceased to fall.
     message : str
     """
-    x, trial = start.astype(np.float64), np.empty(len(start))
+    x, trial = aligned_zeros(len(start)), aligned_zeros(len(start))  # as features are summed fastest
+    x[:] = start
     value, gradient = run(x)
     if not (np.isfinite(value) and np.isfinite(gradient).all()):
         return 0, False, "value or gradient is not finite at the start"
     if run.norm <= tol:
         return 0, True, "gradient within tol at the start"
     history = History(gradient, n_corrections)
+    del gradient  # a vector of memory
     n_iter = 0
     while n_iter < max_iter:
         line = _Line(run, x, history.direction(), trial)
@@ -89,6 +94,9 @@ class History:
     products of a matrix and a vector only, at the speed of memory: :math:`S^\top g, Y^\top g`, whose differences from
     one iteration to the next give the new entries of :math:`S^\top Y` and :math:`Y^\top Y`, and the sum on the left.
 
+    The pairs, which are most of the memory of a training with many weights, are kept in 32 bits: a direction that is
+    rounded in the eighth digit is as good. All that is computed with them has 64 bits.
+
     Parameters
     ----------
     gradient : ndarray of shape (n_coef,)
@@ -103,23 +111,17 @@ class History:
     """
 
     def __init__(self, gradient, n_corrections):
-        self.rows = np.empty((1 + 2 * n_corrections, len(gradient)))  # gradient, then pairs of step and change
-        self.rows[0] = gradient
-        self.products = np.zeros(len(self.rows))  # of the rows with the gradient
-        self.products[0] = gradient @ gradient
-        self.sy, self.yy = np.zeros((2, n_corrections, n_corrections))  # by place in `rows`, as is `places`
-        self.places: list[int] = []  # of the pairs, oldest first
-        self.n_used = 1  # rows that have been written
+        self.gradient = gradient.copy()
+        self.pairs = np.empty((n_corrections, 2, len(gradient)), np.float32)  # step and change, each ...
+        self.scales = np.ones((n_corrections, 2))  # ... over a power of two, so that it fits into 32 bits
+        self.products = np.zeros((n_corrections, 2))  # of the pairs with the gradient
+        self.sy, self.yy = np.zeros((2, n_corrections, n_corrections))
+        self.places: list[int] = []  # of the pairs in these arrays, oldest first
         self._direction = np.empty(len(gradient))
-
-    @property
-    def gradient(self):
-        """The current gradient, (n_coef,)."""
-        return self.rows[0]
 
     def first_step(self):
         """Multiple of the direction to try first: 1 where the curvature is known, else a step of length one."""
-        return 1.0 if self.places else self.products[0] ** -0.5
+        return 1.0 if self.places else (self.gradient @ self.gradient) ** -0.5
 
     def forget(self):
         """Drop all pairs."""
@@ -127,38 +129,67 @@ class History:
 
     def direction(self):
         """Minus the inverse Hessian times the gradient, (n_coef,); overwritten by the next call."""
-        coefs = np.zeros(self.n_used)
-        coefs[0] = -1.0
-        if self.places:
-            k = np.array(self.places)
-            r, yy = np.triu(self.sy[np.ix_(k, k)]), self.yy[np.ix_(k, k)]
-            gamma = r[-1, -1] / yy[-1, -1]
-            a = solve_triangular(r, self.products[1 + 2 * k], check_finite=False)
-            c = solve_triangular(
-                r, r.diagonal() * a - gamma * (self.products[2 + 2 * k] - yy @ a), trans="T", check_finite=False
-            )
-            coefs[0], coefs[1 + 2 * k], coefs[2 + 2 * k] = -gamma, -c, gamma * a
-        return np.dot(coefs, self.rows[: self.n_used], out=self._direction)
+        if not self.places:
+            return np.negative(self.gradient, out=self._direction)
+        k = np.array(self.places)
+        r, yy = np.triu(self.sy[np.ix_(k, k)]), self.yy[np.ix_(k, k)]
+        gamma = r[-1, -1] / yy[-1, -1]
+        a = solve_triangular(r, self.products[k, 0], check_finite=False)
+        c = solve_triangular(
+            r, r.diagonal() * a - gamma * (self.products[k, 1] - yy @ a), trans="T", check_finite=False
+        )
+        np.multiply(self.gradient, -gamma, out=self._direction)
+        _add_pairs(self.pairs, k, np.stack([-c, gamma * a], axis=1) * self.scales[k], self._direction)
+        return self._direction
 
     def remember(self, before, after, gradient):
         """Add the step from `before` to `after`, where `gradient` is the new gradient, in place of the oldest."""
-        if len(self.places) == len(self.sy):
-            place = self.places.pop(0)
-        else:
-            place = next(place for place in range(len(self.sy)) if place not in self.places)
-        self.n_used = max(self.n_used, 3 + 2 * place)
-        s, y = self.rows[1 + 2 * place : 3 + 2 * place]
-        np.subtract(after, before, out=s)
-        np.subtract(gradient, self.gradient, out=y)
+        s = np.subtract(after, before, out=self._direction)
+        slope = s @ self.gradient
+        y = np.subtract(gradient, self.gradient, out=self.gradient)
         sy, yy = s @ y, y @ y
-        self.rows[0] = gradient
-        products = np.zeros(len(self.rows))
-        np.dot(self.rows[: self.n_used], gradient, out=products[: self.n_used])
-        if sy > EPS * (sy - products[1 + 2 * place]):  # otherwise lost in rounding errors, or no convex direction
-            k = np.array(self.places, dtype=int)
-            change = products - self.products
-            self.sy[k, place] = change[1 + 2 * k]
-            self.yy[k, place] = self.yy[place, k] = change[2 + 2 * k]
-            self.sy[place, place], self.yy[place, place] = sy, yy
+        convex = sy > -EPS * slope  # otherwise lost in rounding errors, or no convex direction
+        if convex:
+            place = self.places.pop(0) if len(self.places) == len(self.sy) else len(self.places)
             self.places.append(place)
+            for column, vector in enumerate((s, y)):
+                self.scales[place, column] = np.ldexp(0.5, np.frexp(max(vector.max(), -vector.min()))[1])
+                np.divide(vector, self.scales[place, column], out=self.pairs[place, column], casting="same_kind")
+        self.gradient[:] = gradient
+        products = np.zeros_like(self.products)
+        _multiply_pairs(self.pairs, np.array(self.places, dtype=int), self.gradient, products)
+        products *= self.scales
+        if convex:
+            k = np.array(self.places[:-1], dtype=int)
+            change = products - self.products
+            self.sy[k, place] = change[k, 0]
+            self.yy[k, place] = self.yy[place, k] = change[k, 1]
+            self.sy[place, place], self.yy[place, place] = sy, yy
         self.products = products
+
+
+@kernel(fastmath={"contract", "reassoc"})
+def _multiply_pairs(pairs, places, vector, out):
+    """Add to ``out[place]`` the products of both of a pair with a vector."""
+    for start in range(0, len(vector), BLOCK):
+        v = vector[start : start + BLOCK]
+        for place in places:
+            s, y = pairs[place, 0, start : start + BLOCK], pairs[place, 1, start : start + BLOCK]
+            with_s = with_y = 0.0
+            for k in range(len(v)):
+                with_s += v[k] * s[k]
+                with_y += v[k] * y[k]
+            out[place, 0] += with_s
+            out[place, 1] += with_y
+
+
+@kernel(fastmath={"contract", "reassoc"})
+def _add_pairs(pairs, places, coefs, out):
+    """Add pairs to `out`; `coefs` are in the order of `places`."""
+    for start in range(0, len(out), BLOCK):
+        total = out[start : start + BLOCK]
+        for i in range(len(places)):
+            s, y = pairs[places[i], 0, start : start + BLOCK], pairs[places[i], 1, start : start + BLOCK]
+            of_s, of_y = coefs[i]
+            for k in range(len(total)):
+                total[k] += of_s * s[k] + of_y * y[k]

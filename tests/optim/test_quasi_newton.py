@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skstruct.optim._quasi_newton import History
+from skstruct.optim._quasi_newton import BLOCK, History, _add_pairs, _multiply_pairs
 
 
 def two_loops(gradient, pairs):
@@ -34,27 +34,67 @@ def dense(gradient, pairs):
 
 @pytest.fixture
 def walk():
-    """Points and gradients of a convex quadratic; a step in ten goes nowhere."""
+    """Points and gradients of a convex quadratic, integers that 32 bits hold; a step in ten goes nowhere."""
     rng = np.random.default_rng(0)
-    root = rng.normal(size=(12, 12))
-    hessian = root @ root.T + 0.1 * np.eye(12)
-    points = np.cumsum(rng.normal(size=(30, 12)) * (rng.random((30, 1)) > 0.1), axis=0)
-    return points, points @ hessian
+    root = rng.integers(-3, 4, size=(12, 12))
+    hessian = root @ root.T + np.eye(12)
+    points = np.cumsum(rng.integers(-9, 10, size=(30, 12)) * (rng.random((30, 1)) > 0.1), axis=0)
+    return points.astype(float), points @ hessian
 
 
+@pytest.mark.parametrize("size", [1.0, 2.0**-200, 2.0**200])
 @pytest.mark.parametrize("n_corrections", [1, 3, 6, 12])
-def test_directions_equal_those_of_the_two_loops_and_of_dense_updates(walk, n_corrections):
-    points, gradients = walk
+def test_directions_equal_those_of_the_two_loops_and_of_dense_updates(walk, n_corrections, size):
+    points, gradients = walk[0] * size, walk[1]
     history, pairs = History(gradients[0], n_corrections), []
     for k in range(1, len(points)):
         s, y = points[k] - points[k - 1], gradients[k] - gradients[k - 1]
         history.remember(points[k - 1], points[k], gradients[k])
-        pairs = (pairs[1:] if len(pairs) == n_corrections else pairs) + ([(s, y)] if s.any() else [])
+        pairs = [*pairs, (s, y)][-n_corrections:] if s.any() else pairs
         direction = history.direction()
         scale = np.abs(direction).max()
         np.testing.assert_allclose(direction, two_loops(gradients[k], pairs), rtol=0, atol=1e-9 * scale)
         np.testing.assert_allclose(direction, dense(gradients[k], pairs), rtol=0, atol=1e-9 * scale)
         np.testing.assert_array_equal(history.gradient, gradients[k])
+
+
+def test_pairs_are_rounded_to_32_bits(walk):
+    points, gradients = walk[0] / 3, walk[1] / 3
+    history, pairs = History(gradients[0], 12), []
+    for before, after, old, new in zip(points, points[1:], gradients, gradients[1:]):
+        history.remember(before, after, new)
+        pairs += [(after - before, new - old)] if (after != before).any() else []
+        expected = two_loops(new, pairs[-12:])
+        np.testing.assert_allclose(history.direction(), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("n_coef", [0, 1, BLOCK, 2 * BLOCK + 3])
+def test_sums_of_long_pairs(n_coef):
+    rng = np.random.default_rng(0)
+    pairs, vector = rng.normal(size=(4, 2, n_coef)).astype(np.float32), rng.normal(size=n_coef)
+    places, coefs = np.array([3, 0, 1]), rng.normal(size=(3, 2))
+    products, total = np.zeros((4, 2)), vector.copy()
+    _multiply_pairs(pairs, places, vector, products)
+    _add_pairs(pairs, places, coefs, total)
+    wide = pairs.astype(float)
+    np.testing.assert_allclose(products[:2], wide[:2] @ vector, rtol=0, atol=1e-10)
+    np.testing.assert_array_equal(products[2], 0)
+    np.testing.assert_allclose(products[3], wide[3] @ vector, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(total, vector + np.einsum("pq,pqk->k", coefs, wide[places]), rtol=0, atol=1e-12)
+
+
+def test_forgotten_pairs_are_those_of_a_new_history(walk):
+    points, gradients = walk
+    history = History(gradients[0], 3)
+    for k in range(1, 8):
+        history.remember(points[k - 1], points[k], gradients[k])
+    history.forget()
+    new = History(gradients[7], 3)
+    for k in range(8, 14):
+        np.testing.assert_array_equal(history.direction(), new.direction())
+        assert history.first_step() == new.first_step()
+        for either in (history, new):
+            either.remember(points[k - 1], points[k], gradients[k])
 
 
 def test_a_single_pair_to_the_last_bits(walk):
