@@ -14,6 +14,9 @@ from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._tree import Tree
 
 
+EDGELESS, CHAIN = 0, 1  # places in the list of candidates
+
+
 class Auto(InferenceBackend):
     """Give every graph the first backend of a list that accepts it.
 
@@ -21,7 +24,8 @@ class Auto(InferenceBackend):
     ----------
     candidates : list of InferenceBackend, default=None
         In order of preference; None means ``[Edgeless(), Chain(), Tree(), JunctionTree(max_entries), LoopyBP()]``, the
-        cheapest exact one first. Graphs of one batch may get different ones; ``inference_report`` tells which.
+        cheapest exact one first. Graphs of one batch may get different ones; ``inference_report`` tells which. Beside
+        chains, graphs of one node, or none, count as chains.
     max_entries : float, default=1e6
         Largest sum of table sizes of one graph for `JunctionTree` to be preferred to approximate inference, if
         `candidates` is None. A graph at the default takes some 10 ms per evaluation, and training evaluates each graph
@@ -53,6 +57,8 @@ class Auto(InferenceBackend):
             if (choice < number).all():
                 break  # later tests can be dear; the common case needs only the first ones
             choice[(choice > number) & backend.accepts(topology, n_states)] = number
+        if self.candidates is None and (choice == CHAIN).any():  # one plan for all sentences, with no copies for parts
+            choice[(choice == EDGELESS) & (np.diff(topology.node_ptr) <= 1)] = CHAIN
         return choice, candidates
 
     def accepts(self, topology, n_states):

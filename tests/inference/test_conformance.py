@@ -109,6 +109,14 @@ def test_enumeration_refuses_by_number_of_labellings():
         backend.plan(pair, 3)
 
 
+def test_auto_makes_one_plan_of_chains_and_single_nodes():
+    chains = Topology(
+        np.array([[0, 1], [3, 4], [4, 5]], np.int32), np.array([0, 2, 3, 3, 6]), np.array([0, 1, 1, 1, 3])
+    )
+    assert BACKENDS["auto"]().plan(chains, 2).name == "chain"
+    assert BACKENDS["auto"]().plan(Topology.from_edges([], 1), 2).name == "edgeless"
+
+
 def test_auto_gives_each_graph_the_cheapest_exact_backend():
     from skstruct import GraphCRFClassifier
 
