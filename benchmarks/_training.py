@@ -15,12 +15,12 @@ from skstruct.features import LinearFeatures
 from skstruct.preprocessing import TokenTemplates
 
 
-def chain_crf(c2, **parameters):
+def chain_crf(c2, dtype="float64", **parameters):
     """Classifier with CRFsuite's model and objective times `C`: ``sum NLL + c2 * |w|**2``.
 
     Weights are those of attributes and labels, and of pairs of labels, that occur together in training.
     """
-    features = LinearFeatures(node_weights="observed", edge_weights="observed", fit_intercept=False)
+    features = LinearFeatures(node_weights="observed", edge_weights="observed", fit_intercept=False, dtype=dtype)
     return GraphCRFClassifier(features, C=0.5 / c2, **parameters)
 
 

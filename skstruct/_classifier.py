@@ -249,12 +249,12 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
             coef0 = self._coef
         # The optimiser sees the objective divided by C and the weighted number of nodes, so that tol is relative.
         scale = self.C * (weights @ np.diff(dataset.node_ptr))
-        l2 = (1 - self.l1_ratio) * feature_plan.penalized / scale
         l1 = self.l1_ratio * feature_plan.penalized / scale if self.l1_ratio else None
 
         with thread_map(self.n_jobs) as in_threads, threadpool_limits(1, user_api="blas"):
+            factors = self.C / scale, (1 - self.l1_ratio) / scale
             loss = TrainingLoss(
-                dataset, feature_plan, backend, objective, codes, len(classes), weights, self.C / scale, l2, in_threads
+                dataset, feature_plan, backend, objective, codes, len(classes), weights, *factors, in_threads
             )
 
             def report(iteration, value, gradient_norm):

@@ -8,9 +8,9 @@ from typing import Any
 class kernel:
     """Compile a function with ``numba.njit(nogil=True, cache=True)`` at its first call.
 
-    Importing skstruct, and models without edges, then never pay for numba. Kernels may call kernels of the
-    same file only, since numba's disk cache does not notice a change in another file. Where no place for the
-    disk cache can be found (a read-only installation and home), the kernel is compiled anew in each process.
+    Importing skstruct then never pays for numba. Kernels may call kernels of the same file only, since numba's disk
+    cache does not notice a change in another file. Where no place for the disk cache can be found (a read-only
+    installation and home), the kernel is compiled anew in each process.
 
     Parameters
     ----------

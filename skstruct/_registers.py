@@ -7,7 +7,7 @@ Element-wise results agree in the overlap, and may be stored twice; sums leave i
 
 # (width, number of registers), for rows of 1, 2, 3, 4, 5-7, 8, 9-16, ... 57-64 numbers
 SHAPES = [(1, 1), (2, 1), (2, 2), (4, 1), (4, 2), *((8, count) for count in range(1, 9))]
-SMALLEST_EXPONENT = -708.0  # exp of less is no normal number, and given as 0
+SMALLEST_EXPONENT, SMALLEST_EXPONENT_32 = -708.0, -87.0  # exp of less is no normal number, and given as 0
 
 
 class Rows:
@@ -57,8 +57,10 @@ class Rows:
         return self.builder.shuffle_vector(first, undefined, zeros)
 
     def number(self, array, index):
-        """Load ``array[index]`` of a flat array; integers as 64 bits."""
+        """Load ``array[index]`` of a flat array; integers as 64 bits, other numbers as those of the rows."""
         value = self.builder.load(self.builder.gep(self.data[array], [index]))
+        if isinstance(value.type, self.ir.DoubleType) and self.align == 4:
+            value = self.builder.fptrunc(value, self.element)
         if isinstance(value.type, self.ir.IntType) and value.type.width < 64:
             widen = self.builder.sext if self.signed[array] else self.builder.zext
             value = widen(value, self.int)
@@ -159,7 +161,7 @@ class Rows:
     def exp(self, register):
         """Exponential of numbers <= 0: 2**k times a polynomial on [-log 2 / 2, log 2 / 2]; 0 below the range."""
         b, single = self.builder, self.align == 4
-        lowest = -87.0 if single else SMALLEST_EXPONENT
+        lowest = SMALLEST_EXPONENT_32 if single else SMALLEST_EXPONENT
         high, low = (0.693359375, -2.12194440e-4) if single else (0.693145751953125, 1.42860682030941723212e-6)
         n_bits, bias, n_mantissa, degree = (32, 127, 23, 7) if single else (64, 1023, 52, 13)
         in_range = b.fcmp_ordered(">=", register, self.constant(lowest))

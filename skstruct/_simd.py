@@ -21,7 +21,7 @@ from functools import cache
 import numpy as np
 
 from skstruct._jit import primitive
-from skstruct._registers import SHAPES, SMALLEST_EXPONENT
+from skstruct._registers import SHAPES, SMALLEST_EXPONENT, SMALLEST_EXPONENT_32
 
 LONGEST_ROW = 64
 CACHE_LINE = 64  # bytes
@@ -41,11 +41,11 @@ def padded(n):
     return width * count
 
 
-def aligned_zeros(*shape):
+def aligned_zeros(*shape, dtype=np.float64):
     """Zeros that start at a cache line."""
-    size = math.prod(shape)
-    raw = np.zeros(size + CACHE_LINE // 8)
-    start = -(raw.__array_interface__["data"][0] // 8) % (CACHE_LINE // 8)
+    size, in_line = math.prod(shape), CACHE_LINE // np.dtype(dtype).itemsize
+    raw = np.zeros(size + in_line, dtype)
+    start = -(raw.__array_interface__["data"][0] * in_line // CACHE_LINE) % in_line
     return raw[start : start + size].reshape(shape)
 
 
@@ -148,11 +148,12 @@ def exp_row(scores, row, out, out_row, lanes):
     for y in range(scores.shape[1]):
         top = max(top, scores[row, y])
     shift = 0.0 if top == -math.inf else top
+    smallest = SMALLEST_EXPONENT if scores.itemsize == 8 else SMALLEST_EXPONENT_32
     low = 0.0
     for y in range(scores.shape[1]):
         exponent = scores[row, y] - shift
         low = min(low, exponent)
-        out[out_row, y] = math.exp(exponent) if exponent >= SMALLEST_EXPONENT else 0.0
+        out[out_row, y] = math.exp(exponent) if exponent >= smallest else 0.0
     return top, low
 
 

@@ -1,14 +1,18 @@
 """The function that an optimiser minimises: the penalised loss of all training graphs, summed over chunks."""
 
 from functools import cached_property
+from itertools import repeat
+from threading import Lock
+from typing import Any
 
 import numpy as np
 
 from skstruct import _chunks
 from skstruct._jit import kernel
 from skstruct._records import Scores
-from skstruct._simd import aligned_zeros
+from skstruct._simd import CACHE_LINE, aligned_zeros
 from skstruct.exceptions import numbered_from
+from skstruct.inference._base import in_double
 
 MOST_SHARDS = 8  # threads that can share an evaluation
 MINIBATCH_GRAPHS, MINIBATCH_SCORES = 16, 2**14  # more would take larger steps in fewer directions
@@ -18,9 +22,9 @@ WORK_PER_WEIGHT = 2  # node scores for each parameter of a shard: its buffer is 
 class TrainingLoss:
     """``f(coef) = factor * sum_g weights[g] * loss_g(coef) + sum(l2 * coef**2) / 2``, with its gradient.
 
-    Chunks are dealt to shards, each with a gradient buffer of its own; shards are added in their order, so that the
-    result has the same bits for any number of threads. It is a `StochasticFunction`, too, whose mini-batches are a
-    few graphs each.
+    Chunks are dealt to shards, whose gradients are added in their order, so that the result has the same bits for any
+    number of threads. That takes a vector of memory per thread, and one for each shard that waits for an earlier one.
+    It is a `StochasticFunction`, too, whose mini-batches are a few graphs each.
 
     Parameters
     ----------
@@ -33,7 +37,8 @@ class TrainingLoss:
     n_states : int
     weights : ndarray of shape (n_graphs,)
     factor : float
-    l2 : ndarray of shape (n_coef,)
+    l2 : float
+        Of the parameters that are penalised.
     in_threads : callable
         ``in_threads(function, *iterables)``, from `thread_map`.
     """
@@ -41,36 +46,45 @@ class TrainingLoss:
     def __init__(self, dataset, feature_plan, backend, objective, codes, n_states, weights, factor, l2, in_threads):
         self.dataset, self.feature_plan, self.backend, self.objective = dataset, feature_plan, backend, objective
         self.codes, self.n_states, self.weights, self.in_threads = codes, n_states, weights, in_threads
-        self.factor, self.l2 = factor, l2 * feature_plan.free
+        self.factor, self.l2 = factor, l2 * (feature_plan.penalized * feature_plan.free)
         self.chunks = _chunks.cut(dataset, n_states, backend)
         self.inputs = in_threads(feature_plan.prepare, [chunk.batch for chunk in self.chunks])
         most = np.clip(dataset.n_nodes * n_states // (WORK_PER_WEIGHT * feature_plan.n_coef), 2, MOST_SHARDS)
         self.shards = np.array_split(np.arange(len(self.chunks)), min(len(self.chunks), most))
-        self.coef, *self.buffers = (aligned_zeros(feature_plan.n_coef) for _ in range(len(self.shards) + 1))
+        self.spare: list[np.ndarray] = []  # vectors for the gradients of shards
 
     def __call__(self, coef):
-        """Value and gradient, (n_coef,)."""
-        self.coef[:] = coef  # aligned to cache lines
-        values = self.in_threads(self._evaluate, self.shards, self.buffers)
-        gradient = self.buffers[0].copy()
-        for buffer in self.buffers[1:]:
-            gradient += buffer
+        """Value and gradient, (n_coef,); float64 is not copied if `coef` starts at a cache line."""
+        own, total = _aligned(coef, self.feature_plan.dtype), _OrderedSum(self.spare)
+        values = self.in_threads(self._evaluate, range(len(self.shards)), repeat(own), repeat(total))
+        gradient = total.value.astype(np.float64, copy=False)
         penalty = _penalise(gradient, self.factor, self.feature_plan.free, self.l2, coef)
         return self.factor * sum(values) + 0.5 * penalty, gradient
 
-    def _evaluate(self, shard, gradient):
-        """Loss of the chunks of a shard; their gradient replaces what `gradient` holds."""
-        gradient.fill(0.0)
+    def _evaluate(self, shard, coef, total):
+        """Loss of the chunks of a shard; their gradient is added to `total`."""
+        gradient = self._zeros()
         value = 0.0
-        for number in shard:
+        for number in self.shards[shard]:
             chunk, inputs = self.chunks[number], self.inputs[number]
-            part, d_scores = self._loss(chunk, inputs, self.coef)
+            part, d_scores = self._loss(chunk, inputs, coef)
             value += part
-            self.feature_plan.pullback(inputs, self.coef, d_scores, gradient)
+            self.feature_plan.pullback(inputs, coef, d_scores, gradient)
+        total.add(shard, gradient)
         return value
+
+    def _zeros(self):
+        try:
+            vector = self.spare.pop()
+        except IndexError:  # none, or another thread was quicker
+            return aligned_zeros(self.feature_plan.n_coef, dtype=self.feature_plan.dtype)
+        vector.fill(0.0)
+        return vector
 
     def _loss(self, chunk, inputs, coef):
         scores = self.feature_plan.scores(inputs, coef)
+        if not getattr(chunk.plan, "takes_single", False):
+            scores = in_double(scores)
         with numbered_from(chunk.graphs.start):
             return self.objective.value_and_gradient(
                 chunk.plan, scores, self.codes[chunk.nodes], self.weights[chunk.graphs]
@@ -100,6 +114,41 @@ class TrainingLoss:
                 self.feature_plan.pullback(inputs, coef, Scores(node, edge, rows), coef)
         coef *= self.feature_plan.free  # here and not after each step, as it costs O(n_coef)
         return self.factor * value
+
+
+class _OrderedSum:
+    """Sum of numbered vectors, added in their order, as soon as those before them have come from whatever thread.
+
+    The first vector becomes the sum, `value`; the others go to the list `spare` once they are added.
+    """
+
+    def __init__(self, spare: list[np.ndarray]):
+        self.value: Any = None
+        self.spare = spare
+        self.waiting: dict[int, np.ndarray] = {}
+        self.n_added = 0
+        self.lock = Lock()
+
+    def add(self, number, vector):
+        with self.lock:
+            self.waiting[number] = vector
+            while (vector := self.waiting.pop(self.n_added, None)) is not None:
+                if self.value is None:
+                    self.value = vector
+                else:
+                    self.value += vector
+                    self.spare.append(vector)
+                self.n_added += 1
+
+
+def _aligned(coef, dtype):
+    """Return `coef` if it has the type and starts at a cache line, where rows are summed faster, else a copy."""
+    coef = np.ascontiguousarray(coef, dtype)
+    if coef.ctypes.data % CACHE_LINE == 0:
+        return coef
+    copy = aligned_zeros(len(coef), dtype=dtype)
+    copy[:] = coef
+    return copy
 
 
 @kernel(fastmath={"contract", "reassoc"})

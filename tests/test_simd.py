@@ -23,6 +23,9 @@ from skstruct._simd import (
 )
 
 SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 26, 27, 64, 65]  # with and without overlap; each shape compiles for seconds
+SINGLE = [1, 3, 26, 65]
+IN_BOTH = [*((n, np.float64) for n in SIZES), *((n, np.float32) for n in SINGLE)]
+RTOL = {np.float64: 1e-12, np.float32: 2e-5}  # sums of 26 numbers in another order
 
 
 # Kernels that only pass their arguments on.
@@ -86,15 +89,23 @@ def compare(name, *args, rtol=1e-12):
     assert changed
 
 
-@pytest.mark.parametrize(("n", "index_type"), [*((n, np.int32) for n in SIZES), (3, np.uint32), (26, np.int64)])
-def test_gather_and_scatter(n, index_type):
-    rng = np.random.default_rng(n)
-    table, line = rng.normal(size=(9, n)), rng.normal(size=(1, n))
-    columns, values = rng.integers(0, 9, 12).astype(index_type), rng.normal(size=12)  # with repeats
-    compare("add_rows", table, columns, 2, 11, line, lanes(n))
-    compare("add_scaled_rows", table, columns, values, 2, 11, line, lanes(n))
-    compare("add_to_rows", line, table, columns, 2, 11, lanes(n))
-    compare("add_scaled_to_rows", line, table, columns, values, 2, 11, lanes(n))
+@pytest.mark.parametrize(
+    ("n", "index_type", "dtype"),
+    [
+        *((n, np.int32, np.float64) for n in SIZES),
+        *((n, np.int32, np.float32) for n in SINGLE),
+        (3, np.uint32, np.float64),
+        (26, np.int64, np.float64),
+    ],
+)
+def test_gather_and_scatter(n, index_type, dtype):
+    rng, rtol = np.random.default_rng(n), RTOL[dtype]
+    table, line = rng.random((9, n)).astype(dtype), rng.random((1, n)).astype(dtype)
+    columns, values = rng.integers(0, 9, 12).astype(index_type), rng.random(12)  # with repeats; always in 64 bits
+    compare("add_rows", table, columns, 2, 11, line, lanes(n), rtol=rtol)
+    compare("add_scaled_rows", table, columns, values, 2, 11, line, lanes(n), rtol=rtol)
+    compare("add_to_rows", line, table, columns, 2, 11, lanes(n), rtol=rtol)
+    compare("add_scaled_to_rows", line, table, columns, values, 2, 11, lanes(n), rtol=rtol)
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -106,14 +117,14 @@ def test_nothing_to_gather(n):
     assert (table == 1.0).all()
 
 
-@pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize("scale", [0.0, 1.0, 100.0, 1e4])
-def test_exponentials(n, scale):
-    rng = np.random.default_rng(n)
-    scores, out = scale * rng.normal(size=(3, n)), np.full((2, padded(n)), 7.0)
+@pytest.mark.parametrize(("n", "dtype"), IN_BOTH)
+@pytest.mark.parametrize("scale", [0.0, 1.0, 20.0, 1e4])
+def test_exponentials(n, scale, dtype):
+    rng, rtol = np.random.default_rng(n), 4e-15 if dtype == np.float64 else 2e-5  # exponents up to 87 are rounded, too
+    scores, out = scale * rng.normal(size=(3, n)).astype(dtype), np.full((2, padded(n)), 7.0, dtype)
     scores[2, 0] = -np.inf
     for row in (0, 2):
-        compare("exp_row", scores, row, out, 1, lanes(n), rtol=1e-15 * 4)
+        compare("exp_row", scores, row, out, 1, lanes(n), rtol=rtol)
     top, low = run_exp_row(scores, 0, out, 1, lanes(n))
     assert top == scores[0].max()
     assert low == scores[0].min() - top
@@ -127,21 +138,22 @@ def test_a_row_that_is_all_forbidden(n):
     assert not out.any()
 
 
-@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize(("n", "dtype"), IN_BOTH)
 @pytest.mark.parametrize("is_padded", [False, True])
-def test_forward_backward(n, is_padded):
-    rng = np.random.default_rng(n)
+def test_forward_backward(n, is_padded, dtype):
+    rng, rtol = np.random.default_rng(n), RTOL[dtype]
     length = padded(n) if is_padded else n
 
     def rows(n_rows):
-        array = aligned_zeros(n_rows, length)
+        array = aligned_zeros(n_rows, length, dtype=dtype)
         array[:, :n] = rng.random((n_rows, n)) + 0.1
         return array
 
     forward, potential, matrix, received = rows(4), rows(4), rows(n), rows(1)
-    compare("forward_step", forward, 1, matrix, n, potential, 0.7, 2, lanes(n))
-    compare("backward_step", forward, received, potential, 0.7, 2, matrix, np.zeros((2, n)), 1, lanes(n))
-    compare("add_pairs", forward, potential, 4, n, matrix, lanes(n))
+    out = np.zeros((2, n), dtype)
+    compare("forward_step", forward, 1, matrix, n, potential, 0.7, 2, lanes(n), rtol=rtol)
+    compare("backward_step", forward, received, potential, 0.7, 2, matrix, out, 1, lanes(n), rtol=rtol)
+    compare("add_pairs", forward, potential, 4, n, matrix, lanes(n), rtol=rtol)
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -162,8 +174,9 @@ def test_rows_fit_their_registers():
 
 
 def test_alignment():
-    for shape in [(3,), (5, 7), (1, 1)]:
-        found = aligned_zeros(*shape)
+    for shape, dtype in [((3,), np.float64), ((5, 7), np.float64), ((1, 1), np.float32), ((5, 7), np.float32)]:
+        found = aligned_zeros(*shape, dtype=dtype)
         assert found.shape == shape
+        assert found.dtype == dtype
         assert not found.any()
         assert found.ctypes.data % 64 == 0

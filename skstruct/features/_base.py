@@ -21,6 +21,9 @@ class FeaturePlan(Protocol):
         Factor of each parameter in the regulariser: 1, or 0 for an intercept.
     free : ndarray of bool, (n_coef,)
         False for entries of `coef` that are no parameters but stay zero.
+    dtype : numpy.dtype
+        Of the `coef` that training hands to `scores` and `pullback`: float64, or float32. Scores are of the type of the
+        `coef` given.
 
     Two plans are equal (``==``) if their parameters mean the same, so that a fit can start from another's.
     """
@@ -28,6 +31,7 @@ class FeaturePlan(Protocol):
     n_coef: int
     penalized: np.ndarray
     free: np.ndarray
+    dtype: np.dtype
 
     def initial_coef(self, random_state: np.random.RandomState) -> np.ndarray:
         """Return the point where training starts."""

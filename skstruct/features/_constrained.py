@@ -138,6 +138,11 @@ class ConstrainedPlan:
         """False for entries that are no parameters."""
         return self.inner.free
 
+    @property
+    def dtype(self):
+        """Numbers of training."""
+        return self.inner.dtype
+
     def __eq__(self, other):
         return self.inner == other.inner if isinstance(other, ConstrainedPlan) else NotImplemented
 
@@ -164,7 +169,7 @@ class ConstrainedPlan:
             node[inputs.nodes[column]] += mask
         for key, mask in self.edge_masks.items():
             if key is ALL_EDGES:
-                edge = edge + mask
+                edge = edge + mask.astype(edge.dtype)
                 continue
             if rows is not None:  # a matrix of its own for each edge: types cut across shared ones
                 edge, rows = edge[rows], None

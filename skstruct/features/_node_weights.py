@@ -154,7 +154,7 @@ class NodeWeights:
 
     def scores(self, inputs, coef, intercept):
         """``features @ weights + intercept``, (n_nodes, n_states)."""
-        out = np.empty((len(inputs.row_ptr) - 1, self.n_states))
+        out = np.empty((len(inputs.row_ptr) - 1, self.n_states), coef.dtype)
         _add_weights(*inputs, *self._split(coef), intercept, out, lanes(self.n_states))
         return out
 
@@ -217,7 +217,7 @@ def _fill_tiers(
 def _add_weights(
     row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values, table, singles, intercept, out, lanes
 ):
-    line = np.zeros((1, table.shape[1]))
+    line = np.zeros((1, table.shape[1]), table.dtype)
     for t in range(len(out)):
         for y in range(out.shape[1]):
             line[0, y] = intercept[y]
@@ -239,7 +239,7 @@ def _add_weights(
 def _add_gradient(
     row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values, gradient, table, singles, lanes
 ):
-    line = np.zeros((1, table.shape[1]))
+    line = np.zeros((1, table.shape[1]), table.dtype)
     for t in range(len(gradient)):
         for y in range(gradient.shape[1]):
             line[0, y] = gradient[t, y]

@@ -29,6 +29,8 @@ class InferencePlan(Protocol):
         Row of the backend table, as reported to the user.
     exact : bool
         Whether the answers are exact on this topology.
+
+    A plan whose `marginals` take scores of float32, too, and answer in it, has a true attribute `takes_single`.
     """
 
     topology: Topology
@@ -203,6 +205,12 @@ def clamp(scores, labels):
     node[known] = -np.inf
     node[known, labels[known]] = scores.node[known, labels[known]]
     return scores._replace(node=node)
+
+
+def in_double(scores):
+    """Scores as float64; most plans take nothing else."""
+    node, edge = (np.asarray(part, np.float64) for part in scores[:2])
+    return scores._replace(node=node, edge=edge)
 
 
 def exact_decoding(topology, scores, labels):

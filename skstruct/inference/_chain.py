@@ -8,8 +8,8 @@ import numpy as np
 from skstruct._jit import kernel
 from skstruct._simd import aligned_zeros, lanes, padded
 from skstruct._topology import Topology
-from skstruct.inference._base import InferenceBackend, LabelledExactly, direct_marginals, exact_decoding
-from skstruct.inference._chain_kernels import ROWS, forward_backward_shared, viterbi_shared
+from skstruct.inference._base import InferenceBackend, LabelledExactly, direct_marginals, exact_decoding, in_double
+from skstruct.inference._chain_kernels import ROWS, SINGLE_RANGE, forward_backward_shared, viterbi_shared
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, sum_product
 
 NO_EDGE = -1
@@ -78,6 +78,10 @@ class _ChainPlan(LabelledExactly):
     def _shares_matrix(self, scores):
         return len(scores.edge) == 1 and self.is_plain
 
+    @property
+    def takes_single(self):
+        return self.is_plain
+
     @cached_property
     def longest(self):
         """Number of nodes of the longest graph."""
@@ -85,21 +89,36 @@ class _ChainPlan(LabelledExactly):
 
     def marginals(self, scores, weights=None):
         if not self._shares_matrix(scores):
-            return sum_product(self, scores, weights, _forward_backward, _forward_backward_log)
+            return sum_product(self, in_double(scores), weights, _forward_backward, _forward_backward_log)
+        if scores.node.dtype == np.float32 and scores.edge.min() < scores.edge.max() - SINGLE_RANGE:
+            return self.marginals(in_double(scores), weights)
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
         found = direct_marginals(np.empty(t.n_graphs), np.empty_like(scores.node), np.zeros_like(scores.edge))
-        unsafe = np.zeros(t.n_graphs, bool)
-        node, n_states = scores.node, scores.node.shape[1]
-        scratch = aligned_zeros(3 * n_states + 1 + 2 * max(ROWS, self.longest), padded(n_states))
-        out = (found.log_partition, found.node, found.edge[0])
-        with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
-            forward_backward_shared(t.node_ptr, node, scores.edge[0], weights, scratch, lanes(n_states), *out, unsafe)
-            if unsafe.any():
-                rows = np.zeros(t.n_edges, np.int32)
-                graphs = np.flatnonzero(unsafe)
-                _forward_backward_log(*self.arrays, graphs, node, scores.edge, rows, weights, *found)
+        unsafe = self._add_marginals(scores, np.arange(t.n_graphs), weights, found)
+        if len(unsafe) and scores.node.dtype == np.float32:
+            scores = in_double(scores)
+            again = found._replace(node=np.empty_like(scores.node), edge=np.zeros_like(scores.edge))
+            graphs, unsafe = unsafe, self._add_marginals(scores, unsafe, weights, again)
+            nodes = np.isin(t.node_graph, graphs)
+            found.node[nodes] = again.node[nodes]
+            found.edge[:] += again.edge
+        if len(unsafe):
+            rows = np.zeros(t.n_edges, np.int32)
+            with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
+                _forward_backward_log(*self.arrays, unsafe, scores.node, scores.edge, rows, weights, *found)
         return found
+
+    def _add_marginals(self, scores, graphs, weights, out):
+        """Write marginals of `graphs`, whose steps share a matrix; returns those that are unsafe, left out."""
+        t, n_states, dtype = self.topology, scores.node.shape[1], scores.node.dtype
+        unsafe = np.zeros(t.n_graphs, bool)
+        scratch = aligned_zeros(3 * n_states + 1 + 2 * max(ROWS, self.longest), padded(n_states), dtype=dtype)
+        inputs = scores.node, scores.edge[0], weights, SINGLE_RANGE if dtype == np.float32 else np.inf
+        results = out.log_partition, out.node, out.edge[0], unsafe
+        with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
+            forward_backward_shared(t.node_ptr, graphs, *inputs, scratch, lanes(n_states), *results)
+        return np.flatnonzero(unsafe)
 
     def decode(self, scores):
         if not self._shares_matrix(scores):

@@ -12,6 +12,7 @@ from skstruct.inference._message_passing import SMALLEST_MESSAGE, SMALLEST_POTEN
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
 SAFE_SCORE = -300.0  # if no score of a node plus one of an edge is below, no message gets too small
+SINGLE_RANGE = 40.0  # the same with 32 bits: numbers lie between exp(-40) / n_states and exp(80)
 ROWS = 64  # messages that are kept for a joint update of the pair counts; a chain's start sends none to the one before
 
 
@@ -36,8 +37,10 @@ def _any_outside(values, start, stop):
 
 
 @kernel(fastmath={"contract"})
-def forward_backward_shared(node_ptr, node, matrix, weights, scratch, lanes, log_partition, node_out, counts, unsafe):
-    """Scaled forward-backward [1]_; graphs that are `unsafe`, for their range of scores, are found and left out.
+def forward_backward_shared(
+    node_ptr, graphs, node, matrix, weights, score_range, scratch, lanes, log_partition, node_out, counts, unsafe
+):
+    """Scaled forward-backward [1]_ of some graphs; those that are `unsafe`, for their scores, are found and left out.
 
     With potentials ``p`` and the matrix ``M`` of their exponentiated scores, and ``s[t]`` the sum of ``forward[t]``,
 
@@ -45,6 +48,9 @@ def forward_backward_shared(node_ptr, node, matrix, weights, scratch, lanes, log
     * ``received[t - 1] = M @ sent[t]``, where ``sent[t] = p[t] * received[t] / s[t - 1]`` replaces ``p[t]``,
     * node marginals are ``forward[t] * received[t]``, pair marginals ``forward[t - 1] * M * sent[t]``, so that
       counts are summed without the matrix and multiplied by it once.
+
+    In 64 bits it is checked that messages stay in range. In 32 bits, all graphs are unsafe with scores of a node and an
+    edge that are less than the greatest by `score_range`, which is infinite in 64 bits.
 
     `scratch` holds zeros, (3 n_states + 1 + 2 * rows, padded(n_states)) for as many rows as the longest graph has
     nodes and at least `ROWS`, and starts at a cache line.
@@ -73,7 +79,7 @@ def forward_backward_shared(node_ptr, node, matrix, weights, scratch, lanes, log
             transition[x, y] = backward[y, x] = np.exp(matrix[x, y] - shift)
 
     end = 0
-    for g in range(len(node_ptr) - 1):
+    for g in graphs:
         first, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
         log_partition[g] = 0.0
         unsafe[g] = all_unsafe and length > 1
@@ -90,6 +96,7 @@ def forward_backward_shared(node_ptr, node, matrix, weights, scratch, lanes, log
             if low < SMALLEST_SCORE:
                 unsafe[g] |= _too_low(node, first + t, top)
             lowest = min(lowest, low)
+        unsafe[g] |= lowest + lowest_edge < -score_range
         if unsafe[g]:
             continue
         s = 0.0
@@ -144,6 +151,9 @@ def forward_backward_shared(node_ptr, node, matrix, weights, scratch, lanes, log
 @kernel
 def viterbi_shared(node_ptr, node, matrix, scratch, lanes, labels):
     """Write a labelling of highest score: the first of the best labels of each node, from the last one back.
+
+    In 64 bits it is checked that messages stay in range. In 32 bits, all graphs are unsafe with scores of a node and an
+    edge that are less than the greatest by `score_range`, which is infinite in 64 bits.
 
     `scratch` holds zeros, (2 n_states + longest graph, padded(n_states)), and starts at a cache line.
     """
