@@ -27,9 +27,10 @@ IN_SEQUENCE = 5  # evaluations that are timed at a time, as in a training: the f
 
 @case
 def letters_evaluation(run):
-    """OCR letters: CRFsuite's objective at its weights (1e-4); then a value and gradient, mean of five in a row.
+    """OCR letters: CRFsuite's objective at its weights (1e-4); then a value and gradient.
 
-    CRFsuite's own clock includes its L-BFGS step, ours does not: whole trainings are compared in other cases.
+    The mean of five in a row. CRFsuite's own clock includes its L-BFGS step, ours does not: other cases compare whole
+    trainings.
     pytorch-crf has all weights, not only those of what occurs in training.
     """
     problem = letters(run)
@@ -47,9 +48,10 @@ def letters_evaluation(run):
 
 @case
 def chunking_evaluation(run):
-    """CoNLL-2000 chunking: CRFsuite's objective at its weights (1e-4); then a value and gradient, mean of five in a row.
+    """CoNLL-2000 chunking: CRFsuite's objective at its weights (1e-4); then a value and gradient.
 
-    CRFsuite's own clock includes its L-BFGS step, ours does not: whole trainings are compared in other cases.
+    The mean of five in a row. CRFsuite's own clock includes its L-BFGS step, ours does not: other cases compare whole
+    trainings.
     """
     _evaluation(run, chunking(run))
 

@@ -13,7 +13,6 @@ from skstruct.inference._junction_tree import JunctionTree
 from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._tree import Tree
 
-
 EDGELESS, CHAIN = 0, 1  # places in the list of candidates
 
 
