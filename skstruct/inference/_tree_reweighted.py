@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -13,11 +13,11 @@ from skstruct._topology import Topology
 from skstruct.inference._base import InferenceBackend, SampledByGibbs, edge_rows
 from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._message_passing import exponentiate
+from skstruct.inference._spanning_forests import Forests, spanning_forests
 from skstruct.inference._tree import Tree
 
 FALLBACK_DAMPING = 0.5  # for graphs that do not settle undamped
 LEAST_SUM = 1e-250  # what a sum loses to underflow is beyond rounding as long as the sum is above this
-MORE_FORESTS = 8  # a graph gets twice the forests that cover it, and so many more
 
 
 class TreeReweightedBP(InferenceBackend):
@@ -193,74 +193,6 @@ class _MessagePlan(SampledByGibbs):
 
 
 # ---------------------------------------------------------------------------------------------- trees
-class Forests(NamedTuple):
-    """Spanning forests of the graphs of a batch in one topology: copies of each graph with fewer edges.
-
-    Attributes
-    ----------
-    copies : Topology
-    graph, node, edge : ndarray of shape (n_copies,), (n_copied_nodes,), (n_copied_edges,)
-        What each graph, node and edge of `copies` is a copy of.
-    number : ndarray of shape (n_graphs,)
-        Forests of each graph; 1 if it has no cycle.
-    used : ndarray of shape (n_edges,)
-        In how many of them each edge is.
-    rho : ndarray of shape (n_edges,)
-        In what share of them each edge is.
-    """
-
-    copies: Topology
-    graph: np.ndarray
-    node: np.ndarray
-    edge: np.ndarray
-    number: np.ndarray
-    used: np.ndarray
-    rho: np.ndarray
-
-
-def spanning_forests(topology):
-    """Cover the edges of each graph by spanning forests, each of the edges that earlier ones used least.
-
-    The forests of a graph depend on nothing but that graph.
-
-    Parameters
-    ----------
-    topology : Topology
-
-    Returns
-    -------
-    forests : Forests
-    """
-    t = topology
-    used, number = np.zeros(t.n_edges, np.intp), np.zeros(t.n_graphs, np.intp)
-    wanted = np.where(t.is_forest, 1, np.iinfo(np.intp).max)
-    nodes, graphs, edges, ends, sizes = [], [], [], [], []
-    n_copied = 0
-    while len(active := np.flatnonzero(number < wanted)):
-        part, part_nodes, part_edges = t.take(active)
-        chosen = np.zeros(t.n_edges, bool)
-        chosen[part_edges] = _spanning_forest(part.edges, np.argsort(used[part_edges], kind="stable"), part.n_nodes)
-        used += chosen
-        number[active] += 1
-        in_part = chosen[part_edges]
-        nodes.append(part_nodes)
-        graphs.append(active)
-        edges.append(part_edges[in_part])
-        ends.append(part.edges[in_part] + n_copied)
-        sizes.append((np.diff(part.node_ptr), np.bincount(part.edge_graph[in_part], minlength=len(active))))
-        n_copied += part.n_nodes
-        covered = (wanted == np.iinfo(np.intp).max) & (t.sum_edges(used == 0) == 0)
-        wanted[covered] = 2 * number[covered] + MORE_FORESTS
-    n_nodes, n_edges = (np.concatenate(each) for each in zip(*sizes)) if sizes else (number, number)
-    copies = Topology(
-        np.concatenate([np.zeros((0, 2), np.int32), *ends]).astype(np.int32),
-        np.concatenate([[0], np.cumsum(n_nodes)]),
-        np.concatenate([[0], np.cumsum(n_edges)]),
-    )
-    graph, node, edge = (np.concatenate([np.zeros(0, np.intp), *each]) for each in (graphs, nodes, edges))
-    return Forests(copies, graph, node, edge, number, used, used / number[t.edge_graph])
-
-
 @dataclass(frozen=True)
 class _TreesPlan(_MessagePlan):
     """Edge weights from forests: messages split the scores, exact inference on the copies does the rest."""
@@ -377,25 +309,6 @@ def _log_sum(values, axes):
 
 
 # -------------------------------------------------------------------------------------------- kernels
-@kernel
-def _spanning_forest(edges, order, n_nodes):
-    """Kruskal's algorithm with the edges in `order`: which of them the forest takes."""
-    parent = np.arange(n_nodes)
-    chosen = np.zeros(len(edges), np.bool_)
-    for e in order:
-        i, j = edges[e, 0], edges[e, 1]
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        while parent[j] != j:
-            parent[j] = parent[parent[j]]
-            j = parent[j]
-        if i != j:
-            parent[i] = j
-            chosen[e] = True
-    return chosen
-
-
 @kernel
 def _send(total, incoming, scores, potential, shift, transposed, share, out):
     """out[y] = log sum over x of exp(total[x] - incoming[x] + scores[x, y]), scaled to maximum 0.
