@@ -49,8 +49,8 @@ def forward_backward_shared(
     * node marginals are ``forward[t] * received[t]``, pair marginals ``forward[t - 1] * M * sent[t]``, so that
       counts are summed without the matrix and multiplied by it once.
 
-    In 64 bits it is checked that messages stay in range. In 32 bits, all graphs are unsafe with scores of a node and an
-    edge that are less than the greatest by `score_range`, which is infinite in 64 bits.
+    In 64 bits it is checked that messages stay in range. In 32 bits, where they are not, a graph is unsafe if scores of
+    its nodes and of edges, together, fall short of the greatest by more than `score_range`, which is infinite in 64.
 
     `scratch` holds zeros, (3 n_states + 1 + 2 * rows, padded(n_states)) for as many rows as the longest graph has
     nodes and at least `ROWS`, and starts at a cache line.
@@ -151,9 +151,6 @@ def forward_backward_shared(
 @kernel
 def viterbi_shared(node_ptr, node, matrix, scratch, lanes, labels):
     """Write a labelling of highest score: the first of the best labels of each node, from the last one back.
-
-    In 64 bits it is checked that messages stay in range. In 32 bits, all graphs are unsafe with scores of a node and an
-    edge that are less than the greatest by `score_range`, which is infinite in 64 bits.
 
     `scratch` holds zeros, (2 n_states + longest graph, padded(n_states)), and starts at a cache line.
     """
