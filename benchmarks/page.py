@@ -99,9 +99,9 @@ What is in the way
   ``LinearFeatures(dtype="float32")`` halves the traffic.
 * In ``tagging_evaluation`` the tables of both programs are small enough for the cache, which helps CRFsuite more; and
   17 labels fill two registers and an eighth of a third one, which is as much work as 24.
-* Peak memory is for the larger part not of the data: an import of scikit-learn with pandas installed, and the
-  compiler, are in the figures of ``memory``. The rest is the data, what training
-  arranges of them, and some twenty vectors of weights, half of them the history of L-BFGS.
+* Peak memory is for the larger part not of the data: importing scikit-learn, with pandas installed, and the compiler
+  take what ``memory`` shows for one sentence. Beyond that are the data, what training arranges of them, and some twenty
+  vectors of weights, half of them the history of L-BFGS.
 * A sweep of loopy belief propagation over a large grid is bound by memory where every edge has a matrix, and by the
   division and the branches of its few operations per message where there are two states.
 
