@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 from skstruct._chunks import thread_map
 from skstruct._graph_queries import GraphQueries
 from skstruct._input import encode, read_X
+from skstruct._missing import missing_mask
 from skstruct._node_view import NodeView
-from skstruct._ragged import missing_mask
 from skstruct._resolve import resolve
 from skstruct._training import TrainingLoss
 from skstruct.decoding import DECODERS

@@ -1,4 +1,4 @@
-"""Graphs as samples: the packed `GraphDataset`, and what an estimator asks of its input."""
+"""Graphs as samples: the packed `GraphDataset`."""
 
 from functools import cached_property
 from typing import Any
@@ -9,15 +9,7 @@ from skstruct import _builders
 from skstruct._graph import Graph, graph_parts, is_bare_graph
 from skstruct._indexing import numpy_namespace, sample_key
 from skstruct._node_view import NodeView
-from skstruct._tables import (
-    as_table,
-    first_nonfinite,
-    join_columns,
-    n_columns,
-    n_rows,
-    take_columns,
-    take_rows,
-)
+from skstruct._tables import as_table, join_columns, n_columns, n_rows, take_columns, take_rows
 from skstruct._topology import Topology, take_ranges
 
 
@@ -541,88 +533,3 @@ def _join_features(datasets):
         ):
             raise ValueError("features can only be joined for the same graphs with the same edges")
     return first._replace(node_features=join_columns([d.node_features for d in datasets]))
-
-
-# ---- what counts as graphs
-
-
-def is_graph_input(X):
-    """Whether `X` is meant as graphs rather than as a table with one sample per row.
-
-    Parameters
-    ----------
-    X : object
-        Anything passed to an estimator.
-
-    Returns
-    -------
-    bool
-        True for GraphDataset and NodeView; for a list, tuple or object array whose first item is a `Graph`, a
-        dict with the key "node_features" or a tuple that starts with a table; and for one such item itself,
-        which :func:`as_dataset` refuses with advice. False for arrays, sparse matrices, data frames, nested
-        lists of numbers and empty lists.
-
-    Examples
-    --------
-    >>> from skstruct import Graph
-    >>> from skstruct._dataset import is_graph_input
-    >>> is_graph_input([Graph([[1.0]])]), is_graph_input([[1.0, 2.0]]), is_graph_input([(1.0, 2.0)])
-    (True, False, False)
-    """
-    if isinstance(X, GraphDataset | NodeView) or is_bare_graph(X):
-        return True
-    if isinstance(X, np.ndarray):
-        return X.dtype == object and X.ndim == 1 and len(X) > 0 and is_bare_graph(X[0])
-    return isinstance(X, list | tuple) and len(X) > 0 and is_bare_graph(X[0])
-
-
-def as_dataset(X):
-    """Pack what :func:`is_graph_input` accepts.
-
-    Parameters
-    ----------
-    X : GraphDataset, NodeView, or list, tuple or object array of graphs
-        Of a NodeView the dataset behind it is returned.
-
-    Returns
-    -------
-    GraphDataset
-
-    Raises
-    ------
-    TypeError
-        If `X` is one graph instead of a list of graphs.
-    """
-    if isinstance(X, GraphDataset):
-        return X
-    return X.dataset if isinstance(X, NodeView) else GraphDataset.from_graphs(X)
-
-
-def check_finite(dataset, name="X"):
-    """Refuse NaN and infinite features, and say where the first one is.
-
-    Parameters
-    ----------
-    dataset : GraphDataset
-        Features that are not numbers are passed over.
-    name : str, default="X"
-        What to call it in messages.
-
-    Raises
-    ------
-    ValueError
-        With the graph, the node or edge (numbers within the graph) and the feature.
-    """
-    for table, ptr, item in (
-        (dataset.node_features, dataset.node_ptr, "node"),
-        (dataset.edge_features, dataset.edge_ptr, "edge"),
-    ):
-        place = None if table is None else first_nonfinite(table)
-        if place is not None:
-            row, feature = place
-            graph = int(np.searchsorted(ptr, row, side="right") - 1)
-            raise ValueError(
-                f"Input {name} contains NaN or infinity: graph {graph}, {item} {row - ptr[graph]}, feature "
-                f"{feature} of {item}_features; impute it, for example by "
-                f"{item.title()}Transformer(SimpleImputer())"
-            )

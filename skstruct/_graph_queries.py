@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skstruct import _chunks
 from skstruct._input import read_X
-from skstruct._ragged import RaggedArray, missing_mask
+from skstruct._missing import missing_mask
+from skstruct._ragged import RaggedArray
 from skstruct._records import Scores
 from skstruct._resolve import resolve
 from skstruct.decoding import DECODERS

@@ -5,9 +5,11 @@ from sklearn.utils import assert_all_finite, check_array, check_consistent_lengt
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from skstruct._dataset import GraphDataset, as_dataset, check_finite, is_graph_input
+from skstruct._dataset import GraphDataset
+from skstruct._graph_input import as_dataset, check_finite, is_graph_input
+from skstruct._labels import flatten_labels, flatten_values, refuse_blank
 from skstruct._node_view import NodeView
-from skstruct._ragged import RaggedArray, flatten_labels, flatten_values, is_ragged, refuse_blank
+from skstruct._ragged import RaggedArray, is_ragged
 from skstruct._tables import is_frame, is_raw, is_sparse, n_columns
 
 FLOATS = (np.float64, np.float32)

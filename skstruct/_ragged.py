@@ -1,10 +1,9 @@
 """Ragged arrays: one value per node of many graphs, as labels, predictions and probabilities are."""
 
-import numbers
-
 import numpy as np
 
 from skstruct._indexing import numpy_namespace, sample_key
+from skstruct._missing import label_kind
 from skstruct._topology import take_ranges
 
 
@@ -80,7 +79,7 @@ class RaggedArray:
         filled = [a for a in arrays if len(a)] or arrays[:1]  # an empty list has a dtype, but no labels
         if not filled:
             return cls(np.zeros(0), ptr)
-        kinds = {_label_kind(a, name, missing_label) for a in filled} - {None}
+        kinds = {label_kind(a, name, missing_label) for a in filled} - {None}
         if len(kinds) > 1:
             raise ValueError(f"{name} mixes strings and numbers; convert all labels to one type")
         if "string" in kinds:  # a missing label of another type must not become a string
@@ -272,131 +271,6 @@ def is_ragged(y):
     return isinstance(first, np.ndarray | list | tuple) or (hasattr(first, "to_numpy") and hasattr(first, "__len__"))
 
 
-def flatten_values(values, node_ptr, name="y", missing_label=None):
-    """Check per-node values against the sizes of their graphs and return them flat.
-
-    Parameters
-    ----------
-    values : RaggedArray or anything that :func:`as_ragged` takes
-        One 1-D array per graph.
-    node_ptr : ndarray of shape (n_graphs + 1,)
-        Node offsets of the graphs.
-    name : str, default="y"
-        What to call them in messages.
-    missing_label : object, default=None
-        A label that may stand among labels of another type, as in :func:`as_ragged`.
-
-    Returns
-    -------
-    ndarray of shape (n_nodes,)
-
-    Raises
-    ------
-    ValueError
-        If the number of graphs or of the nodes of a graph differs, or if values are not 1-D.
-    """
-    if values is None:
-        raise ValueError(f"{name} is needed here, got None")
-    n_graphs = len(node_ptr) - 1
-    ragged = as_ragged(values, name, missing_label)
-    if len(ragged) != n_graphs:
-        raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: [{n_graphs}, {len(ragged)}]; X has "
-            f"{n_graphs} graphs, so {name} must hold {n_graphs} arrays, one per graph"
-        )
-    sizes, n_nodes = np.diff(ragged.ptr), np.diff(node_ptr)
-    wrong = np.flatnonzero(sizes != n_nodes)
-    if len(wrong):
-        g = wrong[0]
-        raise ValueError(
-            f"graph {g} has {n_nodes[g]} nodes but {name}[{g}] has {sizes[g]} values ({len(wrong)} of "
-            f"{n_graphs} graphs disagree); give one value per node, in the order of the nodes"
-        )
-    if ragged.values.ndim != 1:
-        g = np.flatnonzero(n_nodes)[0] if len(ragged.values) else 0
-        raise ValueError(
-            f"{name}[{g}] must be 1-D with one value per node, got shape {ragged[int(g)].shape}; "
-            "a column of labels becomes 1-D by .ravel()"
-        )
-    return ragged.values
-
-
-def flatten_labels(y, node_ptr, name="y", *, missing_label=None):
-    """Check labels as :func:`flatten_values` does, and refuse blank ones unless `missing_label` is blank."""
-    labels = flatten_values(y, node_ptr, name, missing_label)
-    refuse_blank(labels, name, missing_label, node_ptr)
-    return labels
-
-
-def refuse_blank(labels, name, missing_label, node_ptr=None):
-    """Refuse None, NaN and ``pandas.NA`` among flat `labels`, unless `missing_label` is one of them.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_nodes,)
-    name : str
-    missing_label : object
-    node_ptr : ndarray of shape (n_graphs + 1,), default=None
-        Lets the message name the graph; None where samples have no graph.
-
-    Raises
-    ------
-    ValueError
-        Tells where the first blank label is.
-    """
-    if labels.dtype.kind not in "fO" or (missing_label is not None and _is_blank(missing_label)):
-        return
-    blank = np.flatnonzero(missing_mask(labels, np.nan))
-    if len(blank):
-        first = blank[0]
-        place = f"[{first}]"
-        if node_ptr is not None:
-            g = np.searchsorted(node_ptr, first, side="right") - 1
-            place = f"[{g}][{first - node_ptr[g]}]"
-        raise ValueError(
-            f"Input {name} contains NaN or None: {name}{place} is {labels[first]} ({len(blank)} such "
-            "values); drop these nodes, or declare them unlabelled by the parameter missing_label"
-        )
-
-
-def missing_mask(labels, missing_label):
-    """Which of the flat `labels` are missing.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_nodes,)
-        Of any type.
-    missing_label : object
-        The value that stands for a missing label. NaN also matches None and ``pandas.NA``; None matches
-        nothing.
-
-    Returns
-    -------
-    ndarray of bool of shape (n_nodes,)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skstruct._ragged import missing_mask
-    >>> missing_mask(np.array(["a", -1, "b"], dtype=object), -1)
-    array([False,  True, False])
-    """
-    if missing_label is None:
-        return np.zeros(len(labels), bool)
-    if _is_blank(missing_label):
-        if labels.dtype.kind == "f":
-            return np.isnan(labels)
-        is_missing = _is_blank
-    elif labels.dtype.kind in "biuf" and isinstance(missing_label, numbers.Number):
-        return labels == missing_label
-    else:
-
-        def is_missing(label):
-            return not _is_blank(label) and bool(label == missing_label)
-
-    return np.array([is_missing(label) for label in labels], dtype=bool)
-
-
 def _as_part(part, name, graph):
     """Array of one graph; a list that mixes strings with numbers becomes an object array, to be noticed."""
     try:
@@ -415,32 +289,6 @@ def _as_part(part, name, graph):
     ):
         return np.array(part, dtype=object)
     return array
-
-
-def _label_kind(array, name, missing_label):
-    """Return "string", "number" or "other", and None where all labels are missing."""
-    if array.dtype.kind in "UST":
-        return "string"
-    if array.dtype.kind in "biufc":
-        missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
-        missing |= missing_mask(array.ravel(), missing_label).reshape(array.shape)
-        return None if missing.all() else "number"
-    values = array.ravel()[~missing_mask(array.ravel(), missing_label)]
-    kinds = {_kind_of(value) for value in values if not _is_blank(value)}
-    if len(kinds) > 1:
-        raise ValueError(f"{name} mixes strings and numbers; convert all labels to one type")
-    return kinds.pop() if kinds else None
-
-
-def _kind_of(value):
-    return "string" if isinstance(value, str | bytes) else "number" if isinstance(value, numbers.Number) else "other"
-
-
-def _is_blank(value):
-    """Whether a label is None, NaN, or what pandas uses instead."""
-    if value is None or type(value).__name__ == "NAType":
-        return True
-    return isinstance(value, float | np.floating) and value != value
 
 
 def _concatenate(parts):

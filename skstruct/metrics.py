@@ -21,7 +21,9 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from skstruct._ragged import RaggedArray, as_ragged, flatten_labels, flatten_values, is_ragged, missing_mask
+from skstruct._labels import flatten_labels, flatten_values
+from skstruct._missing import missing_mask
+from skstruct._ragged import RaggedArray, as_ragged, is_ragged
 
 __all__ = [
     "node_scorer",

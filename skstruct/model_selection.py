@@ -4,9 +4,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import cross_val_predict as sklearn_cross_val_predict
 
-from skstruct._dataset import as_dataset, is_graph_input
+from skstruct._graph_input import as_dataset, is_graph_input
+from skstruct._missing import missing_mask
 from skstruct._node_view import NodeView
-from skstruct._ragged import as_ragged, is_ragged, missing_mask
+from skstruct._ragged import as_ragged, is_ragged
 
 __all__ = ["cross_val_predict", "graph_label"]
 

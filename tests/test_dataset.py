@@ -18,7 +18,8 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import resample, shuffle
 
-from skstruct._dataset import Graph, GraphDataset, as_dataset, check_finite, is_graph_input
+from skstruct._dataset import Graph, GraphDataset
+from skstruct._graph_input import as_dataset, check_finite, is_graph_input
 from skstruct._ragged import RaggedArray
 
 SIZES = [3, 1, 4, 0, 2]

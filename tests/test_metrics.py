@@ -11,9 +11,11 @@ from sklearn.metrics import accuracy_score, f1_score, get_scorer, get_scorer_nam
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
 
 from skstruct import metrics
-from skstruct._dataset import GraphDataset, as_dataset, is_graph_input
+from skstruct._dataset import GraphDataset
+from skstruct._graph_input import as_dataset, is_graph_input
+from skstruct._labels import flatten_labels
 from skstruct._node_view import NodeView
-from skstruct._ragged import RaggedArray, flatten_labels, is_ragged
+from skstruct._ragged import RaggedArray, is_ragged
 from skstruct.metrics import METRICS, graph_scorer, node_scorer
 
 SIZES = np.array([3, 1, 5, 2, 4, 2, 6, 3])

@@ -8,9 +8,11 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 from sklearn.model_selection import cross_val_predict as sklearn_cross_val_predict
 from sklearn.pipeline import make_pipeline
 
-from skstruct._dataset import GraphDataset, as_dataset
+from skstruct._dataset import GraphDataset
+from skstruct._graph_input import as_dataset
+from skstruct._labels import flatten_labels
 from skstruct._node_view import NodeView
-from skstruct._ragged import RaggedArray, flatten_labels
+from skstruct._ragged import RaggedArray
 from skstruct.model_selection import cross_val_predict, graph_label
 
 

@@ -11,7 +11,9 @@ from sklearn.utils import resample, shuffle
 from sklearn.utils.multiclass import type_of_target
 
 from skstruct._indexing import sample_key
-from skstruct._ragged import RaggedArray, as_ragged, flatten_labels, is_ragged, missing_mask
+from skstruct._labels import flatten_labels
+from skstruct._missing import missing_mask
+from skstruct._ragged import RaggedArray, as_ragged, is_ragged
 
 PARTS = [[0, 1, 1], [2], [], [1, 0]]
 

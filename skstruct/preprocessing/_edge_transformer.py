@@ -1,6 +1,6 @@
 """EdgeTransformer: scikit-learn's transformers for edge features."""
 
-from skstruct._dataset import as_dataset, is_graph_input
+from skstruct._graph_input import as_dataset, is_graph_input
 from skstruct._node_view import NodeView
 from skstruct.preprocessing._stacked import Stack, StackedTransformer
 

@@ -7,7 +7,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skstruct._ragged import RaggedArray, flatten_labels
+from skstruct._labels import flatten_labels
+from skstruct._ragged import RaggedArray
 from skstruct.preprocessing._stacked import routed, routing_owner, stack_nodes
 
 

@@ -13,9 +13,10 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skstruct._dataset import as_dataset, is_graph_input
+from skstruct._graph_input import as_dataset, is_graph_input
+from skstruct._labels import flatten_values
 from skstruct._node_view import NodeView
-from skstruct._ragged import flatten_values, is_ragged
+from skstruct._ragged import is_ragged
 from skstruct._tables import n_rows, take_rows
 
 
