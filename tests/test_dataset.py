@@ -3,7 +3,6 @@
 import copy
 import pickle
 import re
-import time
 
 import joblib
 import networkx as nx
@@ -628,12 +627,13 @@ def test_finite_is_about_numbers_only():
     check_finite(GraphDataset.from_nodes(np.zeros((0, 2))))
 
 
-def test_packing_many_small_graphs_is_quick():
+def test_packing_many_small_graphs():
     rng = np.random.default_rng(0)
     edges = np.column_stack([np.arange(9), np.arange(1, 10)])
     graphs = [(rng.random((10, 5)), edges) for _ in range(10_000)]
-    start = time.perf_counter()
     dataset = GraphDataset.from_graphs(graphs)
     check_finite(dataset)
     assert dataset.n_edges == 90_000
-    assert time.perf_counter() - start < 2.0  # 0.2 s on an idle machine
+    for g in (0, 5_000, 9_999):
+        np.testing.assert_array_equal(dataset[g].node_features, graphs[g][0])
+        np.testing.assert_array_equal(dataset[g].edges, edges)
