@@ -70,7 +70,7 @@ def forward_backward_shared(
     for x in range(n_states):
         for y in range(n_states):
             shift, lowest_edge = max(shift, matrix[x, y]), min(lowest_edge, matrix[x, y])
-    shift = 0.0 if shift == -np.inf else shift
+    shift = 0.0 if shift == -np.inf else float(shift)
     lowest_edge -= shift
     all_unsafe = False
     for x in range(n_states):
@@ -92,7 +92,7 @@ def forward_backward_shared(
         log_z, lowest = shift * (length - 1), 0.0
         for t in range(length):
             top, low = exp_row(node, first + t, potential, start + t, lanes)
-            log_z += top
+            log_z += float(top)  # of 64 bits, and so are sums and products over a chain
             if low < SMALLEST_SCORE:
                 unsafe[g] |= _too_low(node, first + t, top)
             lowest = min(lowest, low)
@@ -109,7 +109,7 @@ def forward_backward_shared(
             if s == 0.0:
                 break
             reached = t
-            product *= s
+            product *= float(s)
             if product < 1e-150 or product > 1e150:  # a logarithm now and then, not at each step
                 log_z += np.log(product)
                 product = 1.0

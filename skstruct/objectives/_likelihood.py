@@ -67,13 +67,13 @@ def _subtract_labelling(node_ptr, edge_ptr, edges, rows, y, weights, node_scores
     for g in range(len(target)):
         score, weight = 0.0, weights[g]
         for t in range(node_ptr[g], node_ptr[g + 1]):
-            score += node_scores[t, y[t]]
+            score += float(node_scores[t, y[t]])
             if weight != 1.0:
                 for x in range(node.shape[1]):
                     node[t, x] *= weight
             node[t, y[t]] -= weight
         for e in range(edge_ptr[g], edge_ptr[g + 1]):
             i, j = edges[e]
-            score += edge_scores[rows[e], y[i], y[j]]
+            score += float(edge_scores[rows[e], y[i], y[j]])
             edge[rows[e], y[i], y[j]] -= weight
         target[g] = score

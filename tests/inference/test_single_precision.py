@@ -1,5 +1,10 @@
 """Chains in 32 bits, against the same in 64 bits, which the conformance tests compare with enumeration."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -78,3 +83,15 @@ def test_who_takes_single_precision():
     t, scores = make_scores(3, node_scale=1.0)
     one_each = scores._replace(edge=np.repeat(scores.edge, t.n_edges, axis=0), edge_matrix=None)
     compare(Chain().plan(t, 3), one_each, rtol=1e-12)
+
+
+def test_plain_python_keeps_sums_in_64_bits():
+    code = "import test_single_precision as test; test.test_marginals_within_range(17)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
