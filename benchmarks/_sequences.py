@@ -75,10 +75,10 @@ def chunk_words(run):
     return list(train), list(read_chunks(run.path("conll2000.test.txt.gz"), run.pick(10, 200, None)))
 
 
-def tagging(run):
-    """Universal parts of speech of UD English EWT, train on its dev and test on its test part: lexical attributes."""
+def tagging(run, column="UPOS"):
+    """Parts of speech of UD English EWT, train on its dev and test on its test part: lexical attributes."""
     parts = (
         ("en_ewt-ud-dev.conllu.gz", run.pick(20, 200, None)),
         ("en_ewt-ud-test.conllu.gz", run.pick(10, 200, None)),
     )
-    return Attributes(*([(lexical_attributes(w), y) for w, y in read_conllu(run.path(f), n)] for f, n in parts))
+    return Attributes(*([(lexical_attributes(w), y) for w, y in read_conllu(run.path(f), n, column)] for f, n in parts))

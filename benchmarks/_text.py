@@ -86,15 +86,15 @@ def _spans(labels):
 
 
 # ------------------------------------------------------------------------------------- parts of speech
-def read_conllu(path, n_sentences):
-    """Return a list of (words, labels) of the first sentences; None: all."""
+def read_conllu(path, n_sentences, column="UPOS"):
+    """Return a list of (words, labels) of the first sentences; None: all. A part of speech is universal or XPOS."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         blocks = (block for block in file.read().split("\n\n") if block.strip())
-    found = []
+    found, place = [], {"UPOS": 3, "XPOS": 4}[column]
     for block in islice(blocks, n_sentences):
         rows = [line.split("\t") for line in block.strip().split("\n") if line[0] != "#"]
         rows = [row for row in rows if row[0].isdigit()]  # neither ranges nor empty nodes
-        found.append(([row[1].replace(" ", "_") for row in rows], [row[3] for row in rows]))
+        found.append(([row[1].replace(" ", "_") for row in rows], [row[place] for row in rows]))
     return found
 
 

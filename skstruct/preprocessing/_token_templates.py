@@ -72,7 +72,7 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         for nothing. For example ``{"cluster": clusters.get}`` allows ``"w.cluster[-1]"`` for a dict `clusters`. A
         function is called once for each distinct string.
     dtype : dtype, default=np.float64
-        Of the features.
+        Of the features, which are all 1: np.float32 takes two thirds of the memory, and nothing else changes.
 
     Attributes
     ----------
