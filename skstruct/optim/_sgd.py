@@ -8,6 +8,8 @@ from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
+from skstruct._jit import kernel
+
 PARTS = 10  # of an epoch; all that touches every parameter, penalty and average, happens between parts
 SAMPLE = 64  # mini-batches that judge a learning rate
 FIRST_RATE = 16.0
@@ -135,24 +137,17 @@ def _epochs(fun, coef, rate, n_epochs, rng):
     """Run epochs from `coef`, which changes; after each one yield the result so far and the epoch's loss."""
     n_parts = min(PARTS, fun.n_batches)
     average, n_averaged = coef.copy(), 0
-    scratch = np.empty_like(coef)
     decay = rate * fun.n_batches * fun.l2.mean()
     for epoch in range(n_epochs):
         loss = 0.0
         for part, batches in enumerate(np.array_split(rng.permutation(fun.n_batches), n_parts)):
             step = rate * fun.n_batches / (1 + decay * (epoch + part / n_parts))
             loss += fun.steps(batches, coef, step)
-            # An implicit step on the penalty's share, which no rate makes unstable.
-            np.multiply(fun.l2, step * len(batches) / fun.n_batches, out=scratch)
-            scratch += 1.0
-            coef /= scratch
-            if 2 * epoch >= n_epochs - 1:
-                n_averaged += 1
-                np.subtract(coef, average, out=scratch)
-                scratch /= n_averaged
-                average += scratch
-        np.multiply(fun.l2, coef, out=scratch)
-        yield average if n_averaged else coef, loss + 0.5 * float(scratch @ coef)
+            is_averaged = 2 * epoch >= n_epochs - 1
+            n_averaged += is_averaged
+            share = 1.0 / n_averaged if is_averaged else 0.0
+            _shrink(coef, fun.l2, step * len(batches) / fun.n_batches, average, share)
+        yield average if n_averaged else coef, loss + _penalty(fun.l2, coef)
 
 
 def _calibrate(fun, start, batches):
@@ -161,8 +156,7 @@ def _calibrate(fun, start, batches):
     def objective(rate):
         coef = start.copy()
         fun.steps(batches, coef, rate * fun.n_batches)
-        penalty = 0.5 * float((fun.l2 * coef) @ coef)
-        return fun.steps(batches, coef, 0.0) + penalty * len(batches) / fun.n_batches
+        return fun.steps(batches, coef, 0.0) + _penalty(fun.l2, coef) * len(batches) / fun.n_batches
 
     best, lowest = FIRST_RATE, objective(FIRST_RATE)
     for factor in (2.0, 0.5):
@@ -174,3 +168,20 @@ def _calibrate(fun, start, batches):
         if best > FIRST_RATE:  # twice as fast is better: no need to look the other way
             break
     return best
+
+
+@kernel
+def _shrink(coef, l2, step, average, share):
+    """Step on the penalty, implicitly, which no rate makes unstable; a `share` of the result goes to the average."""
+    for k in range(len(coef)):
+        coef[k] /= 1.0 + step * l2[k]
+        average[k] += share * (coef[k] - average[k])
+
+
+@kernel(fastmath={"contract", "reassoc"})
+def _penalty(l2, coef):
+    """``sum(l2 * coef**2) / 2``."""
+    total = 0.0
+    for k in range(len(coef)):
+        total += l2[k] * coef[k] * coef[k]
+    return 0.5 * total
