@@ -103,16 +103,16 @@ class TrainingLoss:
 
     def steps(self, batches, coef, rate):
         """Take gradient steps on some mini-batches, and return the sum of their losses; see `StochasticFunction`."""
-        value, own = 0.0, np.asarray(coef, self.feature_plan.dtype)
+        value = 0.0
         for number in batches:
             chunk, inputs = self._minibatches[number]
-            part, (node, edge, rows) = self._loss(chunk, inputs, own)
+            part, (node, edge, rows) = self._loss(chunk, inputs, coef)
             value += part
             if rate:
                 node *= -rate * self.factor
                 edge *= -rate * self.factor
-                self.feature_plan.pullback(inputs, own, Scores(node, edge, rows), own)
-        np.multiply(own, self.feature_plan.free, out=coef)  # here and not after each step, as it costs O(n_coef)
+                self.feature_plan.pullback(inputs, coef, Scores(node, edge, rows), coef)
+        coef *= self.feature_plan.free  # here and not after each step, as it costs O(n_coef)
         return self.factor * value
 
 

@@ -42,10 +42,10 @@ class LinearFeatures(BaseEstimator):
     fit_intercept : bool, default=True
         Whether nodes have an intercept ``b``, which is not penalised.
     dtype : {"float64", "float32"}, default="float64"
-        Numbers that training computes the loss and its gradient with; those of the optimiser are float64, and so are
-        ``coef_`` and all predictions. "float32" takes a quarter to a third of the time off for sparse features of plain
-        chains, and rounds the gradient to some 1e-5 of its largest entry: enough for the default `tol` of the
-        estimator, not for much less. Inference that takes float64 only gets that.
+        Numbers that L-BFGS has the loss and its gradient computed with; its own are float64, and so are the steps of
+        SGD, which 32 bits do not speed up, ``coef_`` and all predictions. "float32" takes a quarter to a third of the
+        time off for sparse features of plain chains, and rounds the gradient to some 1e-5 of its largest entry: enough
+        for the default `tol` of the estimator, not for much less. Inference that takes float64 only gets that.
 
     Notes
     -----
