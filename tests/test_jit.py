@@ -16,6 +16,7 @@ from skstruct.inference import Chain
 from skstruct.inference._chain_kernels import forward_backward_shared
 
 numba = pytest.importorskip("numba")
+# For tests of what was compiled and when, of which there is nothing to see where the suite runs as plain Python.
 jit = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 
 

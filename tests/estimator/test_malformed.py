@@ -239,6 +239,13 @@ PARAMETERS = [
     case("no map", TypeError, "features must be one of", r"LinearFeatures\(\)", features=3),
     case("edge_weights", ValueError, "edge_weights must be one of", "diag", features=LinearFeatures("diag")),
     case("list edge_weights", ValueError, "edge_weights must be one of", features=LinearFeatures(["full"])),
+    case(
+        "dtype",
+        ValueError,
+        "LinearFeatures: dtype must be one of",
+        "'float16'",
+        features=LinearFeatures(dtype="float16"),
+    ),
     case("objective", ValueError, "objective must be one of", "'hinged'", objective="hinged"),
     case("optimizer", ValueError, "optimizer must be one of", "'newton'", optimizer="newton"),
     case("no optimizer", TypeError, "optimizer must be one of", optimizer=3),
