@@ -7,6 +7,7 @@ from scipy.sparse import csr_array
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
 from skstruct._records import Scores
 from skstruct.features import LinearFeatures
+from skstruct.features._node_weights import IN_TABLE, NodeWeights
 
 N, D = 300, 40
 
@@ -62,6 +63,15 @@ def test_parameters_are_the_observed_pairs(data, n_states):
     np.testing.assert_array_equal(found["edge_coef_"][0] != 0, edge)
     values = [*found["coef_"].data, *found["intercept_"], *found["edge_coef_"][0][edge]]
     assert sorted(values) == list(np.flatnonzero(plan.free) + 1)  # each parameter has one place
+
+
+def test_the_table_is_for_features_that_are_frequent_on_several_labels():
+    labels = np.r_[np.arange(100) % 3, np.arange(7), np.full(100, 4)]
+    x = np.zeros((len(labels), 3))
+    x[:100, 0] = x[100:107, 1] = x[107:, 2] = 1.0  # often, three labels; seven, once each; often, one label
+    nodes = NodeWeights.of_observed(csr_array(x), labels, n_states=22)
+    assert nodes.n_rows == 1
+    assert nodes.places[:, 1].tolist() == [IN_TABLE, 7, 1]
 
 
 def test_scores_and_pullback_are_those_of_a_masked_matrix(data, n_states):
