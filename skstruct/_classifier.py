@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from skstruct._chunks import thread_map
 from skstruct._graph_queries import GraphQueries
-from skstruct._input import encode, read_X
+from skstruct._input import encode, read_classes, read_X
 from skstruct._missing import missing_mask
 from skstruct._node_view import NodeView
 from skstruct._resolve import resolve
@@ -238,7 +238,8 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
             )
         layout = read_X(self, X, reset=True)
         dataset = layout.dataset
-        codes, classes = self._encode(layout, y, self.classes, self.missing_label)
+        classes = None if self.classes is None else read_classes(self.classes)
+        codes, classes = self._encode(layout, y, classes, self.missing_label)
         if (codes == MISSING).all():
             raise ValueError("y has no labelled node: at least one is needed, of at least one class.")
         weights = self._graph_weights(layout, codes, classes, sample_weight)
@@ -310,12 +311,12 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
         require("decoding", known, f"one of {decodings} or a Decoder")
         require(
             "classes",
-            self.classes is None or (np.ndim(self.classes) == 1 and len(self.classes)),
+            self.classes is None or (np.asarray(self.classes, dtype=object).ndim == 1 and len(self.classes)),
             "a list of labels",
         )
         require(
             "missing_label",
-            np.ndim(self.missing_label) == 0 and not isinstance(self.missing_label, dict),
+            np.asarray(self.missing_label, dtype=object).ndim == 0 and not isinstance(self.missing_label, dict),
             "a label",
         )
         require(
@@ -339,7 +340,7 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
         """State codes per node, (n_nodes,), with MISSING, and the classes."""
         labels = layout.labels(y, missing_label, name)
         known = ~missing_mask(labels, missing_label)
-        return encode(labels, known, None if classes is None else np.unique(classes), layout.dataset, name)
+        return encode(labels, known, classes, layout.dataset, name)
 
     def _graph_weights(self, layout, codes, classes, sample_weight):
         """Weight of each graph: its sample weight times the mean class weight of its labelled nodes."""

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from skstruct import _chunks
-from skstruct._input import read_X
+from skstruct._input import find_codes, read_X
+from skstruct._label_types import PLURALS, label_kind, plain_labels
 from skstruct._missing import missing_mask
 from skstruct._ragged import RaggedArray
 from skstruct._records import Scores
@@ -97,13 +97,13 @@ class GraphQueries:
             If no labelling of a graph is allowed.
         """
         layout = self._read(X)
-        return layout.wrap(self._decode(layout.dataset, self._known_codes(layout, known)))
+        return layout.wrap(self.classes_[self._decode(layout.dataset, self._known_codes(layout, known))])
 
     def _decode(self, dataset, known=None):
-        """Labels of all nodes, (n_nodes,)."""
+        """State codes of all nodes, (n_nodes,)."""
         self._check_parameters()  # they may have been set since fit
         if self.decoding == "marginal":
-            return self.classes_[self._marginals(dataset, known).argmax(axis=1)]
+            return self._marginals(dataset, known).argmax(axis=1)
         decoder = None if self.decoding == "map" else resolve(self.decoding, DECODERS, "decoding")
 
         def query(chunk, scores):
@@ -113,7 +113,7 @@ class GraphQueries:
             return found.labels
 
         codes = [codes for _, codes in self._map_chunks(dataset, query, known)]
-        return self.classes_[_concatenate(codes, (0,)).astype(np.intp)]
+        return _concatenate(codes, (0,)).astype(np.intp)
 
     def predict_top_k(self, X, k):
         """Find the `k` most probable labellings of each graph, best first; inference must be exact.
@@ -256,12 +256,16 @@ class GraphQueries:
         known = ~missing_mask(labels, self.missing_label)
         if not known.any():
             raise ValueError("y has no labelled node: accuracy is not defined.")
-        given, own = ("strings" if array.dtype.kind in "US" else "numbers" for array in (labels, self.classes_))
-        if given != own and object not in (labels.dtype, self.classes_.dtype):
-            raise ValueError(f"y has {given} but the classes are {own}; convert y to the type of classes_.")
+        given = plain_labels(labels[known], "y")
+        kinds = [label_kind(array, "y", None) for array in (given, self.classes_)]
+        if kinds[0] != kinds[1]:
+            given_kind, own_kind = (PLURALS[kind] for kind in kinds)
+            raise ValueError(f"y has {given_kind} but the classes are {own_kind}; convert y to the type of classes_.")
+        codes = np.full(len(labels), MISSING, np.intp)
+        codes[known] = find_codes(given, self.classes_)
         predicted = self._decode(layout.dataset)
         weights = None if sample_weight is None else layout.node_weights(sample_weight)[known]
-        return float(accuracy_score(labels[known], predicted[known], sample_weight=weights))
+        return float(np.average((codes == predicted)[known], weights=weights))
 
     def log_partition(self, X):
         """Log of the sum over all labellings of the exponentiated score.

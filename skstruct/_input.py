@@ -1,5 +1,7 @@
 """From what users pass as X, y and sample_weight to what the seams take, and back to what users get."""
 
+from itertools import repeat
+
 import numpy as np
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -7,7 +9,9 @@ from sklearn.utils.validation import validate_data
 
 from skstruct._dataset import GraphDataset
 from skstruct._graph_input import as_dataset, check_finite, is_graph_input
+from skstruct._label_types import label_array, label_kind, one_kind, plain_labels
 from skstruct._labels import flatten_labels, flatten_values, refuse_blank
+from skstruct._missing import missing_mask
 from skstruct._node_view import NodeView
 from skstruct._ragged import RaggedArray, is_ragged
 from skstruct._tables import is_frame, is_raw, is_sparse, n_columns
@@ -52,13 +56,15 @@ class NodeLayout:
                 f"{name} has one array per graph, but the samples of X are nodes (X is a table or a NodeView); "
                 f"give one label per sample, for example np.concatenate({name})."
             )
-        flat = column_or_1d(y, warn=True)
-        check_consistent_length(self.view, flat)
-        y = RaggedArray.from_list([y], name, missing_label).values.ravel()  # keeps the types in mixed lists
-        refuse_blank(y, name, missing_label)
-        if y.dtype.kind == "f" and missing_label is None:
-            assert_all_finite(y, input_name=name)
-        return self.view.scatter(y)[0]
+        labels = column_or_1d(y if is_sparse(y) else label_array(y, name), warn=True)
+        check_consistent_length(self.view, labels)
+        one_kind({label_kind(labels, name, missing_label)} - {None}, name)
+        refuse_blank(labels, name, missing_label)
+        if labels.dtype.kind == "f" and missing_label is None:
+            assert_all_finite(labels, input_name=name)
+        if labels.dtype == object:  # None equals itself, unlike NaN and pandas.NA
+            labels = np.where(missing_mask(labels, np.nan), None, labels)
+        return self.view.scatter(labels)[0]
 
     def wrap(self, values):
         """Values per sample."""
@@ -179,6 +185,16 @@ def _require_numbers(table, item, transformer):
         )
 
 
+def read_classes(classes):
+    """Sorted array of the different labels in the parameter `classes`."""
+    labels = label_array(classes, "classes")
+    label_kind(labels, "classes", None)
+    blank = np.flatnonzero(missing_mask(labels, np.nan))
+    if len(blank):
+        raise ValueError(f"classes[{blank[0]}] is {labels[blank[0]]}, which means a missing label; remove it")
+    return np.unique(plain_labels(labels, "classes"))
+
+
 def encode(labels, known, classes, dataset, name="y"):
     """State codes of `labels` where `known`, (n_nodes,), and the classes found or given.
 
@@ -187,16 +203,13 @@ def encode(labels, known, classes, dataset, name="y"):
     ValueError
         If a label is not among the given `classes`; the message names its graph and node.
     """
-    if known.any():
-        check_classification_targets(labels[known])
+    given = plain_labels(labels[known], name)
+    if len(given):
+        check_classification_targets(given)
     if classes is None:
-        classes = np.unique(labels[known])
-    given = labels[known]
-    codes = np.searchsorted(classes, given)
-    nearest = classes[np.minimum(codes, len(classes) - 1)]
-    if nearest.dtype.kind != given.dtype.kind:  # old numpy does not compare strings with numbers one by one
-        nearest, given = nearest.astype(object), given.astype(object)
-    unseen = np.flatnonzero(nearest != given)
+        classes = np.unique(given)
+    codes = find_codes(given, classes)
+    unseen = np.flatnonzero(codes < 0)
     if len(unseen):
         node = np.flatnonzero(known)[unseen[0]]
         g = dataset.topology.node_graph[node]
@@ -209,3 +222,9 @@ def encode(labels, known, classes, dataset, name="y"):
     out = np.full(len(labels), -1, np.intp)
     out[known] = codes
     return out, classes
+
+
+def find_codes(labels, classes):
+    """State code of each label, -1 for those that are not among `classes`, by Python's exact equality."""
+    codes = {label: code for code, label in enumerate(classes.tolist())}
+    return np.fromiter(map(codes.get, labels.tolist(), repeat(-1)), np.intp, len(labels))

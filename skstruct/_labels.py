@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skstruct._label_types import label_array, plain_labels
 from skstruct._missing import is_blank, missing_mask
 from skstruct._ragged import as_ragged
 
@@ -57,9 +58,9 @@ def flatten_values(values, node_ptr, name="y", missing_label=None):
 
 def flatten_labels(y, node_ptr, name="y", *, missing_label=None):
     """Check labels as :func:`flatten_values` does, and refuse blank ones unless `missing_label` is blank."""
-    labels = flatten_values(y, node_ptr, name, missing_label)
+    labels = label_array(flatten_values(y, node_ptr, name, missing_label), f"{name}.values")
     refuse_blank(labels, name, missing_label, node_ptr)
-    return labels
+    return plain_labels(labels, name) if missing_label is None else labels
 
 
 def refuse_blank(labels, name, missing_label, node_ptr=None):

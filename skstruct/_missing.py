@@ -1,4 +1,4 @@
-"""Missing labels, and what kind of labels there are."""
+"""Missing labels."""
 
 import numbers
 
@@ -34,7 +34,8 @@ def missing_mask(labels, missing_label):
             return np.isnan(labels)
         is_missing = is_blank
     elif labels.dtype.kind in "biuf" and isinstance(missing_label, numbers.Number):
-        return labels == missing_label
+        same = _as_type(missing_label, labels.dtype)
+        return np.zeros(len(labels), bool) if same is None else labels == same
     else:
 
         def is_missing(label):
@@ -43,27 +44,19 @@ def missing_mask(labels, missing_label):
     return np.array([is_missing(label) for label in labels], dtype=bool)
 
 
-def label_kind(array, name, missing_label):
-    """Return "string", "number" or "other", and None where all labels are missing."""
-    if array.dtype.kind in "UST":
-        return "string"
-    if array.dtype.kind in "biufc":
-        missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
-        missing |= missing_mask(array.ravel(), missing_label).reshape(array.shape)
-        return None if missing.all() else "number"
-    values = array.ravel()[~missing_mask(array.ravel(), missing_label)]
-    kinds = {_kind_of(value) for value in values if not is_blank(value)}
-    if len(kinds) > 1:
-        raise ValueError(f"{name} mixes strings and numbers; convert all labels to one type")
-    return kinds.pop() if kinds else None
-
-
-def _kind_of(value):
-    return "string" if isinstance(value, str | bytes) else "number" if isinstance(value, numbers.Number) else "other"
+def _as_type(number, dtype):
+    """Return `number` as a scalar of `dtype`, None if that changes it: 2.0**53 also equals the label 2**53 + 1."""
+    try:
+        if dtype.kind in "iu" and not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
+            return None
+        scalar = dtype.type(number)
+    except (OverflowError, TypeError, ValueError):
+        return None
+    return scalar if scalar.item() == number else None
 
 
 def is_blank(value):
-    """Whether a label is None, NaN, or what pandas uses instead."""
-    if value is None or type(value).__name__ == "NAType":
+    """Whether a value is None, NaN, not a time, masked, or what pandas uses instead."""
+    if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, float | np.floating) and value != value
+    return isinstance(value, numbers.Number | np.datetime64 | np.timedelta64) and value != value

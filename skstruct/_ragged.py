@@ -3,7 +3,7 @@
 import numpy as np
 
 from skstruct._indexing import numpy_namespace, sample_key
-from skstruct._missing import label_kind
+from skstruct._label_types import join_labels, label_array, label_kind, one_kind
 from skstruct._topology import take_ranges
 
 
@@ -43,7 +43,7 @@ class RaggedArray:
     device = "cpu"
 
     def __init__(self, values, ptr):
-        self.values = np.asarray(values)
+        self.values = values if type(values) is np.ndarray else label_array(values, "values")
         self.ptr = np.asarray(ptr, dtype=np.intp)
         if self.values.ndim == 0 or self.ptr.ndim != 1 or not len(self.ptr):
             raise ValueError("values need one row per node and ptr one offset per graph and a last one")
@@ -72,20 +72,19 @@ class RaggedArray:
         Raises
         ------
         ValueError
-            If a part is a scalar or ragged itself, or if strings and numbers are mixed.
+            If a part is a scalar or ragged itself, if strings and numbers are mixed, or if NumPy cannot tell two
+            labels apart.
         """
         arrays = [_as_part(part, name, g) for g, part in enumerate(parts)]
         ptr = np.concatenate([[0], np.cumsum([len(a) for a in arrays], dtype=np.intp)])
         filled = [a for a in arrays if len(a)] or arrays[:1]  # an empty list has a dtype, but no labels
         if not filled:
             return cls(np.zeros(0), ptr)
-        kinds = {label_kind(a, name, missing_label) for a in filled} - {None}
-        if len(kinds) > 1:
-            raise ValueError(f"{name} mixes strings and numbers; convert all labels to one type")
-        if "string" in kinds:  # a missing label of another type must not become a string
+        kind = one_kind({label_kind(a, name, missing_label) for a in filled} - {None}, name)
+        if kind in ("string", "bytes"):  # a missing label of another type must not become a string
             filled = [a if a.dtype.kind in "UST" else a.astype(object) for a in filled]
         try:
-            return cls(np.concatenate(filled), ptr)
+            return cls(join_labels(filled, name), ptr)
         except ValueError as error:
             raise ValueError(f"{name} has values of different shapes: {error}") from error
 
@@ -229,7 +228,7 @@ def as_ragged(y, name="y", missing_label=None):
     if isinstance(y, RaggedArray):
         return y
     if isinstance(y, np.ndarray) and y.ndim == 2:
-        return RaggedArray(y.ravel(), np.arange(len(y) + 1) * y.shape[1])
+        return RaggedArray(label_array(y.ravel(), name), np.arange(len(y) + 1) * y.shape[1])
     if isinstance(y, str | bytes | dict) or not (hasattr(y, "__iter__") or hasattr(y, "__array__")):
         raise TypeError(f"{name} must hold one array per graph, in a RaggedArray or a list, got a {type(y).__name__}")
     if isinstance(y, np.ndarray) and (y.ndim == 0 or (y.ndim == 1 and y.dtype != object)):
@@ -272,22 +271,13 @@ def is_ragged(y):
 
 
 def _as_part(part, name, graph):
-    """Array of one graph; a list that mixes strings with numbers becomes an object array, to be noticed."""
-    try:
-        array = np.asarray(part)
-    except ValueError as error:
-        raise ValueError(f"{name}[{graph}] must hold one value per node: {error}") from error
+    """Array of one graph."""
+    array = label_array(part, f"{name}[{graph}]")
     if array.ndim == 0:
         raise ValueError(
             f"{name}[{graph}] is {part!r}, but one array per graph is needed; if {name} has one value per "
             f"node, pass RaggedArray({name}, X.node_ptr) for a GraphDataset X"
         )
-    if (
-        isinstance(part, list | tuple)
-        and array.dtype.kind in "US"
-        and not all(isinstance(v, str | bytes) for v in part)
-    ):
-        return np.array(part, dtype=object)
     return array
 
 
@@ -296,7 +286,7 @@ def _concatenate(parts):
     sizes = np.concatenate([np.diff(part.ptr) for part in parts])
     ptr = np.concatenate([[0], np.cumsum(sizes, dtype=np.intp)])
     filled = [part.values for part in parts if len(part.values)] or [parts[0].values]
-    return RaggedArray(np.concatenate(filled), ptr)
+    return RaggedArray(join_labels(filled, "y"), ptr)
 
 
 def _object_arrays(argument):
