@@ -3,7 +3,8 @@
 import numpy as np
 import scipy.sparse as sp
 
-from skstruct._tables import as_table, is_frame, n_rows, stack_rows
+from skstruct._missing import missing_mask
+from skstruct._tables import as_table, first_nonfinite, is_frame, n_rows, refuse_masked, stack_rows
 
 
 def as_edges(edges, name):
@@ -15,6 +16,7 @@ def as_edges(edges, name):
             f"{name} must be pairs of node numbers, shape (n_edges, 2), got a sparse matrix; adjacency "
             "matrices are read by GraphDataset.from_scipy"
         )
+    refuse_masked(edges, name)
     try:
         array = np.asarray(edges)
     except ValueError as error:
@@ -172,6 +174,7 @@ def pack_images(images, connectivity, contrast):
         raise ValueError(f"connectivity must be 4 or 8, got {connectivity!r}")
     grids, parts = {}, []
     for g, image in enumerate(images):
+        refuse_masked(image, f"image {g}")
         image = np.asarray(image)
         if image.ndim not in (2, 3) or image.dtype.kind not in "biuf":
             raise ValueError(
@@ -183,14 +186,24 @@ def pack_images(images, connectivity, contrast):
         edges = grids[image.shape[:2]]
         n_channels = 1 if image.ndim == 2 else image.shape[2]
         pixels = image.reshape(image.shape[0] * image.shape[1], n_channels)
-        parts.append((pixels, edges, contrast_features(pixels, edges) if contrast else None))
+        parts.append((pixels, edges, contrast_features(pixels, edges, image.shape[1], g) if contrast else None))
     return pack_graphs(parts)
 
 
-def contrast_features(pixels, edges):
-    """Return the edge features that `GraphDataset.from_images` describes, (n_edges, 2)."""
+def contrast_features(pixels, edges, width, number):
+    """Return the edge features that `GraphDataset.from_images` describes, (n_edges, 2), of image `number`."""
+    with np.errstate(over="ignore"):  # long doubles beyond the range of floats become infinite
+        pixels = pixels.astype(np.float64)  # also since differences of unsigned integers would wrap around
+    place = first_nonfinite(pixels)
+    if place is not None:
+        row, column = divmod(place[0], width)
+        raise ValueError(
+            f"image {number} has the value {pixels[place]} at row {row}, column {column}: contrast=True needs finite "
+            "pixels; impute them first, or pass contrast=False"
+        )
+    exponent = np.frexp(np.abs(pixels).max(initial=0.0))[1]
+    pixels = np.ldexp(pixels, -exponent)  # at most 1: squares do not overflow; a power of two rounds nothing
     i, j = edges.T
-    pixels = pixels.astype(np.float64)  # also since differences of unsigned integers would wrap around
     difference = np.square(pixels[i] - pixels[j]).sum(axis=1)
     mean = difference.mean() if len(difference) else 0.0
     return np.column_stack([np.ones(len(edges)), np.exp(-difference / (2 * mean)) if mean > 0 else np.ones(len(edges))])
@@ -219,6 +232,8 @@ def _attributes(items, names, graph):
         missing = [name for name in names if name not in data]
         if missing:
             raise ValueError(f"graph {graph}, {item} has no attribute {missing[0]!r}, but has {sorted(map(str, data))}")
+        for name in names:
+            refuse_masked(data[name], f"graph {graph}, {item}, attribute {name!r}")
         rows.append(np.concatenate([np.ravel(data[name]) for name in names]))
     if len({len(row) for row in rows}) > 1:
         raise ValueError(f"graph {graph}: the attributes {names} have different lengths")
@@ -233,27 +248,84 @@ def scipy_parts(adjacencies, node_features, directed, weights):
         raise ValueError(f"got {len(adjacencies)} adjacency matrices but {len(node_features)} tables of node features")
     parts = []
     for g, (adjacency, x) in enumerate(zip(adjacencies, node_features)):
-        matrix = sp.csr_array(adjacency)
         x = as_table(x, f"node_features of graph {g}")
-        if matrix.shape != (n_rows(x), n_rows(x)):
-            raise ValueError(
-                f"the adjacency matrix of graph {g} has shape {matrix.shape} but its node features have "
-                f"{n_rows(x)} rows"
-            )
-        matrix.sum_duplicates()
-        matrix.eliminate_zeros()
+        rows, columns, values = _entries(adjacency, n_rows(x), g)
         if not directed:
-            lower = sp.tril(matrix, -1)
-            if lower.nnz and abs(matrix - matrix.T).max() > 0:
-                raise ValueError(
-                    f"the adjacency matrix of graph {g} is not symmetric; pass directed=True, or matrix + matrix.T"
-                )
-            matrix = sp.csr_array(sp.triu(matrix))
-        rows, columns, values = sp.find(matrix)
+            rows, columns, values = _one_way(rows, columns, values, g)
         order = np.lexsort((columns, rows))
         edges = np.column_stack([rows, columns])[order]
         parts.append((x, edges, values[order, None].astype(np.float64) if weights else None))
     return parts
+
+
+def _entries(adjacency, n_nodes, graph):
+    """Rows, columns and values of the entries of an adjacency matrix that are not zero."""
+    refuse_masked(adjacency, f"the adjacency matrix of graph {graph}")
+    adjacency = adjacency if sp.issparse(adjacency) else np.asarray(adjacency)
+    if adjacency.shape != (n_nodes, n_nodes):
+        raise ValueError(
+            f"the adjacency matrix of graph {graph} has shape {adjacency.shape} but its node features have "
+            f"{n_nodes} rows"
+        )
+    if adjacency.dtype.kind not in "biuf":
+        raise ValueError(f"the adjacency matrix of graph {graph} must hold real numbers, got {adjacency.dtype}")
+    if sp.issparse(adjacency):
+        rows, columns, values = sp.find(adjacency)
+    else:
+        rows, columns = np.nonzero(adjacency)
+        values = adjacency[rows, columns]
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        i, j = rows[bad[0]], columns[bad[0]]
+        raise ValueError(
+            f"the adjacency matrix of graph {graph} has the entry {values[bad[0]]} at ({i}, {j}); entries must be "
+            "finite, and 0 where there is no edge"
+        )
+    return rows, columns, values
+
+
+def _one_way(rows, columns, values, graph):
+    """Entries of a symmetric or triangular matrix with each edge once, as (i, j) with i <= j."""
+    upper, lower = np.flatnonzero(rows < columns), np.flatnonzero(rows > columns)
+    if not len(upper):
+        return np.minimum(rows, columns), np.maximum(rows, columns), values
+    if len(lower):
+        upper = upper[np.lexsort((columns[upper], rows[upper]))]
+        lower = lower[np.lexsort((rows[lower], columns[lower]))]
+        odd = _first_odd(rows[upper], columns[upper], values[upper], columns[lower], rows[lower], values[lower])
+        if odd is not None:
+            i, j, value, mirrored = odd
+            raise ValueError(
+                f"the adjacency matrix of graph {graph} is not symmetric; pass directed=True, or make it so, for "
+                f"example by matrix.maximum(matrix.T) or np.maximum(matrix, matrix.T); its entry at ({i}, {j}) is "
+                f"{value}, but {mirrored} at ({j}, {i})"
+            )
+    once = rows <= columns
+    return rows[once], columns[once], values[once]
+
+
+def _first_odd(i, j, above, i_below, j_below, below):
+    """Place and values of the first entry above the diagonal that the sorted ones below do not match; else None."""
+    n = min(len(i), len(i_below))
+    other = np.flatnonzero((i[:n] != i_below[:n]) | (j[:n] != j_below[:n]))
+    n = other[0] if len(other) else n
+    unequal = np.flatnonzero(~_equal_but_for_rounding(above[:n], below[:n]))
+    if len(unequal):
+        k = unequal[0]
+        return i[k], j[k], above[k], below[k]
+    above_first = n < len(i) and (n == len(i_below) or (i[n], j[n]) < (i_below[n], j_below[n]))
+    if above_first:
+        return i[n], j[n], above[n], 0
+    return None if n == len(i_below) else (i_below[n], j_below[n], 0, below[n])
+
+
+def _equal_but_for_rounding(a, b):
+    """Whether numbers are equal, floats to about half of their digits."""
+    if a.dtype.kind != "f":
+        return a == b
+    info = np.finfo(a.dtype)
+    with np.errstate(over="ignore"):
+        return np.abs(a - b) <= np.sqrt(info.eps) * np.maximum(np.abs(a), np.abs(b)) + info.tiny
 
 
 def pack_frame(nodes, edges, graph, node, source, target, features):
@@ -261,7 +333,7 @@ def pack_frame(nodes, edges, graph, node, source, target, features):
     _need_columns(nodes, "nodes", [graph, *([] if node is None else [node]), *(features or [])])
     if len(nodes) == 0:
         raise ValueError("nodes has no rows (0 sample(s)) while a minimum of 1 is required.")
-    names = np.asarray(nodes[graph])
+    names = _names(nodes, "nodes", graph)
     starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
     node_ptr = np.append(starts, len(names))
     graph_names = names[starts]
@@ -278,12 +350,14 @@ def pack_frame(nodes, edges, graph, node, source, target, features):
         pairs, edge_ptr = chain_edges(node_ptr)
         return {**fields, "edges": pairs, "edge_ptr": edge_ptr}
     _need_columns(edges, "edges", [graph, source, target])
-    edge_graph = _numbers(np.asarray(edges[graph]), graph_names, "edges", f"graph {{}} that {graph!r} of nodes lacks")
+    edge_graph = _numbers(
+        _names(edges, "edges", graph), graph_names, "edges", f"graph {{}} that {graph!r} of nodes lacks"
+    )
     order = np.argsort(edge_graph, kind="stable")
     edge_ptr = _offsets(np.bincount(edge_graph, minlength=len(graph_names)))
-    ends = [np.asarray(edges[c]) for c in (source, target)]
+    ends = [_names(edges, "edges", c) for c in (source, target)]
     if node is not None:
-        ends = _local_numbers(np.asarray(nodes[node]), node_ptr, edge_graph, ends, node)
+        ends = _local_numbers(_names(nodes, "nodes", node), node_ptr, edge_graph, ends, node)
     pairs = as_edges(np.column_stack(ends), "source and target of edges")[order]
     others = [c for c in edges.columns if c not in (graph, source, target)]
     table = None
@@ -298,6 +372,19 @@ def _need_columns(frame, name, columns):
     missing = [c for c in columns if c not in frame.columns]
     if missing:
         raise ValueError(f"{name} has no column {missing[0]!r}; its columns are {list(frame.columns)}")
+
+
+def _names(frame, name, column):
+    """Values of a column that identifies graphs or nodes, none of them missing."""
+    values = np.asarray(frame[column])
+    missing = np.flatnonzero(missing_mask(values, np.nan))
+    if len(missing):
+        raise ValueError(
+            f"row {missing[0]} of {name} has no value in column {column!r}, it is {values[missing[0]]} "
+            f"({len(missing)} such rows); drop these rows, or, where a value also holds for the rows below it, fill "
+            f"them by {name}[{column!r}].ffill() in pandas or .forward_fill() in polars"
+        )
+    return values
 
 
 def _numbers(values, known, name, complaint):

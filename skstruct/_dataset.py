@@ -189,6 +189,11 @@ class GraphDataset:
         -------
         GraphDataset
 
+        Raises
+        ------
+        ValueError
+            If an image is malformed, or if a pixel is NaN or infinite while `contrast` is True.
+
         Examples
         --------
         >>> import numpy as np
@@ -234,14 +239,21 @@ class GraphDataset:
         node_features : list of array-like of shape (n_nodes, n_features)
             One table per graph.
         directed : bool, default=False
-            Whether (i, j) and (j, i) are two edges. If False, a matrix must be symmetric or have entries in
-            its upper triangle only, and each edge is listed once, as (i, j) with i < j.
+            Whether (i, j) and (j, i) are two edges. If False, a matrix must be symmetric or triangular, and each edge
+            is listed once, as (i, j) with i < j. Rounding errors do not count: floats may differ by half of their
+            digits.
         weights : bool, default=False
-            Whether the entries become an edge feature.
+            Whether the entries become an edge feature. Of two entries (i, j) and (j, i) that are one edge, the one
+            with i < j does.
 
         Returns
         -------
         GraphDataset
+
+        Raises
+        ------
+        ValueError
+            If an entry is NaN or infinite, or if a matrix is not symmetric; the message names the entry.
 
         Examples
         --------
@@ -285,7 +297,8 @@ class GraphDataset:
         Raises
         ------
         ValueError
-            If a column is missing, the rows of a graph are scattered, or an edge names an unknown node.
+            If a column is missing, the rows of a graph are scattered, an edge names an unknown node, or a row has no
+            value in a column that identifies graphs or nodes.
 
         Examples
         --------

@@ -66,7 +66,7 @@ def check_finite(dataset, name="X"):
     Parameters
     ----------
     dataset : GraphDataset
-        Features that are not numbers are passed over.
+        Its features are arrays or CSR matrices of numbers.
     name : str, default="X"
         What to call it in messages.
 

@@ -14,7 +14,7 @@ from skstruct._labels import flatten_labels, flatten_values, refuse_blank
 from skstruct._missing import missing_mask
 from skstruct._node_view import NodeView
 from skstruct._ragged import RaggedArray, is_ragged
-from skstruct._tables import is_frame, is_raw, is_sparse, n_columns
+from skstruct._tables import as_floats, is_frame, is_raw, is_sparse, n_columns, n_rows, refuse_masked
 
 FLOATS = (np.float64, np.float32)
 
@@ -77,6 +77,7 @@ class NodeLayout:
 
 
 def _checked_weights(weights, n, item):
+    refuse_masked(weights, "sample_weight")
     try:
         weights = np.asarray(weights, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -111,27 +112,29 @@ def read_X(estimator, X, *, reset):
     """
     if not is_graph_input(X):
         _require_table(X)
+        refuse_masked(X, "X")
+        X = np.asarray(X) if isinstance(X, list | tuple) else X
+        if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
+            X = _numeric(X, "node", "NodeTransformer")
         X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=FLOATS)
         return NodeLayout(NodeView(GraphDataset.from_nodes(X)))
     dataset = as_dataset(X)
-    _require_numbers(dataset.node_features, "node", "NodeTransformer")
-    _require_numbers(dataset.edge_features, "edge", "EdgeTransformer")
-    check_finite(dataset)
     node_features = validate_data(
         estimator,
-        dataset.node_features,
+        _numeric(dataset.node_features, "node", "NodeTransformer"),
         reset=reset,
         accept_sparse="csr",
         dtype=FLOATS,
-        ensure_all_finite=False,  # done above, where the graph can be named
+        ensure_all_finite=False,  # done below, where the graph can be named
         ensure_min_samples=0,
     )
     dataset = dataset.with_node_features(node_features)
-    if dataset.edge_features is not None:
-        if dataset.n_edges and not n_columns(dataset.edge_features):
+    edge_features = _numeric(dataset.edge_features, "edge", "EdgeTransformer")
+    if edge_features is not None:
+        if dataset.n_edges and not n_columns(edge_features):
             raise ValueError("edge_features of X has no columns; pass None where edges have no features.")
         edge_features = check_array(
-            dataset.edge_features,
+            edge_features,
             accept_sparse="csr",
             dtype=FLOATS,
             ensure_all_finite=False,
@@ -140,6 +143,7 @@ def read_X(estimator, X, *, reset):
             input_name="edge_features of X",
         )
         dataset = dataset.with_edge_features(edge_features)
+    check_finite(dataset)
     return NodeLayout(NodeView(dataset, X.order)) if isinstance(X, NodeView) else GraphLayout(dataset)
 
 
@@ -166,23 +170,22 @@ def _require_table(X):
         )
 
 
-def _require_numbers(table, item, transformer):
-    """Refuse features that no conversion makes numbers, and say how to."""
-    if table is None or is_sparse(table) or (not isinstance(table, list) and not len(table)):
-        return
+def _numeric(table, item, transformer):
+    """Return features with missing ones as NaN; refuse those that no conversion makes numbers, and say how to."""
+    if table is None or (not isinstance(table, list) and not n_rows(table)):
+        return table
     example = "DictVectorizer" if is_raw(table) and isinstance(table[0], dict) else "OneHotEncoder"
     example = "CountVectorizer" if is_raw(table) and isinstance(table[0], str) else example
-    problem = "they are dicts or strings" if is_raw(table) else None
-    if problem is None and (is_frame(table) or getattr(table, "dtype", np.dtype(float)).kind not in "biufc"):
-        try:
-            np.asarray(table, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            problem = str(error)
-    if problem is not None:
-        raise TypeError(
-            f"X has {item} features that are not numbers: {problem}. Turn them into numbers in a pipeline, "
-            f"for example by {transformer}({example}())."
-        )
+    problem = "they are dicts or strings"
+    try:
+        if not is_raw(table):
+            return as_floats(table)
+    except (TypeError, ValueError, OverflowError) as error:
+        problem = str(error)
+    raise TypeError(
+        f"X has {item} features that are not numbers: {problem}. Turn them into numbers in a pipeline, "
+        f"for example by {transformer}({example}())."
+    )
 
 
 def read_classes(classes):

@@ -4,8 +4,12 @@ Node features and edge features are stacked tables with one row per node or edge
 that the containers need to do with one: count, take, stack and join, without importing a data-frame library.
 """
 
+import numbers
+
 import numpy as np
 import scipy.sparse as sp
+
+from skstruct._missing import is_blank, missing_mask
 
 
 def is_sparse(x) -> bool:
@@ -49,6 +53,7 @@ def as_table(x, name):
         if odd is not None:
             raise ValueError(f"{name} mixes dicts or strings with others: row {odd} is a {type(x[odd]).__name__}")
         return list(x)
+    refuse_masked(x, name)
     try:
         array = np.asarray(x)
     except ValueError as error:
@@ -59,8 +64,53 @@ def as_table(x, name):
             f"{array.shape}; a single feature is a column: x.reshape(-1, 1)"
         )
     if array.dtype == object and not isinstance(x, np.ndarray):
-        raise ValueError(f"{name} mixes numbers with other objects; pass a data frame for columns of different types")
+        if any(not isinstance(value, numbers.Real | np.bool_) and not is_blank(value) for value in array.ravel()):
+            raise ValueError(
+                f"{name} mixes numbers with other objects; pass a data frame for columns of different types"
+            )
+        return as_floats(array)
     return array
+
+
+def refuse_masked(x, name):
+    """Refuse an array with masked values, also as an item of a list: NumPy drops the mask in silence."""
+    for item in x if isinstance(x, list | tuple) else [x]:
+        if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
+            raise ValueError(
+                f"{name} has {np.ma.count_masked(item)} masked values, and masks are not supported; fill them first, "
+                "for example by np.ma.filled(x, np.nan) and an imputer"
+            )
+
+
+def as_floats(x):
+    """Return a table of numbers with None and ``pandas.NA`` as NaN: float64 where its dtype allows such values.
+
+    Parameters
+    ----------
+    x : ndarray, sparse matrix or data frame
+        The kind of table and the names of columns are kept.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        If a value is not a number.
+    """
+    if is_sparse(x):
+        return x
+    values = x.to_numpy() if is_frame(x) else x
+    if values.dtype.kind in "biufc":
+        with np.errstate(over="ignore"):  # long doubles beyond the range of floats become infinite
+            return values.astype(np.float64) if values.dtype == np.longdouble != np.float64 else x
+    if values.dtype.kind in "mM":
+        raise TypeError(f"they are times ({values.dtype})")
+    try:
+        values = values.astype(np.float64)
+    except TypeError:  # of pandas.NA, or of what is no number in the second trial either
+        missing = missing_mask(values.ravel(), np.nan).reshape(values.shape)
+        values = np.where(missing, np.nan, values).astype(np.float64)
+    if hasattr(x, "iloc"):
+        return type(x)(values, index=x.index, columns=x.columns)
+    return type(x)(values, schema=x.columns) if is_frame(x) else values
 
 
 def n_rows(x):
@@ -191,7 +241,7 @@ def _stack_frames(filled, name):
         return pd.concat([x for _, x in filled], ignore_index=True)
     import polars as pl
 
-    return pl.concat([x for _, x in filled])
+    return pl.concat([x for _, x in filled], how="vertical_relaxed")  # integers beside floats become floats
 
 
 def join_columns(tables):
@@ -227,11 +277,7 @@ def tables_equal(a, b):
 
 
 def first_nonfinite(x):
-    """Find row and column of the first NaN or infinity; None if there is none or the table is not numeric."""
-    if isinstance(x, list):
-        return None
-    if is_frame(x):
-        x = x.to_numpy()
+    """Find row and column of the first NaN or infinity of an array or a CSR matrix; None if there is none."""
     values = x.data if is_sparse(x) else x
     # a finite sum proves that all are finite in one pass without a mask; an overflow costs a second pass
     with np.errstate(over="ignore", invalid="ignore"):
