@@ -17,6 +17,7 @@ from skstruct._node_view import NodeView
 from skstruct._resolve import resolve
 from skstruct._training import TrainingLoss
 from skstruct.decoding import DECODERS
+from skstruct.exceptions import numbered_by
 from skstruct.features import FEATURE_MAPS
 from skstruct.inference import BACKENDS
 from skstruct.objectives import MISSING, OBJECTIVES
@@ -243,6 +244,10 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
         if (codes == MISSING).all():
             raise ValueError("y has no labelled node: at least one is needed, of at least one class.")
         weights = self._graph_weights(layout, codes, classes, sample_weight)
+        kept = np.flatnonzero(weights)
+        if len(kept) < len(weights):  # weight 0 is the same as leaving a graph out, also if y is forbidden there
+            codes = codes[np.isin(dataset.topology.node_graph, kept)]
+            dataset, weights = dataset[kept], weights[kept]
 
         feature_plan = feature_map.plan(dataset, classes, codes)
         coef0 = feature_plan.initial_coef(check_random_state(self.random_state))
@@ -252,7 +257,7 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
         scale = self.C * (weights @ np.diff(dataset.node_ptr))
         l1 = self.l1_ratio * feature_plan.penalized / scale if self.l1_ratio else None
 
-        with thread_map(self.n_jobs) as in_threads, threadpool_limits(1, user_api="blas"):
+        with numbered_by(kept), thread_map(self.n_jobs) as in_threads, threadpool_limits(1, user_api="blas"):
             factors = self.C / scale, (1 - self.l1_ratio) / scale
             loss = TrainingLoss(
                 dataset, feature_plan, backend, objective, codes, len(classes), weights, *factors, in_threads

@@ -15,7 +15,7 @@ from skstruct._ragged import RaggedArray
 from skstruct._records import Scores
 from skstruct._resolve import resolve
 from skstruct.decoding import DECODERS
-from skstruct.exceptions import InfeasibleGraph, numbered_from
+from skstruct.exceptions import InfeasibleGraph, numbered_by, numbered_from
 from skstruct.features import FeaturePlan
 from skstruct.inference import InferenceBackend, MeanField, TreeReweightedBP, _queries
 from skstruct.inference._base import clamp, edge_marginals, edge_rows, parts, score_labelling
@@ -263,9 +263,15 @@ class GraphQueries:
             raise ValueError(f"y has {given_kind} but the classes are {own_kind}; convert y to the type of classes_.")
         codes = np.full(len(labels), MISSING, np.intp)
         codes[known] = find_codes(given, self.classes_)
-        predicted = self._decode(layout.dataset)
-        weights = None if sample_weight is None else layout.node_weights(sample_weight)[known]
-        return float(np.average((codes == predicted)[known], weights=weights))
+        weights = known if sample_weight is None else layout.node_weights(sample_weight) * known
+        if not weights.any():
+            raise ValueError("sample_weight is zero for every labelled node: accuracy is not defined.")
+        t = layout.dataset.topology
+        graphs = np.flatnonzero(t.sum_nodes(weights))
+        nodes = np.isin(t.node_graph, graphs)
+        with numbered_by(graphs):
+            predicted = self._decode(layout.dataset if len(graphs) == t.n_graphs else layout.dataset[graphs])
+        return float(np.average(codes[nodes] == predicted, weights=weights[nodes]))
 
     def log_partition(self, X):
         """Log of the sum over all labellings of the exponentiated score.

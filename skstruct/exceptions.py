@@ -44,3 +44,12 @@ def numbered_from(first_graph):
         yield
     except GraphError as error:
         raise type(error)(error.graph + first_graph, error.problem) from None
+
+
+@contextmanager
+def numbered_by(graphs):
+    """Within the context, errors about selected graphs are raised with their numbers in the whole."""
+    try:
+        yield
+    except GraphError as error:
+        raise type(error)(graphs[error.graph], error.problem) from None

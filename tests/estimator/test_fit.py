@@ -6,7 +6,8 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray, _chunks, _training
-from skstruct.features import LinearFeatures
+from skstruct.exceptions import InfeasibleGraph
+from skstruct.features import ConstrainedFeatures, LinearFeatures
 from skstruct.inference import LoopyBP
 from skstruct.objectives import Likelihood
 
@@ -265,3 +266,71 @@ def test_arguments_are_not_changed(make_data):
         crf = GraphCRFClassifier(l1_ratio=0.1).fit(X, y, weights)
         crf.score(X, y, weights)
         crf.predict_edge_proba(X)
+
+
+# ---- weight 0
+
+CHAIN = [(0, 1), (1, 2)]
+WHOLE = [([[0.0], [1.0], [2.0]], CHAIN), ([[2.0], [0.5], [1.0]], CHAIN), ([[0.0], [1.0]], [(0, 1)])]
+RIGHT = [["a", "b", "b"], ["a", "a", "b"], ["a", "a"]]
+HARD = ConstrainedFeatures("linear", forbidden_pairs=[("b", "a")])
+USELESS = {  # a graph with labels that `fit` refuses unless its weight is 0, and parameters
+    "forbidden labels": ((WHOLE[0][0], CHAIN), ["b", "a", "b"], {"features": HARD}),
+    "partly labelled": ((WHOLE[0][0], CHAIN), ["b", "a", "?"], {"features": HARD, "missing_label": "?"}),
+    "a cycle": (([[0.0], [1.0], [2.0]], [(0, 1), (1, 2), (2, 0)]), ["a", "b", "b"], {"inference": "tree"}),
+    "edges": ((WHOLE[0][0], CHAIN), ["a", "b", "b"], {"inference": "chain"}),
+}
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+@pytest.mark.parametrize("optimizer", ["lbfgs", "sgd"])
+@pytest.mark.parametrize("name", USELESS)
+def test_weight_zero_is_leaving_out(name, optimizer, place):
+    graph, labels, params = USELESS[name]
+    params = {"optimizer": optimizer, "random_state": 0, **params}
+    X, y, weight = list(WHOLE), list(RIGHT), [1.0, 2.0, 1.0]
+    expected = GraphCRFClassifier(**params).fit(X, y, weight)
+    X.insert(place, graph)
+    y.insert(place, labels)
+    weight.insert(place, 0.0)
+    packed = GraphDataset.from_graphs(X)
+    for data, target, weights in (
+        (X, y, weight),
+        (packed, y, [[w] * len(part) for w, part in zip(weight, y)]),
+        (packed.nodes, np.concatenate(y), np.repeat(weight, [len(part) for part in y])),
+    ):
+        crf = GraphCRFClassifier(**params).fit(data, target, weights)
+        same_weights(crf, expected, rtol=0, atol=0)
+        if name != "a cycle":
+            assert crf.score(data, target, weights) == expected.score(WHOLE, RIGHT, [1.0, 2.0, 1.0])
+
+
+def test_class_weight_zero_is_leaving_out():
+    X, y = [*WHOLE, (WHOLE[0][0], CHAIN)], [*RIGHT, ["c", "c", "c"]]
+    crf = GraphCRFClassifier(class_weight={"c": 0.0}, classes=["a", "b", "c"]).fit(X, y)
+    same_weights(crf, GraphCRFClassifier(classes=["a", "b", "c"]).fit(WHOLE, RIGHT), rtol=0, atol=0)
+
+
+def test_errors_count_graphs_of_weight_zero():
+    X, y = [WHOLE[0], *WHOLE, WHOLE[0]], [["b", "a", "b"], *RIGHT, ["b", "b", "a"]]
+    with pytest.raises(InfeasibleGraph, match="graph 4: the labels in y are forbidden") as caught:
+        GraphCRFClassifier(features=HARD).fit(X, y, [0, 0, 1, 1, 1])
+    assert caught.value.graph == 4
+
+
+@pytest.mark.parametrize("sample_weight", [None, [0.0, 1.0, 1.0]])
+def test_score_of_an_infeasible_graph(sample_weight):
+    """It is decoded if any of its nodes counts; the error has its number among all graphs."""
+    hard = ConstrainedFeatures("linear", forbidden_pairs=[(a, b) for a in "ab" for b in "ab"])
+    lone = [([[0.0]], None), ([[1.0]], None), ([[2.0]], None)]
+    crf = GraphCRFClassifier(features=hard).fit(lone, [["a"], ["b"], ["b"]])
+    X, y = [WHOLE[2], *lone[:2]], [["a", "b"], ["a"], ["b"]]
+    if sample_weight is None:
+        with pytest.raises(InfeasibleGraph, match="graph 0: no labelling is allowed"):
+            crf.score(X, y)
+    else:
+        assert crf.score(X, y, sample_weight) == crf.score(X[1:], y[1:])
+        with pytest.raises(InfeasibleGraph, match="graph 2: no labelling is allowed"):
+            crf.score([X[1], X[2], X[0]], [y[1], y[2], y[0]], [0.0, 1.0, 1.0])
+        with pytest.raises(ValueError, match="sample_weight is zero for every labelled node"):
+            crf.set_params(missing_label="?").score([X[1], X[2]], [["?"], ["b"]], [1.0, 0.0])
