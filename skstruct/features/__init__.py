@@ -4,7 +4,8 @@
 """
 
 from skstruct.features._base import FeatureMap, FeaturePlan
-from skstruct.features._constrained import ConstrainedFeatures, bio_forbidden_pairs
+from skstruct.features._chunk_schemes import bio_forbidden_pairs
+from skstruct.features._constrained import ConstrainedFeatures
 from skstruct.features._linear import LinearFeatures
 
 FEATURE_MAPS = {"linear": LinearFeatures, "constrained": ConstrainedFeatures}

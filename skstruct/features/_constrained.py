@@ -1,5 +1,7 @@
 """A feature map whose scores forbid pairs of labels and labels of nodes."""
 
+import re
+import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,13 +26,19 @@ class ConstrainedFeatures(BaseEstimator):
     forbidden_pairs : list of (label, label), or dict, default=None
         Pairs that no edge may have, as (label of ``edges[e, 0]``, label of ``edges[e, 1]``). A dict gives a list for
         each edge type: its keys are columns of the edge features, and the list holds for edges that are nonzero there.
-        Pairs with labels that do not occur in training are ignored.
+        A pair with a label that is not a class has no effect.
     allowed_labels : dict of {int: list of labels}, default=None
         For nodes that are nonzero in a column of the node features (key), the only labels that they may have.
+        A label that is not a class has no effect.
 
     Notes
     -----
     Forbidden pairs alone keep a matrix that edges share shared.
+
+    The data of a fit may lack labels that the constraints name, for example in a fold of cross-validation. Such labels
+    have no effect, and `classes` of the classifier adds them. Constraints that cannot be meant are errors: a list
+    that names no class at all, and a label that differs from a class only in case, separators or type, such as "B_x"
+    for "B-x" or "1" for 1. A list whose pairs all have no effect is a warning.
 
     Examples
     --------
@@ -56,55 +64,122 @@ class ConstrainedFeatures(BaseEstimator):
 
         Raises
         ------
-        ValueError
-            If a pair is not a pair, if a column does not exist, or if a node type allows none of the classes.
+        TypeError, ValueError
+            If a constraint is not of the form that the class describes, if a column does not exist, or if the labels of
+            a list are not classes.
+
+        Warns
+        -----
+        UserWarning
+            If no pair of a list has two classes.
         """
         from skstruct.features import FEATURE_MAPS  # the table holds this class
 
         code = {label: number for number, label in enumerate(np.asarray(classes).tolist())}
-        by_type = self.forbidden_pairs or {}
-        if not isinstance(by_type, dict):
-            by_type = {ALL_EDGES: by_type}
         n_edge_features = 0 if dataset.edge_features is None else dataset.edge_features.shape[1]
-        edge_masks = {}
-        for column, pairs in by_type.items():
-            if column is not ALL_EDGES:
+        shared_mask, edge_masks, pairs = None, {}, self.forbidden_pairs
+        if isinstance(pairs, dict):
+            for column, own in pairs.items():
                 _check_column("forbidden_pairs", column, n_edge_features, "edge features")
-            edge_masks[column] = _pair_mask(pairs, code)
+                edge_masks[int(column)] = _pair_mask(f"forbidden_pairs[{column}]", own, code)
+        elif pairs is not None:
+            shared_mask = _pair_mask("forbidden_pairs", pairs, code)
         node_masks = {}
+        if not isinstance(self.allowed_labels, dict | None):
+            raise TypeError(
+                "ConstrainedFeatures: allowed_labels must be a dict from columns of the node features to lists of "
+                f"labels, got {self.allowed_labels!r}."
+            )
         for column, labels in (self.allowed_labels or {}).items():
             _check_column("allowed_labels", column, dataset.node_features.shape[1], "node features")
-            allowed = [code[label] for label in labels if label in code]
-            if not allowed:
-                raise ValueError(
-                    f"ConstrainedFeatures: allowed_labels[{column}] = {list(labels)!r} has none of the classes "
-                    f"{list(code)}."
-                )
-            node_masks[column] = np.full(len(code), -np.inf)
-            node_masks[column][allowed] = 0.0
+            node_masks[int(column)] = _label_mask(f"allowed_labels[{column}]", labels, code)
         inner = resolve(self.features, FEATURE_MAPS, "features").plan(dataset, classes, codes)
-        return ConstrainedPlan(inner, node_masks, edge_masks)
-
-
-ALL_EDGES = None  # key of the pairs that are forbidden on every edge
+        return ConstrainedPlan(inner, node_masks, edge_masks, shared_mask)
 
 
 def _check_column(name, column, n_columns, what):
-    if not isinstance(column, int | np.integer) or not 0 <= column < n_columns:
+    is_integer = isinstance(column, int | np.integer) and not isinstance(column, bool)
+    if not is_integer or not 0 <= column < n_columns:
         raise ValueError(
             f"ConstrainedFeatures: {name} has the key {column!r}; keys are columns of the {n_columns} {what}."
         )
 
 
-def _pair_mask(pairs, code):
+def _pair_mask(name, pairs, code):
     """0 for allowed and -inf for forbidden pairs, (n_states, n_states)."""
-    mask = np.zeros((len(code), len(code)))
+    pairs = [
+        pair.tolist() if isinstance(pair, np.ndarray) else pair for pair in _as_list(name, pairs, "pairs of labels")
+    ]
     for pair in pairs:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise ValueError(f"ConstrainedFeatures: forbidden_pairs holds {pair!r}, which is not a pair of labels.")
-        if pair[0] in code and pair[1] in code:
-            mask[code[pair[0]], code[pair[1]]] = -np.inf
+            raise ValueError(f"ConstrainedFeatures: {name} holds {pair!r}, which is not a pair of labels.")
+    named = _check_labels(name, [label for pair in pairs for label in pair], code)
+    mask = np.zeros((len(code), len(code)))
+    forbidden = [(code[a], code[b]) for a, b in pairs if a in code and b in code]
+    if pairs and not forbidden:
+        unknown = [label for label in named if label not in code]
+        warnings.warn(
+            f"ConstrainedFeatures: {name} forbids nothing here, since none of its {len(pairs)} pairs has two classes: "
+            f"{_some(unknown)} are not among the classes {_some(code)}. Check the labels, or list all labels in the "
+            "parameter classes.",
+            UserWarning,
+            stacklevel=2,
+        )
+    for a, b in forbidden:
+        mask[a, b] = -np.inf
     return mask
+
+
+def _label_mask(name, labels, code):
+    """0 for allowed and -inf for other labels, (n_states,)."""
+    labels = _as_list(name, labels, "labels")
+    if not labels:
+        raise ValueError(f"ConstrainedFeatures: {name} is empty, so that no label is allowed.")
+    mask = np.full(len(code), -np.inf)
+    mask[[code[label] for label in _check_labels(name, labels, code) if label in code]] = 0.0
+    return mask
+
+
+def _as_list(name, values, what):
+    if isinstance(values, str | bytes | dict) or not (np.iterable(values) and hasattr(values, "__len__")):
+        raise TypeError(f"ConstrainedFeatures: {name} must be a list of {what}, got {values!r}.")
+    return list(values)
+
+
+def _check_labels(name, labels, code):
+    """Refuse labels that cannot be meant, and return those given without repetition.
+
+    The constraint has no effect if none of its labels is a class. A label that only looks like a class is a mistake
+    too, unless the constraint names that class as well.
+    """
+    try:
+        labels = list(dict.fromkeys(labels))
+    except TypeError as error:
+        raise TypeError(f"ConstrainedFeatures: {name} has a label that no class can be: {error}.") from error
+    looks = {_spelling(label): label for label in code if label not in labels}
+    for label in labels:
+        if label not in code and _spelling(label) in looks:
+            raise ValueError(
+                f"ConstrainedFeatures: {name} has the label {label!r}, which is not a class, but the class "
+                f"{looks[_spelling(label)]!r} is similar; write labels exactly as in y."
+            )
+    if labels and not any(label in code for label in labels):
+        raise ValueError(
+            f"ConstrainedFeatures: {name} has none of the classes {_some(code)}; its labels are {_some(labels)}. Write "
+            "labels exactly as in y, or list all labels in the parameter classes."
+        )
+    return labels
+
+
+def _spelling(label):
+    """What a label has in common with other ways to write it: with other case, separators and type."""
+    return re.sub(r"[\s_:./|-]+", "-", str(label).strip()).casefold()
+
+
+def _some(labels):
+    """List of the first labels, for messages."""
+    labels = list(labels)
+    return f"{labels[:10]}" if len(labels) <= 10 else f"{labels[:10]} and {len(labels) - 10} more"
 
 
 class ConstrainedInputs(NamedTuple):
@@ -121,7 +196,8 @@ class ConstrainedPlan:
 
     inner: FeaturePlan
     node_masks: dict[int, np.ndarray]  # column of the node features: (n_states,)
-    edge_masks: dict[int | None, np.ndarray]  # column of the edge features, or ALL_EDGES: (n_states, n_states)
+    edge_masks: dict[int, np.ndarray]  # column of the edge features: (n_states, n_states)
+    shared_mask: np.ndarray | None  # of all edges, (n_states, n_states)
 
     @property
     def n_coef(self):
@@ -159,7 +235,7 @@ class ConstrainedPlan:
         return ConstrainedInputs(
             self.inner.prepare(batch),
             {column: _nonzero(batch.node_features, column) for column in self.node_masks},
-            {key: _nonzero(batch.edge_features, key) for key in self.edge_masks if key is not ALL_EDGES},
+            {column: _nonzero(batch.edge_features, column) for column in self.edge_masks},
         )
 
     def scores(self, inputs, coef):
@@ -167,13 +243,12 @@ class ConstrainedPlan:
         node, edge, rows = self.inner.scores(inputs.inner, coef)
         for column, mask in self.node_masks.items():
             node[inputs.nodes[column]] += mask
-        for key, mask in self.edge_masks.items():
-            if key is ALL_EDGES:
-                edge = edge + mask.astype(edge.dtype)
-                continue
-            if rows is not None:  # a matrix of its own for each edge: types cut across shared ones
-                edge, rows = edge[rows], None
-            edge[inputs.edges[key]] += mask
+        if self.shared_mask is not None:
+            edge = edge + self.shared_mask.astype(edge.dtype)
+        if self.edge_masks and rows is not None:  # a matrix of its own for each edge: types cut across shared ones
+            edge, rows = edge[rows], None
+        for column, mask in self.edge_masks.items():
+            edge[inputs.edges[column]] += mask
         return Scores(node, edge, rows)
 
     def pullback(self, inputs, coef, gradient, out):
@@ -185,26 +260,3 @@ def _nonzero(features, column):
     """Rows that are nonzero in a column."""
     values = features[:, [column]]
     return np.unique(values.nonzero()[0])
-
-
-def bio_forbidden_pairs(labels):
-    """List the pairs that a BIO scheme forbids: "I-x" may only follow "B-x" or "I-x".
-
-    Parameters
-    ----------
-    labels : iterable of str
-        "O", "B-x", "I-x", ...
-
-    Returns
-    -------
-    pairs : list of (str, str)
-
-    Examples
-    --------
-    >>> from skstruct.features import bio_forbidden_pairs
-    >>> bio_forbidden_pairs(["B-NP", "I-NP", "O"])
-    [('O', 'I-NP')]
-    """
-    labels = sorted(labels)
-    inside = [label for label in labels if label.startswith("I-")]
-    return [(a, b) for b in inside for a in labels if a[2:] != b[2:]]

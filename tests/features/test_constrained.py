@@ -58,12 +58,95 @@ def test_training_sums_over_allowed_labellings_only(sentences):
     assert crf.log_partition(short)[0] == pytest.approx(np.logaddexp.reduce(total), abs=1e-9)
 
 
-def test_unused_constraints_change_nothing(sentences):
+def test_pairs_with_labels_that_are_no_classes_change_nothing(sentences):
     X, y = sentences
-    plain = GraphCRFClassifier().fit(X, y)
-    wrapped = GraphCRFClassifier(ConstrainedFeatures(LinearFeatures(), forbidden_pairs=[("no", "such")])).fit(X, y)
-    np.testing.assert_allclose(wrapped.coef_, plain.coef_, atol=1e-12)
-    np.testing.assert_allclose(wrapped.edge_coef_, plain.edge_coef_, atol=1e-12)
+    pairs = bio_forbidden_pairs(BIO)
+    expected, found = (
+        GraphCRFClassifier(ConstrainedFeatures(LinearFeatures(), forbidden_pairs=p)).fit(X, y)
+        for p in (pairs, [*pairs, ("O", "I-z"), ("B-z", "I-x"), ("no", "such")])
+    )
+    np.testing.assert_array_equal(found.coef_, expected.coef_)
+    np.testing.assert_array_equal(found.edge_coef_, expected.edge_coef_)
+
+
+TAGS = np.array(["B-PER", "I-PER", "O", "B-LOC"])
+PAIRS = [("O", "I-PER"), ("B-LOC", "I-PER")]
+MISSPELT = [  # other spellings of the labels of y, or of the pairs
+    lambda tag: tag.lower(),
+    lambda tag: tag.replace("-", "_"),
+    lambda tag: tag.replace("-", ":"),
+    lambda tag: tag.replace("-", ""),
+    lambda tag: "-".join(tag.split("-")[::-1]),
+    lambda tag: f" {tag}",
+    lambda tag: f"{tag}\n",
+    lambda tag: f"NER/{tag}",
+    lambda tag: tag.replace("PER", "Per").replace("LOC", "Loc"),
+    lambda tag: TAGS.tolist().index(tag),
+    lambda tag: float(TAGS.tolist().index(tag)),
+]
+
+
+@pytest.mark.parametrize("typed", [False, True])
+@pytest.mark.parametrize("in_y", [False, True])
+@pytest.mark.parametrize("spell", MISSPELT)
+def test_constraints_that_name_other_labels_are_not_ignored(spell, in_y, typed):
+    graph = [[1.0], [0.0], [1.0]], [(0, 1), (1, 2)], [[1.0], [1.0]]
+    y, pairs = [["B-PER", "I-PER", "O"], ["O", "B-LOC", "O"]], PAIRS
+    if in_y:
+        y = [[spell(tag) for tag in tags] for tags in y]
+    else:
+        pairs = [(spell(a), spell(b)) for a, b in pairs]
+    crf = GraphCRFClassifier(ConstrainedFeatures(forbidden_pairs={0: pairs} if typed else pairs))
+    name = r"forbidden_pairs\[0\]" if typed else "forbidden_pairs"
+    is_partial = spell("O") == "O"  # "O" matches, and other labels have another form
+    if is_partial and spell("B-PER") in ("PER-B", "BPER"):
+        with pytest.warns(UserWarning, match=f"{name} forbids nothing here"):
+            crf.fit([graph] * 2, y)
+        return
+    with pytest.raises(ValueError, match=f"{name} has the label .* similar|{name} has none of the classes"):
+        crf.fit([graph] * 2, y)
+
+
+@pytest.mark.parametrize("labels", [["b-per", "O"], ["B_PER"], [0, 2], ["PER-B"], np.array(["B_PER", "O"]), {"o"}])
+def test_allowed_labels_that_are_no_classes(labels):
+    X = GraphDataset.from_sequences([[[1.0], [1.0], [1.0]]])
+    with pytest.raises(ValueError, match=r"allowed_labels\[0\] has (the label|none of the classes)"):
+        GraphCRFClassifier(ConstrainedFeatures(allowed_labels={0: labels})).fit(X, [["B-PER", "I-PER", "O"]])
+
+
+@pytest.mark.parametrize(
+    ("labels", "pairs"),
+    [
+        ("abc", [("a", "a"), ("A", "b")]),  # both are labels, and this fold lacks one
+        (["+", "C", "D"], [("C++", "D"), ("+", "+"), ("-", "D")]),
+        ([0, 1, 2], [(0, 0), (0, -1)]),
+        ([1.0, 2.0, 15.0], [(1.0, 1), (1.5, -15)]),
+        ([False, True], [(0, 0)]),
+        ([0, 1], np.array([(0, 0), (1, 5)])),
+        (["a", "b"], np.array([("a", "a"), ("z", "z")])),
+        ("ab", {("a", "a"), ("a", "c")}),
+        ("ab", [["a", "a"]]),
+        ("ab", (("a", "a"),)),
+        ("ab", []),
+        ("ab", ()),
+        ("ab", None),
+    ],
+)
+def test_pairs_that_are_fine(labels, pairs):
+    first = [labels[0], *labels[1:], labels[-1]]
+    X = GraphDataset.from_sequences([[[1.0]] * len(first)])
+    crf = GraphCRFClassifier(ConstrainedFeatures(forbidden_pairs=pairs)).fit(X, [first])
+    together = crf.predict_edge_proba(X).values[:, 0, 0]
+    assert (together == 0).all() == (pairs is not None and len(pairs) > 0)
+
+
+def test_a_label_that_the_data_lack_can_be_a_class():
+    X = GraphDataset.from_sequences([[[1.0], [0.5]]])
+    features = ConstrainedFeatures(forbidden_pairs=[("a", "c")])
+    with pytest.warns(UserWarning, match=r"forbids nothing here.*\['c'\] are not among the classes \['a', 'b'\]"):
+        GraphCRFClassifier(features).fit(X, [["a", "b"]])
+    crf = GraphCRFClassifier(features, classes=["a", "b", "c"]).fit(X, [["a", "b"]])
+    assert crf.predict_edge_proba(X).values[0, 0, 2] == 0
 
 
 @pytest.mark.parametrize("storage", [np.asarray, csr_array])
@@ -89,14 +172,39 @@ def test_forbidden_training_labels_are_named(sentences):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "message"),
+    ("parameters", "error", "message"),
     [
-        ({"forbidden_pairs": ["ab", ("a", "b", "c")]}, "holds .* not a pair of labels"),
-        ({"forbidden_pairs": {3: []}}, "forbidden_pairs has the key 3; keys are columns of the 0 edge features"),
-        ({"allowed_labels": {"first": ["O"]}}, "allowed_labels has the key 'first'; keys are columns of the 6 node"),
-        ({"allowed_labels": {0: ["no such"]}}, r"allowed_labels\[0\].*has none of the classes"),
+        ({"forbidden_pairs": ["ab", ("a", "b", "c")]}, ValueError, "holds .* not a pair of labels"),
+        ({"forbidden_pairs": ("O", "I-x")}, ValueError, "holds 'O', which is not a pair of labels"),
+        ({"forbidden_pairs": [{"O", "I-x"}]}, ValueError, "holds .* not a pair of labels"),
+        ({"forbidden_pairs": [1, 2]}, ValueError, "holds 1, which is not a pair of labels"),
+        ({"forbidden_pairs": np.array(["O", "I-x"])}, ValueError, "holds .* not a pair of labels"),
+        ({"forbidden_pairs": [(["O"], "I-x")]}, TypeError, "has a label that no class can be: unhashable"),
+        ({"forbidden_pairs": "O I-x"}, TypeError, "forbidden_pairs must be a list of pairs of labels, got 'O I-x'"),
+        ({"forbidden_pairs": 3}, TypeError, "forbidden_pairs must be a list of pairs of labels, got 3"),
+        ({"forbidden_pairs": zip("O", "O")}, TypeError, "forbidden_pairs must be a list of pairs of labels, got <zip"),
+        ({"forbidden_pairs": {3: []}}, ValueError, "forbidden_pairs has the key 3; keys are columns of the 0 edge"),
+        ({"forbidden_pairs": {None: []}}, ValueError, "forbidden_pairs has the key None; keys are columns"),
+        ({"allowed_labels": {"first": ["O"]}}, ValueError, "has the key 'first'; keys are columns of the 6 node"),
+        ({"allowed_labels": {True: ["O"]}}, ValueError, "allowed_labels has the key True; keys are columns"),
+        ({"allowed_labels": {-1: ["O"]}}, ValueError, "allowed_labels has the key -1; keys are columns"),
+        ({"allowed_labels": {0.0: ["O"]}}, ValueError, "allowed_labels has the key 0.0; keys are columns"),
+        ({"allowed_labels": {0: ["no such"]}}, ValueError, r"allowed_labels\[0\].*has none of the classes"),
+        ({"allowed_labels": {0: []}}, ValueError, r"allowed_labels\[0\] is empty"),
+        ({"allowed_labels": {0: "O"}}, TypeError, r"allowed_labels\[0\] must be a list of labels, got 'O'"),
+        ({"allowed_labels": {0: 1}}, TypeError, r"allowed_labels\[0\] must be a list of labels, got 1"),
+        ({"allowed_labels": {0: [["O"]]}}, TypeError, "has a label that no class can be: unhashable"),
+        ({"allowed_labels": ["O"]}, TypeError, r"allowed_labels must be a dict .*, got \['O'\]"),
     ],
 )
-def test_malformed_constraints(sentences, parameters, message):
-    with pytest.raises(ValueError, match=message):
+def test_malformed_constraints(sentences, parameters, error, message):
+    with pytest.raises(error, match=message):
         GraphCRFClassifier(ConstrainedFeatures(**parameters)).fit(*sentences)
+
+
+@pytest.mark.parametrize("key", [True, None, "0", 2, -1, 0.0])
+def test_edge_types_that_do_not_exist(key):
+    graph = [[1.0], [0.0]], [(0, 1)], [[1.0, 0.0]]
+    features = ConstrainedFeatures(forbidden_pairs={key: [("a", "a")]})
+    with pytest.raises(ValueError, match=r"forbidden_pairs has the key .* columns of the 2 edge features"):
+        GraphCRFClassifier(features).fit([graph], [["a", "b"]])

@@ -1,0 +1,134 @@
+"""Schemes that write chunks of a sequence as labels, and the pairs of labels that they forbid."""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Scheme(NamedTuple):
+    """A scheme by the prefixes of its labels; each argument is a string of prefixes.
+
+    Attributes
+    ----------
+    prefixes : str
+        All of them. "O", where it is one, stands alone: it has no type.
+    open : str
+        After these the chunk may go on.
+    continues : str
+        These continue a chunk: they follow an open label of the same type.
+    closed : bool
+        Whether the last label of a chunk is marked, so that only a label that continues it follows an open one.
+    """
+
+    prefixes: str
+    open: str
+    continues: str
+    closed: bool
+
+    def allows(self, first, second):
+        """Whether a label may follow another one; both are pairs (prefix, type)."""
+        if second[0] in self.continues:
+            return first[0] in self.open and first[1] == second[1]
+        return not (self.closed and first[0] in self.open)
+
+
+# In the order in which scheme="auto" tries them. IOB1 has the prefixes of BIO, so that it is found by name only.
+SCHEMES = {
+    "BIO": Scheme("BIO", open="BI", continues="I", closed=False),
+    "IOBES": Scheme("BIESO", open="BI", continues="IE", closed=True),
+    "BILOU": Scheme("BILUO", open="BI", continues="IL", closed=True),
+    "BMES": Scheme("BMESO", open="BM", continues="ME", closed=True),
+    "IOB1": Scheme("BIO", open="BI", continues="B", closed=False),
+}
+
+_LABEL = re.compile(r"([A-NP-Z])(?:-(.+))?|(O)", re.DOTALL)
+
+
+def bio_forbidden_pairs(labels, scheme="auto"):
+    """List the pairs of labels that a scheme of chunks forbids, such as ("O", "I-x") in the BIO scheme.
+
+    A label is "O", outside of all chunks, or a prefix with the type of the chunk, "B-x", or without a type, "B".
+
+    =========  ============================  ===================================================================
+    scheme     labels of a chunk             the rule
+    =========  ============================  ===================================================================
+    BIO        B-x I-x I-x, or B-x           "I-x" may only follow "B-x" or "I-x". Also known as IOB2.
+    IOBES      B-x I-x E-x, B-x E-x, or S-x  "B-x" and "I-x" must be followed by "I-x" or "E-x", which may follow
+                                             nothing else. Also known as BIOES.
+    BILOU      B-x I-x L-x, B-x L-x, or U-x  the same, with L for E and U for S
+    BMES       B-x M-x E-x, B-x E-x, or S-x  the same, with M for I; "O" may occur
+    IOB1       I-x I-x I-x, or I-x           "B-x" begins a chunk that touches one of the same type, so that it
+                                             may only follow "B-x" or "I-x".
+    =========  ============================  ===================================================================
+
+    Parameters
+    ----------
+    labels : iterable of str
+        All labels of the data: "O", "B-x", "I-x", ... Repeated labels count once.
+    scheme : {"auto", "BIO", "IOBES", "BILOU", "BMES", "IOB1"}, default="auto"
+        "auto" selects the first of BIO, IOBES, BILOU and BMES that has all prefixes of the labels. IOB1 has the
+        prefixes of BIO and must be named.
+
+    Returns
+    -------
+    pairs : list of (str, str)
+        Sorted by the second label, then by the first one.
+
+    Raises
+    ------
+    TypeError
+        If `labels` is not an iterable of strings.
+    ValueError
+        If a label has another form, or a prefix that the scheme lacks.
+
+    Examples
+    --------
+    >>> from skstruct.features import bio_forbidden_pairs
+    >>> bio_forbidden_pairs(["B-NP", "I-NP", "O"])
+    [('O', 'I-NP')]
+    >>> bio_forbidden_pairs(["B-NP", "I-NP", "O"], scheme="IOB1")
+    [('O', 'B-NP')]
+    >>> bio_forbidden_pairs(["B", "E", "S"])  # of BMES or IOBES
+    [('B', 'B'), ('E', 'E'), ('S', 'E'), ('B', 'S')]
+    """
+    parsed = _parse(labels)
+    prefixes = sorted({prefix for prefix, _ in parsed.values()})
+    rule = _select(scheme, prefixes)
+    return [(a, b) for b in parsed for a in parsed if not rule.allows(parsed[a], parsed[b])]
+
+
+def _parse(labels):
+    """Prefix and type of each label, as a dict in the order of the labels."""
+    wanted = "labels must be strings such as 'O', 'B-x' and 'I-x', or 'B' and 'I' without types"
+    if isinstance(labels, str | bytes) or not np.iterable(labels):
+        raise TypeError(f"{wanted}, in a list; got {labels!r}.")
+    labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    parsed = {}
+    for label in labels:
+        if not isinstance(label, str):
+            raise TypeError(f"{wanted}; got {label!r}, a {type(label).__name__}.")
+        match = _LABEL.fullmatch(label)
+        if match is None:
+            raise ValueError(f"{wanted}; got {label!r}. Rename the label, or leave it out of labels.")
+        parsed[label] = match[3] or match[1], match[2]
+    return {label: parsed[label] for label in sorted(parsed)}
+
+
+def _select(name, prefixes):
+    """Return the scheme of a name; for "auto" the first one that has all prefixes."""
+    if not isinstance(name, str) or name not in ("auto", *SCHEMES):
+        raise ValueError(f"scheme must be one of {['auto', *SCHEMES]}, got {name!r}.")
+    if name == "auto":
+        found = next((scheme for scheme in SCHEMES.values() if set(prefixes) <= set(scheme.prefixes)), None)
+        if found is None:
+            known = ", ".join(f"{name} ({scheme.prefixes})" for name, scheme in SCHEMES.items())
+            raise ValueError(f"no scheme has all the prefixes {prefixes} of the labels; known are {known}.")
+        return found
+    odd = [prefix for prefix in prefixes if prefix not in SCHEMES[name].prefixes]
+    if odd:
+        raise ValueError(
+            f"labels have the prefix {odd[0]!r}, but {name} has only {', '.join(SCHEMES[name].prefixes)}; "
+            "name another scheme, or use scheme='auto'."
+        )
+    return SCHEMES[name]
