@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct._builders import as_edges
 from skstruct._records import Scores
 from skstruct._resolve import resolve
+from skstruct._score_tensors import check_score_tensors
 from skstruct._topology import Topology
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.inference import BACKENDS
@@ -256,34 +256,9 @@ def _check_codes(codes, n_nodes, n_states, name):
 
 def _read(node_scores, edges, edge_scores, inference, known=None):
     """Check the tensors of one graph and plan inference on it."""
-    node = _check_scores(node_scores, "node_scores", 2)
+    node, edges, edge = check_score_tensors(node_scores, edges, edge_scores)
     n_nodes, n_states = node.shape
-    edges = as_edges(edges, "edges")
-    bad = np.flatnonzero(((edges < 0) | (edges >= n_nodes)).any(axis=1) | (edges[:, 0] == edges[:, 1]))
-    if len(bad):
-        raise ValueError(
-            f"edges[{bad[0]}] is {tuple(edges[bad[0]].tolist())}; an edge joins two different nodes among "
-            f"0..{n_nodes - 1}."
-        )
-    edge = _check_scores(edge_scores, "edge_scores", 3) if np.size(edge_scores) else np.zeros((0, n_states, n_states))
-    if edge.shape[1:] != (n_states, n_states) or (len(edge) != len(edges) and (len(edge) != 1)):
-        raise ValueError(
-            f"edge_scores must have shape ({len(edges)}, {n_states}, {n_states}), or (1, {n_states}, {n_states}) for "
-            f"one matrix shared by all edges; got {edge.shape}."
-        )
     rows = np.zeros(len(edges), np.int32) if len(edge) == 1 else None
     plan = resolve(inference, BACKENDS, "inference").plan(Topology.from_edges(edges, n_nodes), n_states)
     scores = Scores(node, edge, rows)
     return scores if known is None else clamp(scores, _check_codes(known, n_nodes, n_states, "known")), plan
-
-
-def _check_scores(scores, name, n_dimensions):
-    scores = np.array(scores, dtype=np.float64, order="C")
-    if scores.ndim != n_dimensions:
-        raise ValueError(f"{name} must have {n_dimensions} dimensions, got shape {scores.shape}.")
-    bad = np.argwhere(np.isnan(scores) | np.isposinf(scores))
-    if len(bad):
-        raise ValueError(
-            f"{name}{bad[0].tolist()} is {scores[tuple(bad[0])]}; scores are finite, or -inf to forbid a state."
-        )
-    return scores

@@ -1,15 +1,20 @@
 """Reading and writing graphical models in the text formats of the UAI inference competitions.
 
 A model file holds non-negative potentials; skstruct computes with their natural logarithms, the scores.
-Potentials of 0 become -inf. Factors of at most two variables are taken. All readers and writers accept a path
+Potentials of 0 become -inf. Factors of at most two variables are supported. All readers and writers accept a path
 or an open text file.
 """
 
+import math
 from collections.abc import Mapping
-from contextlib import nullcontext
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils import check_scalar
+
+from skstruct._score_tensors import check_score_tensors
+from skstruct._text_tokens import Tokens, opened
 
 __all__ = ["UAIModel", "read_uai", "read_uai_log_partition", "read_uai_marginals", "write_uai"]
 
@@ -39,7 +44,7 @@ class UAIModel(NamedTuple):
     log_constant: float
 
 
-def read_uai(model, evidence=None):
+def read_uai(model, evidence=None, *, max_entries=1e8):
     """Read a pairwise model.
 
     Parameters
@@ -49,6 +54,10 @@ def read_uai(model, evidence=None):
     evidence : path, text file or dict, default=None
         Known states of variables, as a file or as ``{variable: state}``; all other states of these variables
         are forbidden.
+    max_entries : float, default=1e8
+        Largest sum of the sizes of `node_scores` and `edge_scores`, of 8 bytes each. All variables get as many states
+        as the largest one, so that a small file can describe a large model. Such a model is refused before the arrays
+        are allocated.
 
     Returns
     -------
@@ -57,8 +66,8 @@ def read_uai(model, evidence=None):
     Raises
     ------
     ValueError
-        If a file is malformed, or a factor has more than two variables; the message tells the file, line and
-        factor.
+        If a file is malformed, a factor has more than two variables, or the model exceeds `max_entries`; the message
+        tells the file, line and factor. If the evidence has two states for a variable.
 
     Examples
     --------
@@ -75,35 +84,38 @@ def read_uai(model, evidence=None):
     >>> round(float(np.exp(found.log_partition)), 3)  # 0.4 * 3 + 0.6 * 6
     4.8
     """
-    tokens = _Tokens(model)
+    check_scalar(max_entries, "max_entries", Real, min_val=1)
+    tokens = Tokens(model)
     tokens.word("the type of network", NETWORKS)
     n = tokens.integer("the number of variables", 0)
     sizes = [tokens.integer(f"the cardinality of variable {v}", 1) for v in range(n)]
-    cardinalities = np.array(sizes, np.intp)
     scopes = [_read_scope(tokens, k, n) for k in range(tokens.integer("the number of factors", 0))]
-    n_states = int(cardinalities.max(initial=1))
+    n_states = max(sizes, default=1)
+    rows: dict[tuple[int, int], int] = {}  # of each edge, in the direction of its first factor
+    for scope in scopes:
+        if len(scope) == 2 and scope[::-1] not in rows:
+            rows.setdefault(scope, len(rows))
+    _check_size(tokens, n * n_states + len(rows) * n_states**2, max_entries, f"{n} variables", n_states, len(rows))
+    cardinalities = np.array(sizes, np.intp)
     node = np.where(np.arange(n_states) < cardinalities[:, None], 0.0, -np.inf)
-    pairs: dict[tuple[int, int], np.ndarray] = {}
+    edge = np.zeros((len(rows), n_states, n_states))
     log_constant = 0.0
     for k, scope in enumerate(scopes):
-        table = _read_table(tokens, k, scope, cardinalities)
+        table = _read_table(tokens, k, scope, sizes)
         if not scope:
             log_constant += float(table)
         elif len(scope) == 1:
             node[scope[0], : len(table)] += table
         else:
-            if scope[::-1] in pairs:
+            if scope not in rows:
                 scope, table = scope[::-1], table.T
-            scores = pairs.setdefault(scope, np.zeros((n_states, n_states)))
-            scores[: table.shape[0], : table.shape[1]] += table
+            edge[rows[scope], : table.shape[0], : table.shape[1]] += table
     tokens.end("the last factor")
-    known = evidence if isinstance(evidence, Mapping) else _read_evidence(evidence)
-    for variable, state in known.items():
-        if not 0 <= variable < n or not 0 <= state < cardinalities[variable]:
+    for variable, state in _read_evidence(evidence).items():
+        if not 0 <= variable < n or not 0 <= state < sizes[variable]:
             raise ValueError(f"evidence: the model has no state {state} of a variable {variable}.")
         node[variable, np.arange(n_states) != state] = -np.inf
-    edges = np.array(list(pairs), dtype=np.int32).reshape(-1, 2)
-    edge = np.array(list(pairs.values())).reshape(-1, n_states, n_states)
+    edges = np.array(list(rows), dtype=np.int32).reshape(-1, 2)
     return UAIModel(node, edges, edge, cardinalities, log_constant)
 
 
@@ -125,8 +137,8 @@ def write_uai(file, node_scores, edges, edge_scores, cardinalities=None, log_con
     Raises
     ------
     ValueError
-        If shapes do not match, or a finite score is beyond +-700, where exponentials end. Adding a constant
-        to a node's scores, or an edge's, changes nothing but the log-partition.
+        If shapes do not match, if an edge does not join two of the nodes, or if a finite score is beyond +-700, where
+        exponentials end. Adding a constant to a node's scores, or an edge's, changes nothing but the log-partition.
 
     Examples
     --------
@@ -139,20 +151,15 @@ def write_uai(file, node_scores, edges, edge_scores, cardinalities=None, log_con
     array([[0. , 0.5],
            [0. , 0. ]])
     """
-    node = np.asarray(node_scores, dtype=np.float64)
-    if node.ndim != 2:
-        raise ValueError(f"node_scores must have 2 dimensions, got shape {node.shape}.")
+    node, edges, edge = check_score_tensors(node_scores, edges, edge_scores)
     n, n_states = node.shape
-    edges = np.asarray(edges, dtype=np.intp).reshape(-1, 2)
-    edge = np.asarray(edge_scores, dtype=np.float64).reshape(-1, n_states, n_states)
-    if len(edge) not in (1, len(edges)):
-        raise ValueError(f"edge_scores must have {len(edges)} matrices, one per edge, or one; got {len(edge)}.")
     edge = np.broadcast_to(edge, (len(edges), n_states, n_states))
-    sizes = np.full(n, n_states) if cardinalities is None else np.asarray(cardinalities)
-    if sizes.shape != (n,) or (n and (sizes.min() < 1 or sizes.max() > n_states)):
-        raise ValueError(f"cardinalities must be {n} numbers from 1 to {n_states}.")
+    sizes = [n_states] * n if cardinalities is None else list(cardinalities) if np.iterable(cardinalities) else []
+    if len(sizes) != n or not all(_is_integer(size) and 1 <= size <= n_states for size in sizes):
+        raise ValueError(f"cardinalities must be {n} integers from 1 to {n_states}, got {cardinalities!r}.")
+    check_scalar(log_constant, "log_constant", Real)
     constants = [np.array(log_constant)] if log_constant else []
-    nodes = [node[v, : sizes[v]] for v in range(n)]
+    nodes = [scores[:size] for scores, size in zip(node, sizes)]
     pairs = [matrix[: sizes[i], : sizes[j]] for (i, j), matrix in zip(edges, edge)]
     lines = ["MARKOV", str(n), " ".join(map(str, sizes)), str(len(constants) + n + len(edges))]
     lines += ["0" for _ in constants] + [f"1 {v}" for v in range(n)] + [f"2 {i} {j}" for i, j in edges]
@@ -163,16 +170,18 @@ def write_uai(file, node_scores, edges, edge_scores, cardinalities=None, log_con
                 str(table.size),
                 _potentials(table, name if name == "log_constant" else f"{name}[{k}]"),
             ]
-    with _opened(file, "w") as stream:
+    with opened(file, "w") as stream:
         stream.write("\n".join(lines) + "\n")
 
 
-def read_uai_marginals(file):
+def read_uai_marginals(file, *, max_entries=1e8):
     """Read the marginals of a ``.MAR`` file.
 
     Parameters
     ----------
     file : path or text file
+    max_entries : float, default=1e8
+        Largest size of the result, as for `read_uai`.
 
     Returns
     -------
@@ -187,14 +196,19 @@ def read_uai_marginals(file):
     array([[0.25, 0.75, 0.  ],
            [0.5 , 0.25, 0.25]])
     """
-    tokens = _Tokens(file)
+    check_scalar(max_entries, "max_entries", Real, min_val=1)
+    tokens = Tokens(file)
     tokens.word("the type of result", ("MAR",))
     rows = []
     for v in range(tokens.integer("the number of variables", 0)):
         n_states = tokens.integer(f"the cardinality of variable {v}", 1)
         rows.append(tokens.numbers(n_states, f"marginals of variable {v}"))
+        if not ((rows[v] >= 0) & (rows[v] <= 1)).all():
+            raise tokens.error(f"variable {v} has a marginal that is not between 0 and 1")
     tokens.end("the last variable")
-    marginals = np.zeros((len(rows), max(map(len, rows), default=0)))
+    n_states = max(map(len, rows), default=0)
+    _check_size(tokens, len(rows) * n_states, max_entries, f"{len(rows)} variables", n_states)
+    marginals = np.zeros((len(rows), n_states))
     for v, row in enumerate(rows):
         marginals[v, : len(row)] = row
     return marginals
@@ -219,9 +233,11 @@ def read_uai_log_partition(file):
     >>> round(read_uai_log_partition(io.StringIO("PR 2.0")), 6)
     4.60517
     """
-    tokens = _Tokens(file)
+    tokens = Tokens(file)
     tokens.word("the type of result", ("PR",))
     (log10,) = tokens.numbers(1, "the log-partition")
+    if not log10 < np.inf:
+        raise tokens.error(f"the log-partition is {log10}")
     tokens.end("the log-partition")
     return float(log10 * np.log(10.0))
 
@@ -238,36 +254,55 @@ def _read_scope(tokens, k, n_variables):
     return scope
 
 
-def _read_table(tokens, k, scope, cardinalities):
+def _check_size(tokens, needed, max_entries, variables, n_states, n_edges=0):
+    """Refuse arrays that are too large."""
+    if not needed <= max_entries:
+        edges = f" and {n_edges} edges" if n_edges else ""
+        raise tokens.error(
+            f"{variables} of up to {n_states} states{edges} need {needed} numbers, {8 * needed / 2**30:.3g} GiB, more "
+            f"than max_entries={max_entries:g}; raise it if you have the memory"
+        )
+
+
+def _read_table(tokens, k, scope, sizes):
     """Read the table of factor `k` as logs, with one axis per variable; the last one runs fastest."""
-    shape = tuple(cardinalities[list(scope)])
-    wanted = int(np.prod(shape, dtype=np.intp))
+    shape = tuple(sizes[v] for v in scope)
+    wanted = math.prod(shape)
     size = tokens.integer(f"the size of the table of factor {k}", 0)
     if size != wanted:
         raise tokens.error(f"factor {k}, over variables {scope}, has a table of {size} entries, not {wanted}")
-    table = tokens.numbers(size, f"the table of factor {k}")
-    if not ((table >= 0) & (table < np.inf)).all():
-        raise tokens.error(f"the table of factor {k} has an entry that is negative or not finite")
-    with np.errstate(divide="ignore"):
-        return np.log(table).reshape(shape)
+    return tokens.logarithms(size, f"the table of factor {k}").reshape(shape)
 
 
-def _read_evidence(file):
+def _read_evidence(evidence):
     """Read observed states by variable; a number of samples before them makes the number of words even."""
-    if file is None:
+    if isinstance(evidence, Mapping):
+        odd = next((item for item in evidence.items() if not all(map(_is_integer, item))), None)
+        if odd is not None:
+            raise ValueError(
+                f"evidence must map numbers of variables to numbers of states, got {odd[0]!r}: {odd[1]!r}."
+            )
+        return evidence
+    if evidence is None:
         return {}
-    tokens = _Tokens(file)
+    tokens = Tokens(evidence)
     if len(tokens.words) % 2 == 0 and tokens.words:
         samples = tokens.integer("the number of samples", 0)
         if samples != 1:
             raise tokens.error(f"{samples} samples of evidence, or an incomplete pair; expected one sample")
     n_observed = tokens.integer("the number of observed variables", 0) if tokens.words else 0
-    known = {}
+    known: dict[int, int] = {}
     for k in range(n_observed):
         variable = tokens.integer(f"the variable of observation {k}", 0)
-        known[variable] = tokens.integer(f"the state of observation {k}", 0)
+        state = tokens.integer(f"the state of observation {k}", 0)
+        if known.setdefault(variable, state) != state:
+            raise tokens.error(f"variable {variable} is observed in state {known[variable]} and in state {state}")
     tokens.end("the last observation")
     return known
+
+
+def _is_integer(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _potentials(scores, name):
@@ -276,65 +311,3 @@ def _potentials(scores, name):
     if np.isnan(scores).any() or np.isposinf(scores).any() or (np.abs(finite) > 700).any():
         raise ValueError(f"{name} has an entry that is nan, inf or beyond +-700: no exponential to write.")
     return " ".join(f"{p:.17g}" for p in np.exp(scores).ravel())
-
-
-def _opened(file, mode="r"):
-    """Open a path; leave an open file open."""
-    return nullcontext(file) if hasattr(file, "read" if mode == "r" else "write") else open(file, mode)
-
-
-class _Tokens:
-    """Words of a text file, read one after another; errors name the file and the line."""
-
-    def __init__(self, file):
-        with _opened(file) as stream:
-            self.name = getattr(stream, "name", "text")
-            lines = stream.read().splitlines()
-        self.words = [word for line in lines for word in line.split()]
-        self.lines = np.repeat(np.arange(1, len(lines) + 1), [len(line.split()) for line in lines])
-        self.next = 0
-
-    def error(self, problem, place=None):
-        place = self.next - 1 if place is None else place
-        where = f"line {self.lines[place]}" if 0 <= place < len(self.words) else "end of file"
-        return ValueError(f"{self.name}, {where}: {problem}.")
-
-    def _take(self, what, size=1):
-        if self.next + size > len(self.words):
-            raise self.error(f"expected {what}, but the file ends", len(self.words))
-        self.next += size
-        return self.words[self.next - size : self.next]
-
-    def word(self, what, allowed):
-        (found,) = self._take(what)
-        if found.upper() not in allowed:
-            raise self.error(f"expected {what}, {' or '.join(allowed)}, got {found!r}")
-
-    def integer(self, what, least, most=None):
-        (found,) = self._take(what)
-        value = int(found) if found.lstrip("-").isdecimal() else least - 1
-        if value < least or (most is not None and value > most):
-            limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-            raise self.error(f"expected {what}, an integer {limits}, got {found!r}")
-        return value
-
-    def numbers(self, size, what):
-        found = self._take(what, size)
-        try:
-            return np.array(found, dtype=np.float64)
-        except ValueError:
-            bad = next(k for k, word in enumerate(found) if not _is_number(word))
-            place = self.next - size + bad
-            raise self.error(f"expected a number in {what}, got {found[bad]!r}", place) from None
-
-    def end(self, after):
-        if self.next < len(self.words):
-            raise self.error(f"unexpected {self.words[self.next]!r} after {after}", self.next)
-
-
-def _is_number(word):
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
