@@ -10,13 +10,16 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 from skstruct._tables import is_frame
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows
 
+COLLECTIONS = (list, tuple, set, frozenset, np.ndarray)
+
 
 class AttributeVectorizer(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Make chains of sequences of tokens that are described by attributes, as programs for sequences take them.
 
     A token is a list of strings, each of which is an attribute with the value 1, or a dict from names to values. As
     in `DictVectorizer`, ``{"w": "the"}`` is the attribute ``"w=the"`` with the value 1, a number is the value of
-    the attribute of that name, and so is a bool. Attributes that come twice in a token add up.
+    the attribute of that name, and so is a bool. ``{"w": ["a", "b"]}`` is the attributes ``"w=a"`` and ``"w=b"``: the
+    value may be a list, tuple, set or array of strings. Attributes that come twice in a token add up.
 
     In a pipeline it takes the place of `SequencesToGraphs` and ``NodeTransformer(DictVectorizer())``: for dicts it
     makes the same features in about half of the time, it also takes lists of strings, and it has a minimal count.
@@ -134,8 +137,27 @@ def _attributes(stack):
     if not are_dicts:
         return names, np.ones(len(names)), ptr
     values = list(chain.from_iterable(map(dict.values, tokens)))
-    problem = "the value of an attribute must be a string, a number or a bool"
-    stack.refuse_types(values, (str, Real, np.bool_), problem, owner)
+    problem = "the value of an attribute must be a string, a number, a bool or a list of strings"
+    stack.refuse_types(values, (str, Real, np.bool_, *COLLECTIONS), problem, owner)
+    if any(issubclass(kind, COLLECTIONS) for kind in set(map(type, values))):
+        names, values, ptr = _spread(stack, names, values, ptr, owner)
     names = [f"{name}={value}" if isinstance(value, str) else name for name, value in zip(names, values)]
     numbers = (1.0 if isinstance(value, str) else value for value in values)
     return names, np.fromiter(numbers, np.float64, len(values)), ptr
+
+
+def _spread(stack, names, values, ptr, owner):
+    """Write an attribute whose value is a list of strings as one attribute for each string."""
+    values = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
+    lists = [i for i, value in enumerate(values) if isinstance(value, COLLECTIONS)]
+    stack.refuse_types(
+        list(chain.from_iterable(values[i] for i in lists)),
+        str,
+        "a list that is the value of an attribute must hold strings",
+        lambda j: owner(np.repeat(lists, [len(values[i]) for i in lists])[j]),
+    )
+    groups = [sorted(value) if isinstance(value, set | frozenset) else value for value in values]  # same order always
+    groups = [value if isinstance(value, COLLECTIONS) else (value,) for value in groups]
+    sizes = list(map(len, groups))
+    names = list(chain.from_iterable(map(repeat, names, sizes)))
+    return names, list(chain.from_iterable(groups)), np.concatenate([[0], np.cumsum(sizes)])[ptr]

@@ -70,9 +70,37 @@ def test_dicts():
     assert lists.toarray().tolist() == [[1, 0, 0, 1, 0, 0]]
 
 
-def test_agrees_with_dict_vectorizer():
-    rng = np.random.default_rng(0)
-    train, test = random_dicts(rng, 40), random_dicts(rng, 20)
+def with_lists(rng, sequences):
+    """Add attributes whose values are collections of strings, some empty or with repetitions."""
+    kinds = [list, tuple, set, frozenset, np.array, lambda strings: np.array(strings, dtype=object)]
+    for token in (token for sequence in sequences for token in sequence):
+        for name in ("m", "w", "x0"):
+            if rng.random() < 0.4:
+                strings = rng.choice(["a", "b", "c", "", "a=b"], rng.integers(4)).tolist()
+                token[name] = kinds[rng.integers(len(kinds))](strings)
+    return sequences
+
+
+def test_lists_of_strings_as_values():
+    vectorizer = AttributeVectorizer()
+    tokens = [
+        {"g": ["x", "y", "x"], "w": "a"},
+        {"g": []},
+        {"w": ("b", "a"), "n": 2, "g": {"z", "y"}},
+        {"g": np.array("x")},
+    ]
+    X = vectorizer.fit_transform([tokens[:2], tokens[2:]]).node_features.toarray()
+    assert list(vectorizer.vocabulary_) == ["g=x", "g=y", "w=a", "w=b", "n", "g=z"]
+    assert_array_equal(X, [[2, 1, 1, 0, 0, 0], [0] * 6, [0, 1, 1, 1, 2, 1], [1, 0, 0, 0, 0, 0]])
+    assert_array_equal(vectorizer.transform([[{"g": ["new", "x"]}]]).node_features.toarray(), [[1, 0, 0, 0, 0, 0]])
+    assert list(AttributeVectorizer(min_count=2).fit([tokens]).vocabulary_) == ["g=x", "g=y", "w=a"]
+
+
+@pytest.mark.parametrize("change", [lambda rng, sequences: sequences, with_lists])
+@pytest.mark.parametrize("seed", range(3))
+def test_agrees_with_dict_vectorizer(change, seed):
+    rng = np.random.default_rng(seed)
+    train, test = change(rng, random_dicts(rng, 40)), change(rng, random_dicts(rng, 20))
     peer = make_pipeline(SequencesToGraphs(), NodeTransformer(DictVectorizer()))
     mine = AttributeVectorizer()
     for method, X in (("fit_transform", train), ("transform", test)):
@@ -131,7 +159,20 @@ def test_tags_in_a_pipeline():
         ([[["a"], []], [["a", 3]]], TypeError, r"sequence 1, token 0: got 3 \(int\); the name of an attribute"),
         ([[{"w": "a"}, {"v": "b", 3: "a"}]], TypeError, r"sequence 0, token 1: got 3 \(int\); the name"),
         ([[{"w": "a"}, {}], [{"v": None}]], TypeError, r"sequence 1, token 0: got None \(NoneType\); the value"),
-        ([[{"w": ["a", "b"]}]], TypeError, r"sequence 0, token 0: got \['a', 'b'\] \(list\); the value"),
+        ([[{"w": {"a": "b"}}]], TypeError, r"sequence 0, token 0: got \{'a': 'b'\} \(dict\); the value"),
+        ([[{"w": b"a"}]], TypeError, r"sequence 0, token 0: got b'a' \(bytes\); the value"),
+        ([[{"w": iter("ab")}]], TypeError, r"sequence 0, token 0: got <.*; the value"),
+        ([[{"w": 1j}]], TypeError, r"sequence 0, token 0: got 1j \(complex\); the value"),
+        (
+            [[{}, {"v": "c", "w": ["a", 3]}]],
+            TypeError,
+            r"sequence 0, token 1: got 3 \(int\); a list .* must hold strings",
+        ),
+        ([[{"w": ["a"]}], [{"w": {None}}]], TypeError, r"sequence 1, token 0: got None \(NoneType\); a list"),
+        ([[{"w": [["a"]]}]], TypeError, r"sequence 0, token 0: got \['a'\] \(list\); a list"),
+        ([[{"w": np.array([1, 2])}]], TypeError, r"sequence 0, token 0: got 1 \(int\); a list"),
+        ([[{"w": np.array([["a"]])}]], TypeError, r"sequence 0, token 0: got \['a'\] \(list\); a list"),
+        ([[["a", ["b"]]]], TypeError, r"sequence 0, token 0: got \['b'\] \(list\); the name"),
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "transform"])
