@@ -17,7 +17,7 @@ from skstruct._graph_input import as_dataset, is_graph_input
 from skstruct._labels import flatten_values
 from skstruct._node_view import NodeView
 from skstruct._ragged import is_ragged
-from skstruct._tables import n_rows, take_rows
+from skstruct._tables import is_frame, n_rows, take_rows
 
 
 @dataclass(frozen=True)
@@ -215,14 +215,14 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         stack = self._stack(X)
         if method == "transform" and _n_rows(stack.table) == 0 and hasattr(self, "_example"):
             # most transformers refuse a table without rows; a row seen in fit tells what columns they make
-            return stack.rebuild(take_rows(inner.transform(self._example), slice(0, 0)))
+            return stack.rebuild(take_rows(inner.transform(_as_table(self._example)), slice(0, 0)))
         params = routed(self, "transformer", method, params, stack.ptr)
         return stack.rebuild(getattr(inner, method)(stack.table, **params))
 
     def _remember(self, stack):
         """Keep one row for `_apply`."""
         if stack.ptr is not None and n_rows(stack.table):
-            self._example = take_rows(stack.table, np.array([0]))
+            self._example = _plain(take_rows(stack.table, np.array([0])))
 
     def _unfitted(self):
         """Clone of the transformer."""
@@ -311,6 +311,18 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         for method in ("fit_transform", "fit", "transform"):
             mapping.add(caller="fit_transform", callee=method)
         return MetadataRouter(owner=routing_owner(self)).add(transformer=self._unfitted(), method_mapping=mapping)
+
+
+def _plain(table):
+    """Return a table in a form that skops can store: a data frame becomes its type and its columns as arrays."""
+    if not is_frame(table):
+        return table
+    return type(table), {name: np.asarray(table[name]) for name in table.columns}
+
+
+def _as_table(plain):
+    """Undo `_plain`."""
+    return plain[0](plain[1]) if isinstance(plain, tuple) else plain
 
 
 def _n_rows(table):

@@ -26,9 +26,9 @@ class Streams:
         self._after = np.repeat(sizes, sizes) - 1 - self._before
         always, first, last = CONSTANTS
         self._codes = {
-            (always, None, None): np.zeros(ptr[-1], np.int64),
-            (first, None, None): -(self._before > 0).astype(np.int64),
-            (last, None, None): -(self._after > 0).astype(np.int64),
+            always: np.zeros(ptr[-1], np.int64),
+            first: -(self._before > 0).astype(np.int64),
+            last: -(self._after > 0).astype(np.int64),
             **codes,
         }
         self._shifted: dict = {}
@@ -117,7 +117,19 @@ class Template:
                 values.append(texts[term.stream][keys & 0xFFFFFFFF])
             codes = keys >> 32
         name = "|".join(map(str, self.terms))
-        return [f"{name}={'|'.join(parts)}" for parts in zip(*reversed(values))] if values else [name] * len(codes)
+        return [f"{name}={_joined(parts)}" for parts in zip(*reversed(values))] if values else [name] * len(codes)
+
+
+def _joined(values):
+    """Join the values of a conjunction by bars, so that different values have different names.
+
+    Where a value contains a bar, bars and backslashes of all values get a backslash. The name then has more bars than
+    any name without such a value.
+    """
+    joined = "|".join(values)
+    if joined.count("|") < len(values) or len(values) == 1:
+        return joined
+    return "|".join(value.replace("\\", r"\\").replace("|", r"\|") for value in values)
 
 
 @kernel

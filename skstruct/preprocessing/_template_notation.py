@@ -31,15 +31,13 @@ class Term(NamedTuple):
 
     @property
     def stream(self):
-        """The term without its offset: what is coded once for all offsets."""
-        return self[:3]
-
-    def __str__(self):
-        if self.column in CONSTANTS:
-            return self.column
+        """Name of the term without its offset: what is coded once for all offsets."""
         derivation = "" if self.derivation is None else f".{self.derivation}"
         argument = "" if self.argument is None else f"({self.argument})"
-        return f"{self.column}{derivation}{argument}[{self.offset}]"
+        return f"{self.column}{derivation}{argument}"
+
+    def __str__(self):
+        return self.column if self.column in CONSTANTS else f"{self.stream}[{self.offset}]"
 
 
 def parse_templates(templates, columns, derivations):
@@ -116,15 +114,14 @@ def _numbers(text, template):
     return list(numbers)
 
 
-def column_functions(parsed, derivations):
+def column_functions(templates, derivations):
     """How to get the streams of the columns that templates use.
 
     Parameters
     ----------
-    parsed : dict
-        From `parse_templates`.
+    templates : iterable of tuples of Term
     derivations : dict
-        From names to functions.
+        From names to functions or dicts.
 
     Returns
     -------
@@ -132,8 +129,10 @@ def column_functions(parsed, derivations):
         From a column and a stream to ``(function, arguments)``, as `ColumnCodes` takes them.
     """
     functions: dict = {}
-    for term in (term for terms in parsed.values() for term in terms if term.column not in CONSTANTS):
+    for term in (term for terms in templates for term in terms if term.column not in CONSTANTS):
         function = str if term.derivation is None else derivations[term.derivation]
+        if isinstance(function, dict):
+            function = function.get
         arguments = () if term.argument is None else (term.argument,)
         functions.setdefault(term.column, {})[term.stream] = function, arguments
     return functions

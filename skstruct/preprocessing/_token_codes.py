@@ -19,7 +19,9 @@ class HashedTexts:
 
     def get(self, text, default):
         """Return a number below 2**31 that is the same in every process, `default` for None."""
-        return default if text is None else murmurhash3_32(text, positive=True) & 0x7FFFFFFF
+        if text is None:
+            return default
+        return murmurhash3_32(text.encode("utf-8", "surrogatepass"), positive=True) & 0x7FFFFFFF
 
 
 class ColumnCodes:
@@ -32,9 +34,8 @@ class ColumnCodes:
     ----------
     name : str
         Of the column, for messages.
-    functions : dict
-        From a key to ``(function, arguments)``: the code under this key is that of the string
-        ``str(function(value, *arguments))``, or -1 where the function returns None.
+    keys : iterable of str
+        Names of what is coded: of the values, or of what is derived from them.
     hashed : bool
         Whether codes are hashes. There is nothing to learn then.
 
@@ -46,14 +47,13 @@ class ColumnCodes:
         For each key the codes of strings: a dict in the order of codes, or `HashedTexts`.
     """
 
-    def __init__(self, name, functions, hashed):
+    def __init__(self, name, keys, hashed):
         self.name = name
-        self.functions = functions
         self.numbers: dict[str, int] = {}
-        self.texts: dict[tuple, Any] = {key: HashedTexts() if hashed else {} for key in functions}
-        self._codes = {key: np.empty(0, np.int64) for key in functions}  # of each number
+        self.texts: dict[str, Any] = {key: HashedTexts() if hashed else {} for key in keys}
+        self._codes = {key: np.empty(0, np.int64) for key in keys}  # of each number
 
-    def learn(self, stack, read):
+    def learn(self, stack, read, functions):
         """Number the distinct strings and give codes to all that is derived from them.
 
         Parameters
@@ -61,23 +61,27 @@ class ColumnCodes:
         stack : TokenStack
         read : callable
             Takes a token and returns the value of this column.
+        functions : dict
+            From a key to ``(function, arguments)``: the code under this key is that of the string
+            ``str(function(value, *arguments))``, or -1 where the function returns None. They are not kept: a fitted
+            object is easier to store without functions.
         """
         values = list(map(read, stack.tokens))
         self._check(stack, values)
         self.numbers = {value: i for i, value in enumerate(dict.fromkeys(values))}
         for key, texts in self.texts.items():
-            derived = self._derive(key, self.numbers)
+            derived = _derive(functions[key], self.numbers)
             texts.update((text, i) for i, text in enumerate(dict.fromkeys(t for t in derived if t is not None)))
             self._codes[key] = _codes(texts, derived)
 
-    def encode(self, stack, read):
+    def encode(self, stack, read, functions):
         """Code the tokens of a TokenStack under each key.
 
         Values that are known are strings, so only others are checked.
 
         Parameters
         ----------
-        stack, read :
+        stack, read, functions :
             As for `learn`.
 
         Returns
@@ -97,17 +101,18 @@ class ColumnCodes:
         fresh = {value: i for i, value in enumerate(dict.fromkeys(values), len(self.numbers))}
         numbers[unknown] = [fresh[value] for value in values]
         return {
-            key: np.concatenate([self._codes[key], _codes(texts, self._derive(key, fresh))])[numbers]
+            key: np.concatenate([self._codes[key], _codes(texts, _derive(functions[key], fresh))])[numbers]
             for key, texts in self.texts.items()
         }
 
     def _check(self, stack, values, owner=None):
         stack.refuse_types(values, str, f"column {self.name!r} of a token must be a string", owner)
 
-    def _derive(self, key, values):
-        function, arguments = self.functions[key]
-        derived = map(function, values, *map(repeat, arguments))
-        return [None if text is None else str(text) for text in derived]
+
+def _derive(function_and_arguments, values):
+    function, arguments = function_and_arguments
+    derived = map(function, values, *map(repeat, arguments))
+    return [None if text is None else str(text) for text in derived]
 
 
 def _codes(texts, derived):

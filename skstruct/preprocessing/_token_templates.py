@@ -69,8 +69,8 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         seen in training, and has no names. Features that fall on the same column are added.
     derivations : dict, default=None
         More derivations: functions from a string, and perhaps a number, to anything that has a ``str``, or None
-        for nothing. For example ``{"cluster": clusters.get}`` allows ``"w.cluster[-1]"`` for a dict `clusters`. A
-        function is called once for each distinct string.
+        for nothing. A function is called once for each distinct string. A dict stands for its ``get``:
+        ``{"cluster": clusters}`` allows ``"w.cluster[-1]"`` for a dict `clusters` from words to clusters.
     dtype : dtype, default=np.float64
         Of the features, which are all 1: np.float32 takes two thirds of the memory, and nothing else changes.
 
@@ -141,13 +141,13 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         derivations = {**DERIVATIONS, **(self.derivations or {})}
         parsed = parse_templates(self.templates, columns, derivations)
         hashed = self.n_bits is not None
-        functions = column_functions(parsed, derivations)
+        functions = column_functions(parsed.values(), derivations)
         codes = {name: ColumnCodes(name, used, hashed) for name, used in functions.items()}
         stack, readers = _read_tokens(stack, columns)
         if not hashed:
             for name, column in codes.items():
-                column.learn(stack, readers[name])
-        streams = _streams(stack, readers, codes)
+                column.learn(stack, readers[name], functions[name])
+        streams = _streams(stack, readers, codes, functions)
         filled = np.empty((len(streams), len(parsed)), np.int32)
         fillers, n_features = [], 0
         for t, terms in enumerate(parsed.values()):
@@ -163,11 +163,13 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         self.templates_ = list(parsed)
         self._n_features_out = 2**self.n_bits if hashed else n_features
         self._columns, self._codes, self._fillers = columns, codes, fillers
+        self._derivations = dict(self.derivations or {})
         return self._matrix(filled)
 
     def _look_up(self, stack):
         stack, readers = _read_tokens(stack, self._columns)
-        streams = _streams(stack, readers, self._codes)
+        functions = column_functions((filler.terms for filler in self._fillers), {**DERIVATIONS, **self._derivations})
+        streams = _streams(stack, readers, self._codes, functions)
         filled = np.empty((len(streams), len(self._fillers)), np.int32)
         for t, filler in enumerate(self._fillers):
             filled[:, t] = filler.fill(streams)
@@ -191,6 +193,9 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
             )
         if self.derivations is not None and not isinstance(self.derivations, dict):
             raise TypeError(f"derivations must be None or a dict of functions, got {self.derivations!r}")
+        for name, function in (self.derivations or {}).items():
+            if not (callable(function) or isinstance(function, dict)):
+                raise TypeError(f"derivations[{name!r}] must be a function or a dict, got {function!r}")
         check_scalar(self.min_count, "min_count", Integral, min_val=1)
         if self.n_bits is not None:
             check_scalar(self.n_bits, "n_bits", Integral, min_val=1, max_val=30)
@@ -200,7 +205,10 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
 
     @available_if(_has_names)
     def get_feature_names_out(self, input_features=None):
-        """Names of the features, such as ``"w[-1]|w[0]=the|dog"``; not with `n_bits`.
+        r"""Names of the features, such as ``"w[-1]|w[0]=the|dog"``; not with `n_bits`.
+
+        Names are unique: where a string of a conjunction contains ``"|"``, ``"|"`` and ``"\\"`` in its strings are
+        preceded by ``"\\"``.
 
         Parameters
         ----------
@@ -220,9 +228,9 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         return np.array([name for filler in self._fillers for name in filler.names(texts)], dtype=np.object_)
 
 
-def _streams(stack, readers, codes):
+def _streams(stack, readers, codes, functions):
     """Code all columns of the tokens."""
-    coded = [column.encode(stack, readers[name]) for name, column in codes.items()]
+    coded = [column.encode(stack, readers[name], functions[name]) for name, column in codes.items()]
     return Streams({key: array for streams in coded for key, array in streams.items()}, stack.ptr)
 
 

@@ -1,6 +1,7 @@
 """TokenTemplates against templates that plain Python fills in."""
 
 import gzip
+import itertools
 import pickle
 import re
 from pathlib import Path
@@ -449,3 +450,67 @@ def test_a_frame_that_lacks_a_column():
     dataset = GraphDataset.from_frame(pd.DataFrame({"i": [1, 1], "w": ["a", "b"]}), graph="i")
     with pytest.raises(ValueError, match=r"X has no column 'pos'; its columns are \['w'\]"):
         TokenTemplates(["w[0]"], ["w", "pos"]).fit(dataset)
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        [("a|b", "c"), ("a", "b|c")],
+        [("a|", "b"), ("a", "|b"), ("a", "b")],
+        [("|", ""), ("", "|"), ("", ""), ("|", "|")],
+        [("\\", "|"), ("\\|", ""), ("", "\\|"), ("|", "\\")],
+        [("a\\", "b"), ("a", "b"), ("a\\|b", "c"), ("a", "\\b|c"), ("a\\\\", "b|c"), ("a\\\\|b", "c")],
+        [("=", "w=|"), ("=|w=", ""), ("=", "|")],
+    ],
+)
+def test_names_are_unique(tokens):
+    """Pairs and triples of strings with bars and backslashes have names of their own."""
+    templates = ["w[0]|p[0]", "w[0]", "p[0]", "w[0]|p[0]|w[0]", "bias|w[0]", "bias|w[0]|p[0]", "w.shape[0]|p.lower[0]"]
+    vectorizer = TokenTemplates(templates, ["w", "p"])
+    X = vectorizer.fit_transform([[token] for token in tokens])
+    names = vectorizer.get_feature_names_out().tolist()
+    assert len(set(names)) == len(names) == X.node_features.shape[1]
+    assert f"w[0]={tokens[0][0]}" in names
+
+
+def test_every_pair_of_short_strings_has_its_name():
+    strings = ["".join(letters) for n in range(4) for letters in itertools.product("a|\\", repeat=n)]
+    vectorizer = TokenTemplates(["w[0]|p[0]"], ["w", "p"]).fit([list(itertools.product(strings, repeat=2))])
+    names = vectorizer.get_feature_names_out().tolist()
+    assert len(set(names)) == len(names) == len(strings) ** 2
+    plain = [f"w[0]|p[0]={a}|{b}" for a, b in itertools.product(strings, repeat=2) if "|" not in a + b]
+    assert set(plain) <= set(names)  # nothing is escaped that needs not
+
+
+@pytest.mark.parametrize("n_bits", [None, 1, 10])
+@pytest.mark.parametrize("token", ["\ud800", "a\udfff", "\ud83d\ude00", "\0", "", " ", "\U0010ffff", np.str_("\ud800")])
+def test_tokens_of_any_characters(token, n_bits):
+    templates = ["w[0]", "w.suffix(1)[0]", "w.lower[0]|w.shape[0]", "w[-1]|w[0]"]
+    X = [[token, "b", token], ["b"]]
+    dataset = TokenTemplates(templates, n_bits=n_bits).fit_transform(X)
+    rows = dataset.node_features.toarray()
+    assert_array_equal(TokenTemplates(templates, n_bits=n_bits).fit(X).transform(X).node_features.toarray(), rows)
+    vocabulary = TokenTemplates(["w[0]"], n_bits=n_bits and 20).fit_transform(X).node_features.toarray()
+    assert (vocabulary[0] == vocabulary[2]).all()
+    assert (vocabulary[0] != vocabulary[1]).any()
+
+
+def test_hashes_of_strings_stay():
+    """Columns of a model on disk: those of murmurhash3 of the UTF-8 bytes."""
+    X = TokenTemplates(["w[0]"], n_bits=20).fit_transform([["the", "Übung", "\U0001f600"]]).node_features
+    assert X.indices.tolist() == [762877, 173689, 796826]
+
+
+def test_derivations_as_dicts():
+    clusters = {"the": "1", "dog": 2, "none": None}
+    X = [["the", "dog", "none", "other"]]
+    found, expected = (TokenTemplates(["w.cluster[0]"], derivations={"cluster": c}) for c in (clusters, clusters.get))
+    assert_array_equal(
+        found.fit_transform(X).node_features.toarray(), expected.fit_transform(X).node_features.toarray()
+    )
+    assert found.get_feature_names_out().tolist() == ["w.cluster[0]=1", "w.cluster[0]=2"]
+    found.set_params(derivations=None)  # parameters are read in fit only
+    assert found.transform(X).node_features.sum() == 2
+    for odd in (["a"], "lower", None, 3):
+        with pytest.raises(TypeError, match=r"derivations\['cluster'\] must be a function or a dict, got"):
+            TokenTemplates(["w[0]"], derivations={"cluster": odd}).fit(X)
