@@ -1,0 +1,174 @@
+"""Fitted objects survive a round trip through skops, which stores no pickles."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, StandardScaler
+
+from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
+from skstruct.decoding import DECODERS
+from skstruct.features import FEATURE_MAPS, ConstrainedFeatures, LinearFeatures, bio_forbidden_pairs
+from skstruct.inference import BACKENDS
+from skstruct.objectives import OBJECTIVES
+from skstruct.optim import OPTIMIZERS
+from skstruct.preprocessing import (
+    AttributeVectorizer,
+    EdgeTransformer,
+    ImagesToGraphs,
+    NodeClassifier,
+    NodeTransformer,
+    SequencesToGraphs,
+    TokenTemplates,
+)
+
+skops = pytest.importorskip("skops.io")
+
+RNG = np.random.default_rng(0)
+CHAINS = GraphDataset.from_graphs([(RNG.normal(size=(4, 3)), [(0, 1), (1, 2), (2, 3)]) for _ in range(6)])
+TYPED = CHAINS.with_edge_features(RNG.normal(size=(18, 2)))
+EDGELESS = GraphDataset.from_graphs([(graph.node_features, []) for graph in CHAINS])
+SPARSE = CHAINS.with_node_features(csr_array(CHAINS.node_features))
+LABELS = RaggedArray(np.array(list("aabb" * 6)), CHAINS.node_ptr)
+WORDS = [["the", "dog", "barks"], ["a|b", "b", "C-3"], ["the", "\ud800", "Zoë"]]
+TAGGED = [[(word, word.upper()) for word in words] for words in WORDS]
+TAGS = [["D", "N", "V"]] * 3
+TEMPLATES = [
+    *["w[-1..1]", "w.suffix(1..2)[0]|w.shape[0]", "w.lower[0]|bias|w.digit[0]", "w.prefix(1)[0]|w[1]"],
+    *["w.capital[0]", "w.hyphen[0]", "bias", "__BOS__", "__EOS__"],
+]
+
+
+def restored(fitted):
+    data = skops.dumps(fitted)
+    return skops.loads(data, trusted=skops.get_untrusted_types(data=data))
+
+
+def first_letter(word):
+    return word[:1]
+
+
+def crf(**parameters):
+    return GraphCRFClassifier(max_iter=5, **parameters)
+
+
+PAIRS = [("a", "a"), ("b", "c")]
+FOLD = {"classes": ["a", "b", "c"], "missing_label": "?", "class_weight": {"a": 2.0, "b": 1.0, "c": 1.0}}
+CLASSIFIERS = {
+    **{f"inference {name}": (crf(inference=backend()), CHAINS) for name, backend in BACKENDS.items()},
+    "inference edgeless": (crf(inference="edgeless"), EDGELESS),
+    **{f"features {name}": (crf(features=features()), CHAINS) for name, features in FEATURE_MAPS.items()},
+    **{f"objective {name}": (crf(objective=objective()), CHAINS) for name, objective in OBJECTIVES.items()},
+    **{f"optimizer {name}": (crf(optimizer=optimizer()), CHAINS) for name, optimizer in OPTIMIZERS.items()},
+    **{
+        f"decoding {name}": (crf(features=LinearFeatures("potts"), decoding=d()), CHAINS)
+        for name, d in DECODERS.items()
+    },
+    **{
+        f"edge_weights {name}": (crf(features=LinearFeatures(name)), TYPED)
+        for name in ("full", "observed", "symmetric", "antisymmetric", "potts")
+    },
+    "node_weights": (crf(features=LinearFeatures(node_weights="observed")), SPARSE),
+    "pairs": (crf(features=ConstrainedFeatures(forbidden_pairs=[("a", "a")])), CHAINS),
+    "pairs of types": (crf(features=ConstrainedFeatures(forbidden_pairs={1: PAIRS}), **FOLD), TYPED),
+    "pairs of numpy": (crf(features=ConstrainedFeatures(LinearFeatures(), {np.int64(1): np.array(PAIRS)})), TYPED),
+    "labels": (crf(features=ConstrainedFeatures(allowed_labels={0: ["a", "b"], np.int64(2): ["b", "a"]})), CHAINS),
+    "pairs and labels": (crf(features=ConstrainedFeatures("linear", PAIRS, {0: ["a", "b"]}), **FOLD), CHAINS),
+    "table": (crf(), CHAINS.nodes),
+    "sparse": (crf(), SPARSE),
+    "float32": (crf(features=LinearFeatures(dtype="float32")), CHAINS),
+    "random state": (crf(optimizer="sgd", random_state=np.random.RandomState(0)), CHAINS),
+    "nodes": (NodeClassifier(LogisticRegression()), CHAINS),
+    "search": (GridSearchCV(crf(), {"C": [0.1, 1.0]}, cv=2), CHAINS),
+}
+
+
+def labels_for(model, X):
+    """Labels that keep to the constraints of all models."""
+    forbidden = "forbidden_pairs" in str(model)
+    y = np.array(list("abab" * 6)) if forbidden else LABELS.values
+    return y if len(X) == len(y) else RaggedArray(y, CHAINS.node_ptr)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_classifiers(name):
+    model, X = CLASSIFIERS[name]
+    model.fit(X, labels_for(model, X))
+    loaded = restored(model)
+    assert type(loaded) is type(model)
+    assert vars(loaded).keys() == vars(model).keys()
+    for method in ("predict", "predict_proba"):
+        expected, found = getattr(model, method)(X), getattr(loaded, method)(X)
+        assert_array_equal(*(getattr(array, "values", array) for array in (found, expected)))
+
+
+def test_a_constrained_tagger():
+    y = [["B-x", "I-x", "O"]] * 3
+    features = ConstrainedFeatures(forbidden_pairs=bio_forbidden_pairs(["B-x", "I-x", "O"]))
+    model = make_pipeline(TokenTemplates(["w[-1..1]"]), GraphCRFClassifier(features)).fit(WORDS, y)
+    loaded = restored(model)
+    assert loaded.predict(WORDS) == model.predict(WORDS)
+    probability = loaded.predict_proba(WORDS)
+    assert_array_equal(probability.values, model.predict_proba(WORDS).values)
+
+
+TRANSFORMERS = {
+    "templates": (TokenTemplates(TEMPLATES), WORDS),
+    "templates hashed": (TokenTemplates(TEMPLATES, n_bits=12), WORDS),
+    "templates frequent": (TokenTemplates(TEMPLATES, min_count=2), WORDS),
+    "templates float32": (TokenTemplates(TEMPLATES, dtype=np.float32), WORDS),
+    "templates columns": (TokenTemplates(["w[-1..1]|p[0]", "p.lower[0]"], ["w", "p"]), TAGGED),
+    "templates function": (TokenTemplates(["w.first[0]|w[0]"], derivations={"first": first_letter}), WORDS),
+    "templates dict": (TokenTemplates(["w.cluster[-1..1]"], derivations={"cluster": {"the": "1"}}), WORDS),
+    "templates both": (TokenTemplates(["w.lower[0]"], n_bits=5, derivations={"lower": {"the": 1}, "n": len}), WORDS),
+    "attributes": (AttributeVectorizer(), [[["a", "b"], ["c"]], [["a"]]]),
+    "attributes of dicts": (AttributeVectorizer(dtype=np.float32), [[{"a": "x", "b": 2}], [{"c": True, "d": ["e"]}]]),
+    "sequences": (SequencesToGraphs(), [[[1.0], [2.0]], [[3.0]]]),
+    "images": (ImagesToGraphs(8, contrast=True), np.arange(24.0).reshape(2, 3, 4)),
+    "nodes": (NodeTransformer(StandardScaler()), CHAINS),
+    "nodes sparse": (NodeTransformer(MaxAbsScaler()), SPARSE),
+    "nodes of dicts": (NodeTransformer(DictVectorizer()), GraphDataset.from_sequences([[{"a": "x"}, {"b": 1}]] * 2)),
+    "passthrough": (NodeTransformer("passthrough"), CHAINS),
+    "edges": (EdgeTransformer(MinMaxScaler()), TYPED),
+}
+
+
+def tables(dataset):
+    return [
+        table.toarray() if hasattr(table, "toarray") else np.asarray(table)
+        for table in (dataset.node_features, dataset.edges, dataset.edge_features)
+        if table is not None
+    ]
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_transformers(name):
+    transformer, X = TRANSFORMERS[name]
+    loaded = restored(transformer.fit(X))
+    assert vars(loaded).keys() == vars(transformer).keys()
+    for found, expected in zip(tables(loaded.transform(X)), tables(transformer.transform(X)), strict=True):
+        assert_array_equal(found, expected)
+    if hasattr(transformer, "get_feature_names_out") and name not in ("sequences", "images"):
+        assert_array_equal(loaded.get_feature_names_out(), transformer.get_feature_names_out())
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("Transformer", [NodeTransformer, EdgeTransformer])
+def test_transformers_of_data_frames(Transformer, library):
+    """They keep a row of the data frame, which tells what columns a dataset without rows gets."""
+    frame = pytest.importorskip(library).DataFrame({"kind": ["a", "b", "a"], "size": [1.5, 2.0, 3.0], "on": [True] * 3})
+    X = GraphDataset(frame, [(0, 1), (1, 2), (0, 2)], frame)
+    transformer = Transformer(OneHotEncoder(sparse_output=False)).fit(X)
+    loaded = restored(transformer)
+    assert_array_equal(loaded.get_feature_names_out(), transformer.get_feature_names_out())
+    for fitted in (transformer, loaded):
+        for found, expected in zip(tables(fitted.transform(X)), tables(transformer.transform(X)), strict=True):
+            assert_array_equal(found, expected)
+        empty = fitted.transform(X[:0])
+        table = empty.node_features if Transformer is NodeTransformer else empty.edge_features
+        assert table.shape == (0, 6)
