@@ -104,11 +104,12 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
     inference_ : InferenceBackend
         The backend used.
     n_iter_ : int
-        Iterations of the optimiser.
+        Iterations of the optimiser, at least 1.
     n_evaluations_ : int
         Evaluations of objective and gradient.
     loss_curve_ : ndarray of shape (`n_iter_`,)
-        The minimised objective, as above, after each iteration.
+        The minimised objective, as above, after each iteration; its value at the start where training ended before
+        the first iteration did.
 
     See Also
     --------
@@ -275,9 +276,11 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
         self.classes_ = classes
         self.inference_ = backend
         self.n_edge_features_in_ = 0 if dataset.edge_features is None else dataset.edge_features.shape[1]
-        self.n_iter_ = max(1, result.nit)
+        # scikit-learn requires n_iter_ >= 1: an end before the first iteration counts as one that stays at the start
+        curve = result.loss_curve if len(result.loss_curve) else np.array([result.fun])
+        self.n_iter_ = len(curve)
         self.n_evaluations_ = result.nfev
-        self.loss_curve_ = result.loss_curve * scale
+        self.loss_curve_ = curve * scale
         self._feature_plan = feature_plan
         self._coef = result.x
         for name, value in feature_plan.attributes(result.x).items():

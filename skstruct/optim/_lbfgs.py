@@ -81,7 +81,10 @@ class LBFGS(BaseEstimator):
         def go_on(iteration, value, gradient_norm):
             callback(first.nit + iteration, value, gradient_norm)
 
-        result = self._minimize(fun, first.x, l1, max_iter - first.nit, tol, callback and go_on)
+        try:
+            result = self._minimize(fun, first.x, l1, max_iter - first.nit, tol, callback and go_on)
+        except KeyboardInterrupt as error:  # before the first evaluation
+            return OptimizeResult({**first, "success": False, "message": "interrupted", "interrupt": error})
         result.update(nit=first.nit + result.nit, nfev=first.nfev + result.nfev)
         result.loss_curve = np.concatenate([first.loss_curve, result.loss_curve])
         return result

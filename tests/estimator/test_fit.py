@@ -10,6 +10,7 @@ from skstruct.exceptions import InfeasibleGraph
 from skstruct.features import ConstrainedFeatures, LinearFeatures
 from skstruct.inference import LoopyBP
 from skstruct.objectives import Likelihood
+from skstruct.optim import LBFGS, AveragedSGD
 
 FITTED = ("coef_", "intercept_", "edge_coef_")
 TIGHT = {"tol": 1e-9}
@@ -194,6 +195,24 @@ def test_ctrl_c_keeps_the_best_iterate(make_data, n_jobs):
     assert ll <= crf.loss_curve_[-1] * (1 + 1e-12)  # the best iterate, which may be newer than the last iteration
 
 
+@pytest.mark.parametrize("stop", [2, 3, 4, 7])
+@pytest.mark.parametrize("params", [{}, {"l1_ratio": 0.5}, {"optimizer": LBFGS(start_with=AveragedSGD(n_epochs=1))}])
+def test_ctrl_c_at_any_time_keeps_curve_and_iterations_together(make_data, params, stop):
+    """Ctrl-C in evaluation `stop`, which may be that before the first iteration ends."""
+    X, y = make_data(sizes=(5, 4, 6, 3))
+    crf = GraphCRFClassifier(objective=Interrupted(KeyboardInterrupt(), [None] * (11 - stop)), C=100, **params)
+    with pytest.raises(KeyboardInterrupt):
+        crf.fit(X, y)
+    assert crf.loss_curve_.shape == (crf.n_iter_,)
+    start = GraphCRFClassifier(tol=1e9, C=100, l1_ratio=crf.l1_ratio).fit(X, y)
+    zero = 100 * X.n_nodes * np.log(3)  # loss without weights
+    np.testing.assert_allclose(start.loss_curve_, [zero])
+    assert crf.loss_curve_[-1] <= zero * (1 + 1e-12)
+    if stop == 2:
+        np.testing.assert_allclose(crf.loss_curve_, [zero])
+        assert not crf.coef_.any()
+
+
 def test_an_error_in_the_middle_changes_nothing(make_data):
     X, y = make_data(sizes=(5, 4, 6, 3))
     crf = GraphCRFClassifier().fit(X, y)
@@ -221,6 +240,7 @@ def test_optimiser_without_a_gradient_to_follow(make_data):
     crf = GraphCRFClassifier(tol=1e3).fit(X, y)
     assert crf.n_iter_ == 1
     assert not crf.coef_.any()
+    np.testing.assert_allclose(crf.loss_curve_, [X.n_nodes * np.log(3)])
 
 
 # -------------------------------------------------------------------------------------------- odd graphs

@@ -20,7 +20,7 @@ class Probe(BaseEstimator):
 
     def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
         self.body(fun)
-        return OptimizeResult(x=coef0, nit=0, nfev=0, success=True, loss_curve=np.zeros(0), interrupt=None)
+        return OptimizeResult(x=coef0, fun=0.0, nit=0, nfev=0, success=True, loss_curve=np.zeros(0), interrupt=None)
 
 
 @pytest.mark.parametrize("storage", ["dense", "csr"])

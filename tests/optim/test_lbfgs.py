@@ -348,3 +348,20 @@ def test_interrupt_of_the_first_optimiser_ends_the_second():
     result = optimizer.minimize(Squares(), np.zeros(4), l1=None, max_iter=50, tol=1e-8, callback=interrupt)
     assert isinstance(result.interrupt, KeyboardInterrupt)
     assert result.nit == 1
+
+
+def test_interrupt_before_the_second_optimiser_evaluates_keeps_the_first_result():
+    class Interrupted(Squares):
+        def __call__(self, coef):
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            calls.append(1)
+            return super().__call__(coef)
+
+    calls = []
+    optimizer = LBFGS(start_with=AveragedSGD(n_epochs=3, learning_rate=0.1, random_state=0))
+    result = optimizer.minimize(Interrupted(), np.zeros(4), l1=None, max_iter=50, tol=1e-8)
+    assert isinstance(result.interrupt, KeyboardInterrupt)
+    assert not result.success
+    assert result.nit == len(result.loss_curve) == 3
+    assert result.fun == Squares()(result.x)[0]
