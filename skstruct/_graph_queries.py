@@ -18,7 +18,7 @@ from skstruct.decoding import DECODERS
 from skstruct.exceptions import InfeasibleGraph, numbered_by, numbered_from
 from skstruct.features import FeaturePlan
 from skstruct.inference import InferenceBackend, MeanField, TreeReweightedBP, _queries
-from skstruct.inference._base import clamp, edge_marginals, edge_rows, parts, score_labelling
+from skstruct.inference._base import clamp, edge_rows, parts, score_labelling, unshared
 from skstruct.objectives import MISSING
 
 
@@ -115,28 +115,33 @@ class GraphQueries:
         codes = [codes for _, codes in self._map_chunks(dataset, query, known)]
         return _concatenate(codes, (0,)).astype(np.intp)
 
-    def predict_top_k(self, X, k):
+    def predict_top_k(self, X, k, known=None):
         """Find the `k` most probable labellings of each graph, best first; inference must be exact.
 
         Parameters
         ----------
         X : GraphDataset, NodeView, list of graphs, or table
         k : int
+        known : like `y` in `fit`, default=None
+            Labels to condition on, as in `predict`.
 
         Returns
         -------
         labels : RaggedArray of (n_nodes, k)
             A column for each labelling. A graph with fewer than `k` allowed ones repeats its best.
         log_likelihood : ndarray of shape (n_graphs, k)
-            Log-probability of each labelling, in nats; -inf for such repeats.
+            Log-probability of each labelling, given `known`, in nats; -inf for such repeats.
 
         Raises
         ------
         UnsupportedTopology
             If inference on a graph is approximate.
+        InfeasibleGraph
+            If no labelling of a graph is allowed.
         """
         k = _queries.positive_integer(k, "k")
-        dataset = self._read(X).dataset
+        layout = self._read(X)
+        dataset = layout.dataset
         labels = np.empty((dataset.n_nodes, k), self.classes_.dtype)
         log_likelihood = np.full((len(dataset), k), -np.inf)
 
@@ -155,7 +160,7 @@ class GraphQueries:
                 at = log_likelihood[chunk.graphs.start + g]
                 at[: len(score)] = score - plan.marginals(own).log_partition
 
-        self._map_chunks(dataset, query)
+        self._map_chunks(dataset, query, self._known_codes(layout, known))
         return RaggedArray(labels, dataset.node_ptr), log_likelihood
 
     def sample(self, X, n_samples=1, known=None, random_state=None):
@@ -165,6 +170,7 @@ class GraphQueries:
         ----------
         X : GraphDataset, NodeView, list of graphs, or array-like of shape (n_samples, n_features)
         n_samples : int, default=1
+            At least 1.
         known : like `y` in `fit`, default=None
             Labels to condition on, as in `predict`.
         random_state : int, RandomState or None, default=None
@@ -174,6 +180,7 @@ class GraphQueries:
         labels : RaggedArray of (n_nodes, n_samples), or ndarray for a table or a NodeView
             A column for each joint draw.
         """
+        n_samples = _queries.positive_integer(n_samples, "n_samples")
         layout = self._read(X)
         known = self._known_codes(layout, known)
         seed = _queries.generator(random_state).integers(2**63)
@@ -220,24 +227,37 @@ class GraphQueries:
         with np.errstate(divide="ignore"):
             return layout.wrap(np.log(self._marginals(layout.dataset, self._known_codes(layout, known))))
 
-    def predict_edge_proba(self, X):
+    def predict_edge_proba(self, X, known=None):
         """Probability of every pair of labels at every edge.
 
         Parameters
         ----------
         X : GraphDataset, NodeView, list of graphs, or table
+        known : like `y` in `fit`, default=None
+            Labels to condition on, as in `predict`.
 
         Returns
         -------
         probability : RaggedArray of (n_edges, n_classes, n_classes)
             One array per graph; rows are labels of ``edges[e, 0]``.
-        """
-        dataset = self._read(X).dataset
-        n = len(self.classes_)
-        found = self._map_chunks(dataset, lambda chunk, scores: edge_marginals(chunk.plan, scores))
-        return RaggedArray(_concatenate([edge for _, edge in found], (0, n, n)), dataset.edge_ptr)
 
-    def score(self, X, y, sample_weight=None):
+        Raises
+        ------
+        InfeasibleGraph
+            If no labelling of a graph is allowed.
+        """
+        layout = self._read(X)
+        n = len(self.classes_)
+
+        def query(chunk, scores):
+            found = chunk.plan.marginals(unshared(scores))
+            _require_feasible(found.log_partition)
+            return found.edge
+
+        found = self._map_chunks(layout.dataset, query, self._known_codes(layout, known))
+        return RaggedArray(_concatenate([edge for _, edge in found], (0, n, n)), layout.dataset.edge_ptr)
+
+    def score(self, X, y, sample_weight=None, known=None):
         """Accuracy over all labelled nodes.
 
         Parameters
@@ -246,6 +266,9 @@ class GraphQueries:
         y : RaggedArray, list of array-like, or array-like of shape (n_samples,)
         sample_weight : array-like, default=None
             Weights per graph, or per node (ragged).
+        known : like `y` in `fit`, default=None
+            Labels to condition on, as in `predict`. Their nodes count too. To leave the nodes out, let `missing_label`
+            stand for their labels in `y`.
 
         Returns
         -------
@@ -253,24 +276,28 @@ class GraphQueries:
         """
         layout = self._read(X)
         labels = layout.labels(y, self.missing_label)
-        known = ~missing_mask(labels, self.missing_label)
-        if not known.any():
+        scored = ~missing_mask(labels, self.missing_label)
+        if not scored.any():
             raise ValueError("y has no labelled node: accuracy is not defined.")
-        given = plain_labels(labels[known], "y")
+        given = plain_labels(labels[scored], "y")
         kinds = [label_kind(array, "y", None) for array in (given, self.classes_)]
         if kinds[0] != kinds[1]:
             given_kind, own_kind = (PLURALS[kind] for kind in kinds)
             raise ValueError(f"y has {given_kind} but the classes are {own_kind}; convert y to the type of classes_.")
         codes = np.full(len(labels), MISSING, np.intp)
-        codes[known] = find_codes(given, self.classes_)
-        weights = known if sample_weight is None else layout.node_weights(sample_weight) * known
+        codes[scored] = find_codes(given, self.classes_)
+        weights = scored if sample_weight is None else layout.node_weights(sample_weight) * scored
         if not weights.any():
             raise ValueError("sample_weight is zero for every labelled node: accuracy is not defined.")
         t = layout.dataset.topology
         graphs = np.flatnonzero(t.sum_nodes(weights))
         nodes = np.isin(t.node_graph, graphs)
+        given_codes = self._known_codes(layout, known)
         with numbered_by(graphs):
-            predicted = self._decode(layout.dataset if len(graphs) == t.n_graphs else layout.dataset[graphs])
+            predicted = self._decode(
+                layout.dataset if len(graphs) == t.n_graphs else layout.dataset[graphs],
+                None if given_codes is None else given_codes[nodes],
+            )
         return float(np.average(codes[nodes] == predicted, weights=weights[nodes]))
 
     def log_partition(self, X):

@@ -200,6 +200,7 @@ def sample(node_scores, edges, edge_scores, n_samples=1, inference="auto", *, kn
     >>> sample([[0.0, -float("inf")], [0.0, 0.0]], [], [], n_samples=4, random_state=0)[:, 0]
     array([0, 0, 0, 0])
     """
+    n_samples = queries.positive_integer(n_samples, "n_samples")
     scores, plan = _read(node_scores, edges, edge_scores, inference, known)
     if np.isneginf(plan.decode(scores).score[0]):
         raise InfeasibleGraph(0, "no labelling is allowed, all score -inf")

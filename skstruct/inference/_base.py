@@ -219,11 +219,14 @@ def exact_decoding(topology, scores, labels):
     return Decoding(labels, score, score, np.ones(topology.n_graphs, bool))
 
 
+def unshared(scores):
+    """Give each edge a matrix of its own, so that `marginals` returns the pair probabilities of every edge."""
+    return scores if scores.edge_matrix is None else Scores(scores.node, scores.edge[scores.edge_matrix])
+
+
 def edge_marginals(plan, scores):
-    """Pair probabilities of every edge, (n_edges, n_states, n_states), by giving each edge a matrix of its own."""
-    if scores.edge_matrix is not None:
-        scores = Scores(scores.node, scores.edge[scores.edge_matrix])
-    return plan.marginals(scores).edge
+    """Pair probabilities of every edge, (n_edges, n_states, n_states)."""
+    return plan.marginals(unshared(scores)).edge
 
 
 def parts(plan):

@@ -12,8 +12,8 @@ from skstruct.inference._base import edge_marginals, edge_rows
 
 def positive_integer(value, name):
     """Check a count."""
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be a positive integer, got {value!r}.")
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value < 2**31:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}; the largest is 2**31 - 1.")
     return int(value)
 
 

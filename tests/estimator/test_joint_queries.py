@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from skstruct import GraphCRFClassifier, RaggedArray
+from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray, functional
 from skstruct.decoding import DECODERS
-from skstruct.exceptions import UnsupportedTopology
+from skstruct.exceptions import InfeasibleGraph, UnsupportedTopology
+from skstruct.features import ConstrainedFeatures
 from skstruct.inference import LoopyBP
 
 LABELS = ["a", "b", "c"]
@@ -86,6 +87,94 @@ def test_known_labels_condition_predictions(fitted):
         assert entropy[g] == pytest.approx(-(weight * log_probability).sum(), abs=1e-9)
 
 
+KNOWN = {
+    "some": [[None, None, "b"], ["c", None, None, None], [None, "a"], [], [None, None]],
+    "all": [["a", "b", "c"], ["c", "c", "a", "b"], ["a", "a"], [], ["b", "a"]],
+    "none": [[None] * 3, [None] * 4, [None] * 2, [], [None] * 2],
+    "one graph": [["a", None, "c"], [None] * 4, [None] * 2, [], [None] * 2],
+}
+
+
+def given(crf, X, known, g):
+    """All labellings of graph `g` that agree with `known`, with conditional log-probabilities, best first."""
+    codes, log_probability = labellings(crf, X, g)
+    fixed = np.array([value is not None for value in known[g]], bool)
+    values = np.array(known[g], object)[fixed]
+    agree = (crf.classes_[codes[:, fixed]] == values).all(axis=1)
+    codes, log_probability = codes[agree], log_probability[agree]
+    return codes, log_probability - np.logaddexp.reduce(log_probability)
+
+
+@pytest.mark.parametrize("form", [list, lambda known: RaggedArray.from_list([np.array(k, object) for k in known])])
+@pytest.mark.parametrize("known", KNOWN.values(), ids=KNOWN)
+def test_known_labels_condition_pairs_and_the_k_best(fitted, known, form):
+    crf, X, y = fitted
+    pairs = crf.predict_edge_proba(X, known=form(known))
+    labels, log_likelihood = crf.predict_top_k(X, 5, known=form(known))
+    right = []
+    for g, (x, edges) in enumerate(X):
+        codes, log_probability = given(crf, X, known, g)
+        expected = np.zeros((len(edges), 3, 3))
+        for e, (i, j) in enumerate(edges):
+            np.add.at(expected[e], (codes[:, i], codes[:, j]), np.exp(log_probability))
+        np.testing.assert_allclose(pairs[g], expected, atol=1e-9)
+        n = min(5, len(codes))
+        np.testing.assert_allclose(log_likelihood[g, :n], log_probability[:n], atol=1e-9)
+        assert np.isneginf(log_likelihood[g, n:]).all()
+        np.testing.assert_array_equal(labels[g][:, :n].T, crf.classes_[codes[:n]])
+        right += (crf.classes_[codes[0]] == y[g]).tolist()
+    assert crf.score(X, y, known=form(known)) == pytest.approx(np.mean(right))
+
+
+def test_known_labels_of_tables_and_nodes(fitted):
+    crf, X, y = fitted
+    packed = GraphDataset.from_graphs(X)
+    known, flat = KNOWN["some"], np.array(sum(KNOWN["some"], []), object)
+    assert crf.score(packed.nodes, np.concatenate(y), known=flat) == crf.score(X, y, known=known)
+    expected = crf.predict_edge_proba(X, known)
+    np.testing.assert_array_equal(crf.predict_edge_proba(packed.nodes, flat).values, expected.values)
+    backwards = np.arange(packed.n_nodes)[::-1]
+    found, _ = crf.predict_top_k(packed.nodes[backwards], 2, flat[::-1])
+    np.testing.assert_array_equal(found.values, crf.predict_top_k(X, 2, known)[0].values)
+    table, labels = packed.node_features, np.concatenate(y)
+    alone = GraphCRFClassifier().fit(table, labels)
+    labels_2, log_likelihood = alone.predict_top_k(table, 1, known=labels)
+    assert labels_2.values[:, 0].tolist() == labels.tolist()
+    np.testing.assert_allclose(log_likelihood, 0.0, atol=1e-12)
+    assert alone.score(table, labels, known=labels) == 1.0
+
+
+def test_known_labels_weights_and_missing_ones_in_score(fitted):
+    _, X, y = fitted
+    crf = GraphCRFClassifier(C=3.0, missing_label="?").fit(X, y)
+    known = [["?", "?", "b"], ["?"] * 4, ["?", "a"], [], ["?", "?"]]
+    partly = [np.where(np.array(k, "U1") == "?", labels, "?") for k, labels in zip(known, y)]
+    right = [crf.predict(X, known)[g] == labels for g, labels in enumerate(y)]
+    others = [np.array(k, "U1") == "?" for k in known]
+    assert crf.score(X, partly, known=known) == pytest.approx(
+        np.concatenate([r[o] for r, o in zip(right, others)]).mean()
+    )
+    weights = [1.0, 2.0, 0.5, 1.0, 3.0]
+    expected = np.average(np.concatenate(right), weights=np.repeat(weights, [len(labels) for labels in y]))
+    assert crf.score(X, y, weights, known) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("query", ["predict", "predict_proba", "predict_edge_proba", "predict_top_k", "score", "sample"])
+def test_known_labels_that_no_labelling_meets(query):
+    X, y = [(np.zeros((2, 1)), [(0, 1)]), (np.zeros((3, 1)), [(0, 1), (1, 2)])], [["a", "b"], ["b", "b", "a"]]
+    crf = GraphCRFClassifier(ConstrainedFeatures(forbidden_pairs=[("a", "a")])).fit(X, y)
+    arguments = {"predict_top_k": (2,), "score": (y,)}.get(query, ())
+    with pytest.raises(InfeasibleGraph, match="graph 1"):
+        getattr(crf, query)(X, *arguments, known=[["a", "b"], ["a", "a", None]])
+    for bad, message in [
+        ([["a", "b"], ["a", "z", None]], r"known\[1\]\[1\] is 'z'"),
+        ([["a", "b"], ["a", None]], r"graph 1 has 3 nodes but known\[1\] has 2"),
+        ([["a", "b"]], "inconsistent numbers of samples"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            getattr(crf, query)(X, *arguments, known=bad)
+
+
 def test_known_labels_use_the_missing_label(fitted):
     _, X, y = fitted
     blank = GraphCRFClassifier(C=3.0, missing_label="?").fit(X, y)
@@ -138,6 +227,21 @@ def test_top_k_refuses_approximate_inference(fitted):
         loopy.predict_top_k(X, 2)
     with pytest.raises(ValueError, match="k must be a positive integer"):
         loopy.predict_top_k(X, 0)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, 2.0, np.nan, "3", None, True, [2], np.array(2), 2**31, 10**30])
+def test_counts_are_positive_integers(fitted, count):
+    crf, X, _ = fitted
+    one = np.zeros((2, 2)), [(0, 1)], np.zeros((1, 2, 2))
+    for call in (
+        lambda: crf.sample(X, count),
+        lambda: crf.predict_top_k(X, count),
+        lambda: functional.sample(*one, n_samples=count),
+        lambda: functional.top_k(*one, k=count),
+    ):
+        with pytest.raises(ValueError, match=r"(n_samples|k) must be a positive integer, got"):
+            call()
+    assert crf.sample(X, np.int64(2)).shape == (5, 2)
 
 
 def test_report_has_a_row_per_graph(fitted):
