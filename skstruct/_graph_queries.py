@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skstruct import _chunks
+from skstruct._class_columns import require_comparable
 from skstruct._input import find_codes, read_X
-from skstruct._label_types import PLURALS, label_kind, plain_labels
+from skstruct._label_types import plain_labels
 from skstruct._missing import missing_mask
 from skstruct._ragged import RaggedArray
 from skstruct._records import Scores
@@ -280,10 +281,7 @@ class GraphQueries:
         if not scored.any():
             raise ValueError("y has no labelled node: accuracy is not defined.")
         given = plain_labels(labels[scored], "y")
-        kinds = [label_kind(array, "y", None) for array in (given, self.classes_)]
-        if kinds[0] != kinds[1]:
-            given_kind, own_kind = (PLURALS[kind] for kind in kinds)
-            raise ValueError(f"y has {given_kind} but the classes are {own_kind}; convert y to the type of classes_.")
+        require_comparable(given, self.classes_)
         codes = np.full(len(labels), MISSING, np.intp)
         codes[scored] = find_codes(given, self.classes_)
         weights = scored if sample_weight is None else layout.node_weights(sample_weight) * scored

@@ -4,6 +4,8 @@ scikit-learn's scoring strings, such as ``scoring="f1_macro"``, take one label p
 samples use the scorers of this module instead; they also work for tables and for ``dataset.nodes``.
 """
 
+from inspect import signature
+
 import numpy as np
 from sklearn.metrics import (
     accuracy_score,
@@ -20,7 +22,9 @@ from sklearn.metrics import (
     roc_auc_score,
     top_k_accuracy_score,
 )
+from sklearn.preprocessing import label_binarize
 
+from skstruct._class_columns import METHODS, ClassColumns, position, require_comparable, union
 from skstruct._labels import flatten_labels, flatten_values
 from skstruct._missing import missing_mask
 from skstruct._ragged import RaggedArray, as_ragged, is_ragged
@@ -41,6 +45,29 @@ def exact_match(y_true, y_pred):
     return float(np.all(y_true == y_pred))
 
 
+def one_against_rest(metric, y_true, y_score, labels, **kwargs):
+    """Average a binary metric over the labels that occur, each against the rest; scores of the others are ignored."""
+    indicator = label_binarize(y_true, classes=labels)
+    occurs = indicator.any(axis=0)
+    return metric(indicator[:, occurs], y_score[:, occurs], **kwargs)
+
+
+def average_precision(y_true, y_score, *, labels, pos_label=1, **kwargs):
+    """Compute scikit-learn's average precision, where `labels` tell what the columns of `y_score` are."""
+    if y_score.ndim == 2:
+        return one_against_rest(average_precision_score, y_true, y_score, labels, **kwargs)
+    return average_precision_score(y_true, y_score, pos_label=pos_label, **kwargs)
+
+
+def roc_auc(y_true, y_score, *, labels, multi_class="raise", **kwargs):
+    """Compute scikit-learn's area under the ROC curve, where `labels` tell what the columns of `y_score` are."""
+    if y_score.ndim == 2 and multi_class == "ovr":
+        return one_against_rest(roc_auc_score, y_true, y_score, labels, **kwargs)
+    return roc_auc_score(y_true, y_score, labels=labels, multi_class=multi_class, **kwargs)
+
+
+# functions that would read the columns by the labels that occur in y_true
+_BY_LABELS = {average_precision_score: average_precision, roc_auc_score: roc_auc}
 # name: (metric, keyword arguments of the metric, what the estimator is asked for, whether greater is better)
 _THRESHOLD = ("decision_function", "predict_proba")
 METRICS: dict[str, tuple] = {
@@ -91,7 +118,11 @@ def node_scorer(metric, *, response_method=None, greater_is_better=None, missing
         A scoring name of scikit-learn, such as "f1_macro" or "neg_log_loss", or a function
         ``metric(y_true, y_pred, **kwargs)`` of flat arrays.
     response_method : str or tuple of str, default=None
-        What the estimator is asked for. None: what belongs to the name, "predict" for a function.
+        What the estimator is asked for. None: what belongs to the name, "predict" for a function. Probabilities and
+        decision values have a column per class, of the estimator's ``classes_`` and of the labels in `y` beside them,
+        sorted. A label that the estimator does not know has probability 0. A function with the parameter ``labels``
+        receives these classes. For two classes the metric receives the column of ``pos_label``, by default the second
+        class, as 1-D array.
     greater_is_better : bool, default=None
         If False, the sign is flipped. None: what belongs to the name, True for a function.
     missing_label : object, default=None
@@ -160,18 +191,50 @@ def graph_scorer(metric, *, response_method=None, greater_is_better=None, missin
 
 def _make_scorer(kind, metric, response_method, greater_is_better, missing_label, kwargs):
     """Resolve a metric by its name and wrap it."""
+    name = metric
     if callable(metric):
-        defaults, response, greater = {}, "predict", True
+        name, defaults, response, greater = _metric_name(metric), {}, "predict", True
     else:
         if metric not in METRICS:
             raise ValueError(f"unknown metric {metric!r}; known are {', '.join(sorted(METRICS))}, or pass a function")
         metric, defaults, response, greater = METRICS[metric]
-    return make_scorer(
-        kind(metric, missing_label),
-        response_method=response if response_method is None else response_method,
-        greater_is_better=greater if greater_is_better is None else greater_is_better,
-        **{**defaults, **kwargs},
-    )
+    response = response if response_method is None else response_method
+    greater = greater if greater_is_better is None else greater_is_better
+    if METHODS.keys() >= ({response} if isinstance(response, str) else set(response)):
+        metric = kind(_BY_LABELS.get(metric, metric), missing_label)
+        scorer = _ColumnScorer(metric, 1 if greater else -1, {**defaults, **kwargs}, response)
+    else:
+        scorer = make_scorer(
+            kind(metric, missing_label), response_method=response, greater_is_better=greater, **{**defaults, **kwargs}
+        )
+    scorer.__name__ = f"{kind.prefix}_{name}"  # scikit-learn's displays ask for it
+    return scorer
+
+
+def _metric_name(metric):
+    return getattr(metric, "__name__", type(metric).__name__)
+
+
+class _ColumnScorer(type(make_scorer(accuracy_score))):  # type: ignore[misc]  # scikit-learn has no public name for it
+    """A scorer of a response with a column per class, whose metric is also told the classes of the estimator."""
+
+    def _score(self, method_caller, estimator, X, y_true, **kwargs):
+        wanted = [self._response_method] if isinstance(self._response_method, str) else self._response_method
+        method = next((name for name in wanted if hasattr(estimator, name)), None)
+        classes = getattr(estimator, "classes_", None)
+        if method is None or classes is None:
+            raise TypeError(
+                f"{self.__name__} needs a fitted classifier with {' or '.join(wanted)} and classes_, got {estimator!r}"
+            )
+        if len(classes) == 1:
+            method_caller = _raw_response
+        columns = ClassColumns(np.asarray(classes), method)
+        return super()._score(method_caller, estimator, X, y_true, columns=columns, **kwargs)
+
+
+def _raw_response(estimator, method, X, pos_label=None):
+    """Response of an estimator that knows one class, which scikit-learn refuses."""
+    return getattr(estimator, method)(X)
 
 
 class _NodeMetric:
@@ -182,7 +245,7 @@ class _NodeMetric:
     def __init__(self, metric, missing_label):
         self.metric = metric
         self.missing_label = missing_label
-        self.__name__ = f"{self.prefix}_{getattr(metric, '__name__', type(metric).__name__)}"
+        self.__name__ = f"{self.prefix}_{_metric_name(metric)}"
 
     def __call__(self, y_true, y_pred, sample_weight=None, **kwargs):
         y_true, y_pred = _pair(y_true, y_pred, self.missing_label)
@@ -191,7 +254,30 @@ class _NodeMetric:
         kept = _labelled(y_true.values, self.missing_label)
         if sample_weight is not None:
             kwargs["sample_weight"] = _nonzero(sample_weight[kept])
-        return self.metric(_plain(y_true.values[kept]), y_pred.values[kept], **kwargs)
+        labels, response, kwargs = self._arguments(y_true.values[kept], y_pred.values[kept], kwargs)
+        return self.metric(labels, response, **kwargs)
+
+    def _arguments(self, labels, response, kwargs):
+        """Arguments of the metric for all labelled nodes; ``kwargs["columns"]`` tells what columns the response has."""
+        labels, columns = _plain(labels), kwargs.pop("columns", None)
+        if columns is None:
+            return labels, response, kwargs
+        require_comparable(labels, columns.classes)
+        classes = union(columns.classes, labels, np.asarray(kwargs.get("labels", [])))
+        if len(classes) == 1:
+            raise ValueError(
+                f"the estimator and y have the class {classes.tolist()[0]!r} only; {self.__name__} needs two"
+            )
+        response = columns.arrange(columns.table(response, kwargs.get("pos_label")), classes)
+        accepted = signature(self.metric).parameters
+        if "labels" in accepted:
+            kwargs["labels"] = classes
+        if len(classes) == 2:
+            pos_label = kwargs.get("pos_label", classes[1])
+            response = response[:, position(pos_label, classes)]
+            if "pos_label" in accepted:
+                kwargs["pos_label"] = pos_label
+        return labels, response, kwargs
 
 
 class _GraphMetric(_NodeMetric):
@@ -202,12 +288,10 @@ class _GraphMetric(_NodeMetric):
     def __call__(self, y_true, y_pred, sample_weight=None, **kwargs):
         y_true, y_pred = _pair(y_true, y_pred, self.missing_label)
         kept = _labelled(y_true.values, self.missing_label)
-        values, weights = [], []
-        for g, (start, stop) in enumerate(zip(y_true.ptr[:-1], y_true.ptr[1:])):
-            rows = np.arange(start, stop)[kept[start:stop]]
-            if len(rows):
-                values.append(self.metric(_plain(y_true.values[rows]), y_pred.values[rows], **kwargs))
-                weights.append(g)
+        labels, response, kwargs = self._arguments(y_true.values[kept], y_pred.values[kept], kwargs)
+        ptr = np.concatenate([[0], np.cumsum(kept)])[y_true.ptr]
+        graphs = np.flatnonzero(np.diff(ptr))
+        values = [self.metric(labels[ptr[g] : ptr[g + 1]], response[ptr[g] : ptr[g + 1]], **kwargs) for g in graphs]
         if sample_weight is None:
             return float(np.mean(values))
         sample_weight = np.asarray(sample_weight)
@@ -215,7 +299,7 @@ class _GraphMetric(_NodeMetric):
             raise ValueError(
                 f"sample_weight must have one number per graph, shape ({len(y_true)},), got {sample_weight.shape}"
             )
-        return float(np.average(values, weights=_nonzero(sample_weight[weights])))
+        return float(np.average(values, weights=_nonzero(sample_weight[graphs])))
 
 
 def _pair(y_true, y_pred, missing_label):
@@ -280,3 +364,6 @@ node_log_loss = node_scorer("neg_log_loss")
 graph_exact_match = graph_scorer("exact_match")
 #: Mean over graphs of the fraction of nodes labelled right.
 graph_macro_accuracy = graph_scorer("accuracy")
+
+for _name_of_scorer in __all__[2:]:
+    globals()[_name_of_scorer].__name__ = _name_of_scorer

@@ -1,13 +1,18 @@
 """Model selection with graphs as samples, where scikit-learn's own functions need one label per sample."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import cross_val_predict as sklearn_cross_val_predict
+from sklearn.utils import get_tags
 
+from skstruct._class_columns import METHODS, ClassColumns, union
 from skstruct._graph_input import as_dataset, is_graph_input
 from skstruct._missing import missing_mask
 from skstruct._node_view import NodeView
-from skstruct._ragged import as_ragged, is_ragged
+from skstruct._ragged import RaggedArray, as_ragged, is_ragged
 
 __all__ = ["cross_val_predict", "graph_label"]
 
@@ -16,8 +21,9 @@ def cross_val_predict(estimator, X, y=None, *, method="predict", **kwargs):
     """Predict every graph by a model that was fitted without it.
 
     The same as :func:`sklearn.model_selection.cross_val_predict`, which for graphs can return labels only;
-    here probabilities and all other methods work too. Tables and ``dataset.nodes`` with flat `y` are handed
-    over as they are.
+    here probabilities and all other methods work too. Methods with a column per class have one for each class that
+    any of the models knows, in sorted order. It holds 0 where the model of a fold does not know the class, and -inf
+    in "predict_log_proba". Labels are not encoded, so that those that the estimator takes for missing stay so.
 
     Parameters
     ----------
@@ -46,18 +52,22 @@ def cross_val_predict(estimator, X, y=None, *, method="predict", **kwargs):
     >>> cross_val_predict(DummyClassifier(), X, y, cv=2, method="predict_proba").shape
     (4, 2)
     """
+    if not hasattr(estimator, method):
+        raise TypeError(f"method is {method!r}, which {estimator!r} does not have")
     if is_graph_input(X) and not isinstance(X, NodeView):
         X = as_dataset(X)  # once, instead of in each fold
-    if not is_ragged(y):
-        return sklearn_cross_val_predict(estimator, X, y, method=method, **kwargs)
+    if is_ragged(y):
+        y = as_ragged(y, missing_label=-1)  # what the estimator takes for missing is let through
     if method != "predict":
-        # scikit-learn encodes the labels of classifiers for other methods, which needs flat ones
         estimator = _Response(estimator, method)
-    return sklearn_cross_val_predict(estimator, X, as_ragged(y), **kwargs)
+    return sklearn_cross_val_predict(estimator, X, y, **kwargs)
 
 
 class _Response(BaseEstimator):
-    """An estimator, but no classifier, whose ``predict`` is another method of the one that it holds."""
+    """An estimator whose ``predict`` is another method of the one that it holds.
+
+    For other methods scikit-learn encodes the labels, which needs flat ones without missing labels.
+    """
 
     def __init__(self, estimator, method):
         self.estimator = estimator
@@ -68,10 +78,42 @@ class _Response(BaseEstimator):
         return self
 
     def predict(self, X, **params):
-        return getattr(self.estimator_, self.method)(X, **params)
+        values = getattr(self.estimator_, self.method)(X, **params)
+        if self.method not in METHODS:
+            return values
+        return _Fold(values, ClassColumns(np.asarray(self.estimator_.classes_), self.method))
 
     def get_metadata_routing(self):
         return self.estimator.get_metadata_routing()
+
+    def __sklearn_tags__(self):
+        return get_tags(self.estimator)
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """Values of the samples of a fold with a column per class; numpy's concatenate brings folds together."""
+
+    values: Any
+    columns: ClassColumns
+
+    def __array_function__(self, func, types, args, kwargs):
+        if func.__name__ != "concatenate":
+            return NotImplemented
+        folds = args[0]
+        classes = union(*[fold.columns.classes for fold in folds])
+        return np.concatenate([fold.arranged(classes) for fold in folds])
+
+    def arranged(self, classes):
+        """Values with a column for each of `classes`."""
+        flat = self.values.values if isinstance(self.values, RaggedArray) else np.asarray(self.values)
+        if flat.ndim == 1 and len(classes) > 2:
+            raise ValueError(
+                f"{self.columns.method} has one column, as the model of a fold knows {len(self.columns.classes)} of "
+                f"{len(classes)} classes only; use fewer folds, stratify by graph_label, or method='predict_proba'"
+            )
+        flat = flat if flat.ndim == 1 else self.columns.arrange(flat, classes)
+        return RaggedArray(flat, self.values.ptr) if isinstance(self.values, RaggedArray) else flat
 
 
 def graph_label(y, how="majority", *, missing_label=None):

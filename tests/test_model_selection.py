@@ -1,19 +1,26 @@
 """cross_val_predict for graphs, and one label per graph."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn import config_context
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 from sklearn.model_selection import cross_val_predict as sklearn_cross_val_predict
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from skstruct import GraphCRFClassifier
 from skstruct._dataset import GraphDataset
 from skstruct._graph_input import as_dataset
 from skstruct._labels import flatten_labels
 from skstruct._node_view import NodeView
 from skstruct._ragged import RaggedArray
 from skstruct.model_selection import cross_val_predict, graph_label
+from skstruct.preprocessing import NodeClassifier, NodeTransformer
 
 
 class Prior(ClassifierMixin, BaseEstimator):
@@ -65,12 +72,144 @@ def test_labels(data, form):
     assert np.array_equal(cross_val_predict(Prior(), X, labels, cv=2, n_jobs=1), result)
 
 
-def test_nodes_are_handed_over(data):
+def test_nodes(data):
     X, y = data
     result = cross_val_predict(
         Prior(), X.nodes, y.values, groups=X.nodes.groups, cv=GroupKFold(2), method="predict_proba"
     )
     assert result.shape == (8, 2)
+
+
+# ---- folds whose classes differ
+
+WORDS = {  # labels of graphs; in KFold(2) the halves know different classes
+    "as many": ["ab", "ab", "bb", "bc", "cb", "cc"],
+    "different numbers": ["ab", "ab", "ba", "bc", "cb", "ca"],
+    "one class in a half": ["a", "aa", "aaa", "bc", "cb", "bb"],
+    "disjoint": ["ab", "b", "a", "cd", "d", "dcc"],
+    "all in both": ["abc", "a", "b", "cb", "abc", "c"],
+    "graph without nodes": ["ab", "", "b", "bc", "", "c"],
+}
+
+
+def graphs_of(words):
+    labels = [list(word) for word in words]
+    X = [(np.eye(4)[["abcd".index(label) for label in part]].reshape(-1, 4), chain(len(part))) for part in labels]
+    return X, labels
+
+
+def chain(n):
+    return [(i, i + 1) for i in range(n - 1)]
+
+
+def expected_columns(model, X, labels, classes, method):
+    """Fold by fold, a column for each of `classes`, written out."""
+    out = []
+    for train, test in KFold(2).split(X):
+        fitted = clone(model).fit([X[g] for g in train], [labels[g] for g in train])
+        for values in getattr(fitted, method)([X[g] for g in test]):
+            wide = np.full((len(values), *[len(classes)] * (values.ndim - 1)), -np.inf if "log" in method else 0.0)
+            for index in np.ndindex(*values.shape[1:]):
+                wide[(slice(None), *(classes.index(fitted.classes_.tolist()[k]) for k in index))] = values[
+                    (slice(None), *index)
+                ]
+            out.append(wide)
+    return out
+
+
+@pytest.mark.parametrize("method", ["predict_proba", "predict_log_proba", "predict_edge_proba"])
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+def test_columns_of_all_classes(words, method):
+    X, labels = graphs_of(words)
+    model = GraphCRFClassifier(C=3.0)
+    classes = sorted(set("".join(words)))
+    expected = expected_columns(model, X, labels, classes, method)
+    pipeline = make_pipeline(NodeTransformer("passthrough"), model)
+    for estimator in (model, pipeline)[: 1 if "edge" in method else 2]:
+        found = cross_val_predict(estimator, X, labels, cv=KFold(2), method=method)
+        assert found.values.shape[1:] == (len(classes),) * (2 if "edge" in method else 1)
+        for part, wanted in zip(found, expected):
+            np.testing.assert_allclose(part, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+def test_columns_are_those_of_scikit_learn_on_nodes(words):
+    X, labels = graphs_of(words)
+    X = GraphDataset.from_graphs(X)
+    y = np.concatenate([np.array(part, "U1") for part in labels])
+    folds = [(np.isin(X.nodes.groups, a), np.isin(X.nodes.groups, b)) for a, b in KFold(2).split(np.zeros(len(X)))]
+    folds = [(np.flatnonzero(a), np.flatnonzero(b)) for a, b in folds]
+    baseline = NodeClassifier(DummyClassifier())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of scikit-learn: number of classes in a fold
+        expected = sklearn_cross_val_predict(baseline, X.nodes, y, cv=folds, method="predict_proba")
+    nodes = cross_val_predict(baseline, X.nodes, y, cv=folds, method="predict_proba")
+    np.testing.assert_array_equal(nodes, expected)
+    np.testing.assert_array_equal(
+        cross_val_predict(baseline, X.node_features, y, cv=folds, method="predict_proba"), expected
+    )
+    graphs = cross_val_predict(baseline, X, labels, cv=KFold(2), method="predict_proba")
+    np.testing.assert_array_equal(graphs.values, expected)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_decision_values(n_jobs):
+    X, labels = graphs_of(["abc", "abca", "cab", "abd", "abdd", "dba"])
+    model = NodeClassifier(LogisticRegression())
+    found = cross_val_predict(model, X, labels, cv=KFold(2), method="decision_function", n_jobs=n_jobs).values
+    assert found.shape == (20, 4)
+    assert (found[:10, 2] == np.finfo(float).min).all()
+    assert (found[10:, 3] == np.finfo(float).min).all()
+    assert np.isfinite(np.delete(found[:10], 2, axis=1)).all()
+    X, labels = graphs_of(["ab", "ba", "ab", "ba"])
+    assert cross_val_predict(model, X, labels, cv=2, method="decision_function").values.shape == (8,)
+    X, labels = graphs_of(["ab", "ba", "ac", "ca"])
+    with pytest.raises(ValueError, match="decision_function has one column, as the model of a fold knows 2 of 3"):
+        cross_val_predict(model, X, labels, cv=KFold(2), method="decision_function")
+
+
+@pytest.mark.parametrize("missing", [-1, "?", np.nan])
+@pytest.mark.parametrize("form", ["graphs", "nodes"])
+def test_missing_labels_are_no_column(missing, form):
+    """And labels are not encoded: scikit-learn would number the missing one, and the model would learn it."""
+    X, labels = graphs_of(["ab", "ab", "bb", "bc", "cb", "cc"])
+    X = GraphDataset.from_graphs(X)
+    labels[0][0] = labels[5][1] = missing
+    if isinstance(missing, float):  # numbers, as nan stands among numbers
+        labels = [[label if label is missing else float("abc".index(label)) for label in part] for part in labels]
+    model = GraphCRFClassifier(missing_label=missing)
+    expected = cross_val_predict(model, X, labels, cv=KFold(2), method="predict_proba")
+    assert expected.values.shape == (12, 3)
+    if form == "nodes":
+        y = np.array([label for part in labels for label in part], object if missing == -1 else None)
+        folds = [(np.arange(6, 12), np.arange(6)), (np.arange(6), np.arange(6, 12))]
+        found = cross_val_predict(model, X.nodes, y, cv=folds, method="predict_proba")
+        np.testing.assert_allclose(found, expected.values, atol=1e-12)
+
+
+def test_classes_that_are_given_have_columns():
+    X, labels = graphs_of(["ab", "ba", "bb", "aa"])
+    model = GraphCRFClassifier(classes=["a", "b", "c"])
+    assert cross_val_predict(model, X, labels, cv=2, method="predict_proba").values.shape == (8, 3)
+    table, flat = np.eye(4)[[0, 1, 0, 1]], ["a", "b", "a", "b"]
+    assert cross_val_predict(model, table, flat, cv=2, method="predict_proba").shape == (4, 3)
+
+
+def test_methods_without_columns():
+    X, labels = graphs_of(["ab", "ab", "bb", "bc", "cb", "cc"])
+    assert cross_val_predict(GraphCRFClassifier(), X, labels, cv=KFold(2), method="entropy").shape == (6,)
+    table = np.arange(8.0)[:, None]
+    assert cross_val_predict(StandardScaler(), table, method="transform", cv=2).shape == (8, 1)
+    flat = np.array([0, 1] * 4)
+    for classifier in (LogisticRegression(), DummyClassifier()):  # with folds that are stratified
+        np.testing.assert_allclose(
+            cross_val_predict(classifier, table, flat, method="predict_proba", cv=2),
+            sklearn_cross_val_predict(classifier, table, flat, method="predict_proba", cv=2),
+        )
+    with pytest.raises(TypeError, match=r"method is 'predict_edge_proba', which Pipeline\(.* does not have"):
+        cross_val_predict(make_pipeline(GraphCRFClassifier()), X, labels, method="predict_edge_proba")
+    with pytest.raises(TypeError, match=r"method is 'predict', which StandardScaler\(\) does not have"):
+        cross_val_predict(StandardScaler(), X, labels)
 
 
 def test_routing(data):

@@ -112,7 +112,7 @@ def test_known_labels_condition_pairs_and_the_k_best(fitted, known, form):
     pairs = crf.predict_edge_proba(X, known=form(known))
     labels, log_likelihood = crf.predict_top_k(X, 5, known=form(known))
     right = []
-    for g, (x, edges) in enumerate(X):
+    for g, (_, edges) in enumerate(X):
         codes, log_probability = given(crf, X, known, g)
         expected = np.zeros((len(edges), 3, 3))
         for e, (i, j) in enumerate(edges):
@@ -129,7 +129,7 @@ def test_known_labels_condition_pairs_and_the_k_best(fitted, known, form):
 def test_known_labels_of_tables_and_nodes(fitted):
     crf, X, y = fitted
     packed = GraphDataset.from_graphs(X)
-    known, flat = KNOWN["some"], np.array(sum(KNOWN["some"], []), object)
+    known, flat = KNOWN["some"], np.array([label for part in KNOWN["some"] for label in part], object)
     assert crf.score(packed.nodes, np.concatenate(y), known=flat) == crf.score(X, y, known=known)
     expected = crf.predict_edge_proba(X, known)
     np.testing.assert_array_equal(crf.predict_edge_proba(packed.nodes, flat).values, expected.values)
@@ -159,7 +159,9 @@ def test_known_labels_weights_and_missing_ones_in_score(fitted):
     assert crf.score(X, y, weights, known) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("query", ["predict", "predict_proba", "predict_edge_proba", "predict_top_k", "score", "sample"])
+@pytest.mark.parametrize(
+    "query", ["predict", "predict_proba", "predict_edge_proba", "predict_top_k", "score", "sample"]
+)
 def test_known_labels_that_no_labelling_meets(query):
     X, y = [(np.zeros((2, 1)), [(0, 1)]), (np.zeros((3, 1)), [(0, 1), (1, 2)])], [["a", "b"], ["b", "b", "a"]]
     crf = GraphCRFClassifier(ConstrainedFeatures(forbidden_pairs=[("a", "a")])).fit(X, y)
