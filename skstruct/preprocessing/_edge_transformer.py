@@ -1,15 +1,21 @@
 """EdgeTransformer: scikit-learn's transformers for edge features."""
 
+import numpy as np
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import validate_data
+
 from skstruct._graph_input import as_dataset, is_graph_input
 from skstruct._node_view import NodeView
-from skstruct.preprocessing._stacked import Stack, StackedTransformer
+from skstruct.preprocessing._stacked import Stack, StackedTransformer, inner_has
 
 
 class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Apply a transformer of tables to the features of all edges.
 
     As `NodeTransformer`, but for `edge_features`. Labels belong to nodes, so the transformer is fitted
-    without them.
+    without them. Node features stay as they are, and so do their names: what scikit-learn asks of a step of a
+    pipeline (``n_features_in_``, ``feature_names_in_``, ``get_feature_names_out``) is about nodes. Edge features have
+    attributes and a method of their own.
 
     Parameters
     ----------
@@ -20,10 +26,14 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     ----------
     transformer_ : transformer
         The fitted clone.
-    n_features_in_ : int
+    n_edge_features_in_ : int
         Number of edge features seen in fit.
-    feature_names_in_ : ndarray of str
+    edge_feature_names_in_ : ndarray of str
         Names of the edge features seen in fit, where they were columns of a data frame.
+    n_features_in_ : int
+        Number of node features seen in fit.
+    feature_names_in_ : ndarray of str
+        Names of the node features seen in fit, where they were columns of a data frame.
 
     Raises
     ------
@@ -38,8 +48,11 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     >>> from skstruct import GraphDataset
     >>> from skstruct.preprocessing import EdgeTransformer
     >>> dataset = GraphDataset([[0.0], [0.0], [0.0]], [(0, 1), (1, 2)], edge_features=[[10.0], [30.0]])
-    >>> EdgeTransformer(MinMaxScaler()).fit_transform(dataset).edge_features.tolist()
+    >>> scaler = EdgeTransformer(MinMaxScaler())
+    >>> scaler.fit_transform(dataset).edge_features.tolist()
     [[0.0], [1.0]]
+    >>> scaler.get_edge_feature_names_out(["distance"])
+    array(['distance'], dtype=object)
     """
 
     @staticmethod
@@ -66,3 +79,62 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     @staticmethod
     def _target(y, stack):
         return None
+
+    def _remember(self, X, stack):
+        super()._remember(X, stack)
+        validate_data(self, as_dataset(X).node_features, skip_check_array=True, reset=True)  # numbers and names only
+
+    @property
+    def n_edge_features_in_(self):
+        """Number of edge features seen in fit."""
+        return self.transformer_.n_features_in_
+
+    @property
+    def edge_feature_names_in_(self):
+        """Names of the edge features seen in fit, where they were columns of a data frame."""
+        return self.transformer_.feature_names_in_
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the node features, which this transformer does not change.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the node features. None: those seen in fit, or "x0", "x1", ... where they had no names.
+
+        Returns
+        -------
+        ndarray of str, or None
+            None where nodes have dicts or strings instead of columns, and `input_features` is None.
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are not those seen in fit.
+        """
+        self._fitted()
+        seen = getattr(self, "feature_names_in_", None)
+        n_seen = getattr(self, "n_features_in_", None)
+        if input_features is None:
+            return seen if seen is not None or n_seen is None else np.array([f"x{j}" for j in range(n_seen)], object)
+        names = np.asarray(input_features, dtype=object)
+        if seen is not None and names.tolist() != seen.tolist():
+            raise ValueError(f"input_features {names.tolist()} are not the node features seen in fit, {seen.tolist()}")
+        if n_seen not in (None, len(names)):
+            raise ValueError(f"input_features has {len(names)} names, but fit saw {n_seen} node features")
+        return names
+
+    @available_if(inner_has("get_feature_names_out"))
+    def get_edge_feature_names_out(self, input_features=None):
+        """Names of the transformed edge features.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the edge features before, where fit has not seen any.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        return self._fitted().get_feature_names_out(input_features)

@@ -1,6 +1,8 @@
 """NodeTransformer: scikit-learn's transformers for node features."""
 
-from skstruct.preprocessing._stacked import StackedTransformer, flatten_target, stack_nodes
+from sklearn.utils.metaestimators import available_if
+
+from skstruct.preprocessing._stacked import StackedTransformer, flatten_target, inner_has, stack_nodes
 
 
 class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
@@ -51,3 +53,28 @@ class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     @staticmethod
     def _target(y, stack):
         return flatten_target(y, stack.ptr)
+
+    @property
+    def n_features_in_(self):
+        """Number of features seen in fit."""
+        return self.transformer_.n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Names of the features seen in fit, where they were columns of a data frame."""
+        return self.transformer_.feature_names_in_
+
+    @available_if(inner_has("get_feature_names_out"))
+    def get_feature_names_out(self, input_features=None):
+        """Names of the transformed features.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the features before, where fit has not seen any.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        return self._fitted().get_feature_names_out(input_features)

@@ -130,7 +130,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         self
         """
         stack = self._stack(X)
-        self._remember(stack)
+        self._remember(X, stack)
         self.transformer_ = self._unfitted()
         params = routed(self, "transformer", "fit", params, stack.ptr)
         self.transformer_.fit(stack.table, self._target(y, stack), **params)
@@ -152,7 +152,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         if not hasattr(self._unfitted(), "fit_transform"):
             return self.fit(X, y, **params).transform(X)
         stack = self._stack(X)
-        self._remember(stack)
+        self._remember(X, stack)
         self.transformer_ = self._unfitted()
         params = routed(self, "transformer", "fit_transform", params, stack.ptr)
         return stack.rebuild(self.transformer_.fit_transform(stack.table, self._target(y, stack), **params))
@@ -171,7 +171,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         self
         """
         stack = self._stack(X)
-        self._remember(stack)
+        self._remember(X, stack)
         if not hasattr(self, "transformer_"):
             self.transformer_ = self._unfitted()
         params = routed(self, "transformer", "partial_fit", params, stack.ptr)
@@ -219,7 +219,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         params = routed(self, "transformer", method, params, stack.ptr)
         return stack.rebuild(getattr(inner, method)(stack.table, **params))
 
-    def _remember(self, stack):
+    def _remember(self, X, stack):
         """Keep one row for `_apply`."""
         if stack.ptr is not None and n_rows(stack.table):
             self._example = _plain(take_rows(stack.table, np.array([0])))
@@ -244,31 +244,6 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "transformer_")
-
-    @property
-    def n_features_in_(self):
-        """Number of features seen in fit."""
-        return self.transformer_.n_features_in_
-
-    @property
-    def feature_names_in_(self):
-        """Names of the features seen in fit, where they were columns of a data frame."""
-        return self.transformer_.feature_names_in_
-
-    @available_if(inner_has("get_feature_names_out"))
-    def get_feature_names_out(self, input_features=None):
-        """Names of the transformed features.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names of the features before, where fit has not seen any.
-
-        Returns
-        -------
-        ndarray of str
-        """
-        return self._fitted().get_feature_names_out(input_features)
 
     def set_output(self, *, transform=None):
         """Choose the type of the stacked table.
