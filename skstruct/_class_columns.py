@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skstruct._label_types import PLURALS, label_kind
+from skstruct._label_types import PLURALS, join_labels, label_kind
 
 #: methods with a column per class: value of a class that the model does not know, and value of the second of two
 #: classes given that of the first
@@ -65,14 +65,13 @@ def position(label, classes):
 
 def union(*labels):
     """Sorted distinct labels of some arrays."""
-    filled = [array for array in labels if len(array)]
-    if len({array.dtype.kind for array in filled}) > 1:
-        filled = [array.astype(object) for array in filled]
-    return np.unique(np.concatenate(filled))
+    return np.unique(join_labels([array for array in labels if len(array)], "classes"))
 
 
 def require_comparable(labels, classes):
     """Refuse labels that are strings where classes are numbers, and the reverse."""
     given, own = (label_kind(array, "y", None) for array in (labels, classes))
     if given != own:
-        raise ValueError(f"y has {PLURALS[given]} but the classes are {PLURALS[own]}; convert y to the type of classes_.")
+        raise ValueError(
+            f"y has {PLURALS[given]} but the classes are {PLURALS[own]}; convert y to the type of classes_."
+        )

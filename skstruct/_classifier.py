@@ -1,5 +1,6 @@
 """GraphCRFClassifier: check input, connect features, inference, objective, optimiser, set the attributes."""
 
+import sys
 import warnings
 from numbers import Integral, Real
 
@@ -14,7 +15,9 @@ from skstruct._graph_queries import GraphQueries
 from skstruct._input import encode, read_classes, read_X
 from skstruct._missing import missing_mask
 from skstruct._node_view import NodeView
+from skstruct._ragged import is_ragged
 from skstruct._resolve import resolve
+from skstruct._sklearn_callers import refuse_flat_scoring
 from skstruct._training import TrainingLoss
 from skstruct.decoding import DECODERS
 from skstruct.exceptions import numbered_by
@@ -238,6 +241,7 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=3,
             )
+        refuse_flat_scoring(sys._getframe(), is_ragged)
         layout = read_X(self, X, reset=True)
         dataset = layout.dataset
         classes = None if self.classes is None else read_classes(self.classes)

@@ -60,6 +60,35 @@ def as_dataset(X):
     return X.dataset if isinstance(X, NodeView) else GraphDataset.from_graphs(X)
 
 
+def refuse_more_dimensions(X, owner):
+    """Refuse arrays of more than two dimensions, and those that NumPy makes of a list of graphs.
+
+    Parameters
+    ----------
+    X : object
+        No graph input.
+    owner : str
+        Who needs a table or graphs.
+
+    Raises
+    ------
+    ValueError
+        With what to pass instead.
+    """
+    shape = getattr(X, "shape", ())
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2 and len(X) and is_bare_graph(tuple(X[0])):
+        raise ValueError(
+            f"X is an array of shape {X.shape} with a graph in each row, as NumPy makes of a list of graphs; pass the "
+            "list, or list(map(tuple, X))"
+        )
+    if len(shape) > 2:
+        raise ValueError(
+            f"Found array with dim {len(shape)}, while dim <= 2 is required by {owner}: X has shape {tuple(shape)}. If "
+            "each X[i] is a sequence, GraphDataset.from_sequences(X) makes chains; if it is an image, "
+            "GraphDataset.from_images(X) makes grids; otherwise flatten the features, by X.reshape(len(X), -1)"
+        )
+
+
 def check_finite(dataset, name="X"):
     """Refuse NaN and infinite features, and say where the first one is.
 

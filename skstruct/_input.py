@@ -8,13 +8,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skstruct._dataset import GraphDataset
-from skstruct._graph_input import as_dataset, check_finite, is_graph_input
+from skstruct._graph_input import as_dataset, check_finite, is_graph_input, refuse_more_dimensions
 from skstruct._label_types import label_array, label_kind, one_kind, plain_labels
 from skstruct._labels import flatten_labels, flatten_values, refuse_blank
 from skstruct._missing import missing_mask
 from skstruct._node_view import NodeView
 from skstruct._ragged import RaggedArray, is_ragged
 from skstruct._tables import as_floats, is_frame, is_raw, is_sparse, n_columns, n_rows, refuse_masked
+from skstruct._target_shapes import check_flat
 
 FLOATS = (np.float64, np.float32)
 
@@ -51,12 +52,14 @@ class NodeLayout:
 
     def labels(self, y, missing_label, name="y"):
         """Labels in the order of the nodes, (n_nodes,)."""
-        if isinstance(y, RaggedArray) or (isinstance(y, list | tuple) and is_ragged(y)):
+        if isinstance(y, RaggedArray) or (len(getattr(y, "shape", (0,))) == 1 and is_ragged(y)):
             raise ValueError(
                 f"{name} has one array per graph, but the samples of X are nodes (X is a table or a NodeView); "
-                f"give one label per sample, for example np.concatenate({name})."
+                f"give one label per sample, for example np.concatenate({name}). A label cannot be a tuple or a list; "
+                "join its parts to a string."
             )
-        labels = column_or_1d(y if is_sparse(y) else label_array(y, name), warn=True)
+        check_flat(y, name)
+        labels = column_or_1d(label_array(y, name), warn=True)
         check_consistent_length(self.view, labels)
         one_kind({label_kind(labels, name, missing_label)} - {None}, name)
         refuse_blank(labels, name, missing_label)
@@ -111,6 +114,7 @@ def read_X(estimator, X, *, reset):
         Its `dataset` has float features.
     """
     if not is_graph_input(X):
+        refuse_more_dimensions(X, type(estimator).__name__)
         _require_table(X)
         refuse_masked(X, "X")
         X = np.asarray(X) if isinstance(X, list | tuple) else X

@@ -1,10 +1,13 @@
 """Per-node values and labels of many graphs, checked against the graphs, and flat."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from skstruct._label_types import label_array, plain_labels
 from skstruct._missing import is_blank, missing_mask
 from skstruct._ragged import as_ragged
+from skstruct._target_shapes import ONE_HOT, refuse_compound_labels, refuse_iterator, refuse_several
 
 
 def flatten_values(values, node_ptr, name="y", missing_label=None):
@@ -33,11 +36,18 @@ def flatten_values(values, node_ptr, name="y", missing_label=None):
     if values is None:
         raise ValueError(f"{name} is needed here, got None")
     n_graphs = len(node_ptr) - 1
+    if isinstance(values, list | tuple | Iterator):
+        values = list(values)
+        for g, part in enumerate(values):
+            refuse_iterator(part, f"{name}[{g}]")
+            refuse_compound_labels(part, f"{name}[{g}]")
     ragged = as_ragged(values, name, missing_label)
     if len(ragged) != n_graphs:
+        per_node = f"; for one label per node pass RaggedArray(labels, X.node_ptr), and {ONE_HOT}"
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: [{n_graphs}, {len(ragged)}]; X has "
             f"{n_graphs} graphs, so {name} must hold {n_graphs} arrays, one per graph"
+            + (per_node if len(ragged) == node_ptr[-1] else "")
         )
     sizes, n_nodes = np.diff(ragged.ptr), np.diff(node_ptr)
     wrong = np.flatnonzero(sizes != n_nodes)
@@ -49,10 +59,7 @@ def flatten_values(values, node_ptr, name="y", missing_label=None):
         )
     if ragged.values.ndim != 1:
         g = np.flatnonzero(n_nodes)[0] if len(ragged.values) else 0
-        raise ValueError(
-            f"{name}[{g}] must be 1-D with one value per node, got shape {ragged[int(g)].shape}; "
-            "a column of labels becomes 1-D by .ravel()"
-        )
+        refuse_several(ragged[int(g)].shape, f"{name}[{g}]")
     return ragged.values
 
 

@@ -1,9 +1,13 @@
 """Ragged arrays: one value per node of many graphs, as labels, predictions and probabilities are."""
 
+import sys
+
 import numpy as np
 
 from skstruct._indexing import numpy_namespace, sample_key
 from skstruct._label_types import join_labels, label_array, label_kind, one_kind
+from skstruct._sklearn_callers import refuse_flat_labels
+from skstruct._target_shapes import refuse_tables
 from skstruct._topology import take_ranges
 
 
@@ -145,6 +149,7 @@ class RaggedArray:
                 ".values for the values of all nodes, and scorers from skstruct.metrics instead of "
                 "scikit-learn's scoring strings"
             )
+        refuse_flat_labels(sys._getframe())
         out = np.empty(len(self), dtype=object)
         for g, part in enumerate(self):
             out[g] = part
@@ -227,6 +232,7 @@ def as_ragged(y, name="y", missing_label=None):
     """
     if isinstance(y, RaggedArray):
         return y
+    refuse_tables(y, name)
     if isinstance(y, np.ndarray) and y.ndim == 2:
         return RaggedArray(label_array(y.ravel(), name), np.arange(len(y) + 1) * y.shape[1])
     if isinstance(y, str | bytes | dict) or not (hasattr(y, "__iter__") or hasattr(y, "__array__")):

@@ -5,8 +5,10 @@ samples use the scorers of this module instead; they also work for tables and fo
 """
 
 from inspect import signature
+from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -25,9 +27,11 @@ from sklearn.metrics import (
 from sklearn.preprocessing import label_binarize
 
 from skstruct._class_columns import METHODS, ClassColumns, position, require_comparable, union
+from skstruct._label_types import plain_labels
 from skstruct._labels import flatten_labels, flatten_values
 from skstruct._missing import missing_mask
 from skstruct._ragged import RaggedArray, as_ragged, is_ragged
+from skstruct._target_shapes import check_flat
 
 __all__ = [
     "node_scorer",
@@ -198,15 +202,12 @@ def _make_scorer(kind, metric, response_method, greater_is_better, missing_label
         if metric not in METRICS:
             raise ValueError(f"unknown metric {metric!r}; known are {', '.join(sorted(METRICS))}, or pass a function")
         metric, defaults, response, greater = METRICS[metric]
-    response = response if response_method is None else response_method
-    greater = greater if greater_is_better is None else greater_is_better
-    if METHODS.keys() >= ({response} if isinstance(response, str) else set(response)):
-        metric = kind(_BY_LABELS.get(metric, metric), missing_label)
-        scorer = _ColumnScorer(metric, 1 if greater else -1, {**defaults, **kwargs}, response)
-    else:
-        scorer = make_scorer(
-            kind(metric, missing_label), response_method=response, greater_is_better=greater, **{**defaults, **kwargs}
-        )
+    scorer = _Scorer(
+        kind(_BY_LABELS.get(metric, metric), missing_label),
+        1 if (greater if greater_is_better is None else greater_is_better) else -1,
+        {**defaults, **kwargs},
+        response if response_method is None else response_method,
+    )
     scorer.__name__ = f"{kind.prefix}_{name}"  # scikit-learn's displays ask for it
     return scorer
 
@@ -215,21 +216,21 @@ def _metric_name(metric):
     return getattr(metric, "__name__", type(metric).__name__)
 
 
-class _ColumnScorer(type(make_scorer(accuracy_score))):  # type: ignore[misc]  # scikit-learn has no public name for it
-    """A scorer of a response with a column per class, whose metric is also told the classes of the estimator."""
+class _Scorer(type(make_scorer(accuracy_score))):  # type: ignore[misc]  # scikit-learn has no public name for it
+    """A scorer whose metric is also told what the columns of a response are that has one per class."""
 
     def _score(self, method_caller, estimator, X, y_true, **kwargs):
         wanted = [self._response_method] if isinstance(self._response_method, str) else self._response_method
         method = next((name for name in wanted if hasattr(estimator, name)), None)
-        classes = getattr(estimator, "classes_", None)
-        if method is None or classes is None:
+        classes: Any = getattr(estimator, "classes_", None)
+        if method is None or (classes is None and (method in METHODS or is_classifier(estimator))):
             raise TypeError(
                 f"{self.__name__} needs a fitted classifier with {' or '.join(wanted)} and classes_, got {estimator!r}"
             )
-        if len(classes) == 1:
-            method_caller = _raw_response
-        columns = ClassColumns(np.asarray(classes), method)
-        return super()._score(method_caller, estimator, X, y_true, columns=columns, **kwargs)
+        if method in METHODS:
+            kwargs["columns"] = ClassColumns(np.asarray(classes), method)
+            method_caller = _raw_response if len(classes) == 1 else method_caller
+        return super()._score(method_caller, estimator, X, y_true, **kwargs)
 
 
 def _raw_response(estimator, method, X, pos_label=None):
@@ -259,7 +260,7 @@ class _NodeMetric:
 
     def _arguments(self, labels, response, kwargs):
         """Arguments of the metric for all labelled nodes; ``kwargs["columns"]`` tells what columns the response has."""
-        labels, columns = _plain(labels), kwargs.pop("columns", None)
+        labels, columns = plain_labels(labels, "y"), kwargs.pop("columns", None)
         if columns is None:
             return labels, response, kwargs
         require_comparable(labels, columns.classes)
@@ -307,6 +308,7 @@ def _pair(y_true, y_pred, missing_label):
     rectangular = isinstance(y_pred, np.ndarray) and y_pred.dtype != object
     if not isinstance(y_pred, RaggedArray) and (rectangular or not is_ragged(y_pred)):
         y_pred = RaggedArray(y_pred, np.arange(len(y_pred) + 1))
+        check_flat(y_true, "y")
         if is_ragged(y_true):
             raise ValueError("y has one array per graph but the predictions are flat; pass graphs, not a table, as X")
         if len(y_true) != len(y_pred):
@@ -347,11 +349,6 @@ def _nonzero(sample_weight):
             "the split, or use fewer folds"
         )
     return sample_weight
-
-
-def _plain(labels):
-    """Labels of an object array in the type that they have without the missing ones."""
-    return np.array(labels.tolist()) if labels.dtype == object else labels
 
 
 #: Fraction of nodes labelled right: the same as ``score``.

@@ -13,6 +13,7 @@ from skstruct._graph_input import as_dataset, is_graph_input
 from skstruct._missing import missing_mask
 from skstruct._node_view import NodeView
 from skstruct._ragged import RaggedArray, as_ragged, is_ragged
+from skstruct._target_shapes import refuse_iterator, refuse_several
 
 __all__ = ["cross_val_predict", "graph_label"]
 
@@ -56,6 +57,7 @@ def cross_val_predict(estimator, X, y=None, *, method="predict", **kwargs):
         raise TypeError(f"method is {method!r}, which {estimator!r} does not have")
     if is_graph_input(X) and not isinstance(X, NodeView):
         X = as_dataset(X)  # once, instead of in each fold
+    refuse_iterator(y, "y")
     if is_ragged(y):
         y = as_ragged(y, missing_label=-1)  # what the estimator takes for missing is let through
     if method != "predict":
@@ -150,6 +152,8 @@ def graph_label(y, how="majority", *, missing_label=None):
     >>> cv = list(StratifiedKFold(2).split(np.zeros(4), graph_label(y)))  # for any parameter cv
     """
     y = as_ragged(y, missing_label=missing_label)
+    if y.values.ndim != 1:
+        refuse_several(y[0].shape, "y[0]")
     kept = ~missing_mask(y.values, missing_label)
     graph = np.repeat(np.arange(len(y)), np.diff(y.ptr))[kept]
     labels = y.values[kept]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skstruct._records import Decoding, Marginals, Scores
+from skstruct._resolve import require_role
 from skstruct._topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._chain import Chain
@@ -51,6 +52,8 @@ class Auto(InferenceBackend):
         """Number of the candidate for each graph, (n_graphs,), and the candidates."""
         exact = [Edgeless(), Chain(), Tree(), JunctionTree(self.max_entries)]
         candidates = self.candidates or [*exact, LoopyBP()]
+        for backend in self.candidates or []:
+            require_role(backend, "inference", "candidates of Auto must be inference backends")
         choice = np.full(topology.n_graphs, len(candidates))
         for number, backend in enumerate(candidates):
             if (choice < number).all():

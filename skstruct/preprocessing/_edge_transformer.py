@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
-from skstruct._graph_input import as_dataset, is_graph_input
+from skstruct._graph_input import as_dataset, is_graph_input, refuse_more_dimensions
 from skstruct._node_view import NodeView
 from skstruct.preprocessing._stacked import Stack, StackedTransformer, inner_has
 
@@ -58,6 +58,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     @staticmethod
     def _stack(X):
         if not is_graph_input(X):
+            refuse_more_dimensions(X, "EdgeTransformer")
             raise ValueError(f"EdgeTransformer needs graphs with edge features, got a table ({type(X).__name__})")
         dataset = as_dataset(X)
         table = dataset.edge_features

@@ -1,6 +1,8 @@
 """NodeClassifier: the baseline that ignores edges."""
 
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+import sys
+
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
 from sklearn.metrics import accuracy_score
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
@@ -8,7 +10,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skstruct._labels import flatten_labels
-from skstruct._ragged import RaggedArray
+from skstruct._ragged import RaggedArray, is_ragged
+from skstruct._sklearn_callers import refuse_flat_scoring
 from skstruct.preprocessing._stacked import routed, routing_owner, stack_nodes
 
 
@@ -72,7 +75,14 @@ class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         -------
         self
         """
-        stack = stack_nodes(X)
+        usable = hasattr(self.estimator, "fit") and not isinstance(self.estimator, type)
+        if not (usable and is_classifier(self.estimator)):
+            raise TypeError(
+                f"estimator of NodeClassifier must be a classifier of tables such as LogisticRegression(), got "
+                f"{self.estimator!r}; transformers go into a NodeTransformer"
+            )
+        refuse_flat_scoring(sys._getframe(), is_ragged)
+        stack = stack_nodes(X, "NodeClassifier")
         params = routed(self, "estimator", "fit", params, stack.ptr)
         y = y if stack.ptr is None else flatten_labels(y, stack.ptr)
         self.estimator_ = clone(self.estimator).fit(stack.table, y, **params)
@@ -163,7 +173,7 @@ class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _ask(self, method, X):
         check_is_fitted(self)
-        stack = stack_nodes(X)
+        stack = stack_nodes(X, "NodeClassifier")
         values = getattr(self.estimator_, method)(stack.table)
         return values if stack.ptr is None else RaggedArray(values, stack.ptr)
 

@@ -48,7 +48,9 @@ class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     GraphDataset(n_graphs=2, n_nodes=3, n_edges=1, n_features=1)
     """
 
-    _stack = staticmethod(stack_nodes)
+    @staticmethod
+    def _stack(X):
+        return stack_nodes(X, "NodeTransformer")
 
     @staticmethod
     def _target(y, stack):

@@ -13,7 +13,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skstruct._graph_input import as_dataset, is_graph_input
+from skstruct._graph_input import as_dataset, is_graph_input, refuse_more_dimensions
 from skstruct._labels import flatten_values
 from skstruct._node_view import NodeView
 from skstruct._ragged import is_ragged
@@ -39,13 +39,14 @@ class Stack:
     ptr: np.ndarray | None
 
 
-def stack_nodes(X):
-    """Node features of graphs or of a view; a table stands for itself."""
+def stack_nodes(X, owner):
+    """Node features of graphs or of a view; a table stands for itself. `owner` is named in messages."""
     if isinstance(X, NodeView):
         return Stack(X.node_features, lambda table: _view_of_rows(X, table), None)
     if is_graph_input(X):
         dataset = as_dataset(X)
         return Stack(dataset.node_features, dataset.with_node_features, dataset.node_ptr)
+    refuse_more_dimensions(X, owner)
     return Stack(X, lambda table: table, None)
 
 
