@@ -6,9 +6,8 @@ import numpy as np
 
 from skstruct._jit import kernel
 from skstruct.inference._adjacency import adjacency
-
-MAX_CORE = 4096  # nodes left after all hanging trees are cut off; their adjacency matrix takes 16 MB
-MIN_FILL, MIN_DEGREE, FRONTIER = range(3)
+from skstruct.inference._base import merge_edges
+from skstruct.inference._fill_graph import eliminate_graphs
 
 
 class Elimination(NamedTuple):
@@ -20,221 +19,92 @@ class Elimination(NamedTuple):
         Node eliminated at each position; positions of a graph are those of its nodes.
     size : ndarray of shape (n_nodes,)
         Number of nodes in the bucket: the eliminated one and its neighbours at that time.
-    scope : ndarray of shape (n_nodes, largest size)
-        These nodes, the eliminated one first, the others in the order of their own elimination.
     entries : ndarray of shape (n_graphs,)
-        Sum of all tables' sizes; inf where it exceeds the limit.
+        Sum of all tables' sizes; inf where every order that was tried exceeds the limit.
     """
 
     order: np.ndarray
     size: np.ndarray
-    scope: np.ndarray
     entries: np.ndarray
 
 
-def eliminate(topology, n_states, max_entries):
-    """Try min-fill, min-degree and breadth-first frontier orders, and keep the cheapest for each graph.
+def eliminate(topology, n_states, max_entries, n_restarts=32):
+    """Find a cheap elimination order for each graph.
 
-    Cheapest is the smallest sum of table sizes; a trial ends as soon as it exceeds `max_entries`. Trees that hang on
-    the rest are cut off first, leaf by leaf, which is never worse. Time O(n_nodes * n_core) per trial with small
-    tables.
+    Cheapest is the smallest sum of table sizes. The candidates are min-fill, min-degree and a breadth-first frontier,
+    since each is best on some graphs. Where one of them is within `max_entries`, min-fill is repeated with random ties,
+    while that takes no longer than one use of the tables. A trial ends as soon as it exceeds the best one. Trees that
+    hang on the rest are cut off first, leaf by leaf, which is never worse. The order of a graph depends on that graph
+    alone.
+
+    Time O(n_nodes * width**2) and memory O(n_nodes * width) for each candidate.
 
     Parameters
     ----------
     topology : Topology
-        Of simple graphs.
     n_states : int
     max_entries : float
+    n_restarts : int, default=32
+        Largest number of repetitions.
 
     Returns
     -------
     elimination : Elimination
     """
-    t = topology
+    t = merge_edges(topology).simple if topology.has_repeated_edges else topology
     base = max(n_states, 2)  # one state: tables of size 1, whose number of nodes is still kept small
-    largest = max(2, int(np.log(max_entries) / np.log(base) + 1e-9) + 1)
     lists = adjacency(t.edges, t.n_nodes)
-    out = Elimination(
-        np.empty(t.n_nodes, np.int32),
-        np.ones(t.n_nodes, np.int32),
-        np.zeros((t.n_nodes, min(largest, max(np.diff(t.node_ptr).max(initial=2), 2))), np.int32),
-        np.full(t.n_graphs, np.inf),
-    )
-    for g in range(t.n_graphs):
-        nodes = slice(t.node_ptr[g], t.node_ptr[g + 1])
-        n = nodes.stop - nodes.start
-        trial = (np.empty(n, np.int32), np.ones(n, np.int32), np.zeros((n, out.scope.shape[1]), np.int32))
-        for heuristic in (MIN_FILL, MIN_DEGREE, FRONTIER):
-            entries = _eliminate(
-                lists.ptr, lists.neighbour, nodes.start, nodes.stop, heuristic, base, max_entries, *trial
-            )
-            if entries < out.entries[g]:
-                out.entries[g] = entries
-                for kept, tried in zip(out[:3], trial):
-                    kept[nodes] = tried
-            if entries <= n * base**2:
-                break  # a forest; no order is better
+    out = Elimination(np.empty(t.n_nodes, np.int32), np.ones(t.n_nodes, np.int32), np.zeros(t.n_graphs))
+    with np.errstate(over="ignore"):  # of hashes, seen with NUMBA_DISABLE_JIT=1 only
+        eliminate_graphs(lists.ptr, lists.neighbour, t.node_ptr, base, float(max_entries), n_restarts, *out)
     return out
 
 
 @kernel
-def _fill(v, linked, alive, near):
-    """Number of edges that eliminating `v` would add; `near` is scratch space."""
-    k, missing = 0, 0
-    for a in range(len(alive)):
-        if linked[v, a] and alive[a]:
-            for x in range(k):
-                missing += not linked[a, near[x]]
-            near[k] = a
-            k += 1
-    return missing
+def collect_scopes(edge_ptr, other, ptr, scope, parent):
+    """Find the nodes of each bucket of an elimination, and the bucket that receives its message.
 
+    All by position: those of a bucket are its own, those of its edges' other ends, and those that its children hand on.
 
-@kernel
-def _eliminate(ptr, neighbour, start, stop, heuristic, n_states, max_entries, order, size, scope):
-    """Eliminate the nodes of one graph; the sum of table sizes, or inf beyond `max_entries`."""
-    n = stop - start
-    degree = np.empty(n, np.int64)
-    gone = np.zeros(n, np.bool_)
-    stack = np.empty(n, np.int64)
-    n_stack = 0
-    for i in range(n):
-        degree[i] = ptr[start + i + 1] - ptr[start + i]
-        if degree[i] <= 1:
-            stack[n_stack] = i
-            n_stack += 1
-            gone[i] = True
-    done, entries = 0, 0.0
-    while n_stack:  # leaves of hanging trees
-        n_stack -= 1
-        i = stack[n_stack]
-        order[done], size[done], scope[done, 0] = start + i, 1, start + i
-        for s in range(ptr[start + i], ptr[start + i + 1]):
-            j = neighbour[s] - start
-            if degree[j] < 0:
-                continue  # eliminated earlier
-            size[done] = 2
-            scope[done, 1] = start + j
-            degree[j] -= 1
-            if degree[j] <= 1 and not gone[j]:
-                gone[j] = True
-                stack[n_stack] = j
-                n_stack += 1
-        degree[i] = -1
-        entries += float(n_states) ** size[done]
-        done += 1
-    if entries > max_entries:
-        return np.inf
-
-    core = np.flatnonzero(~gone)
-    n_core = len(core)
-    if n_core > MAX_CORE:
-        return np.inf
-    number = np.full(n, -1, np.int64)
-    number[core] = np.arange(n_core)
-    linked = np.zeros((n_core, n_core), np.bool_)
-    alive = np.ones(n_core, np.bool_)
-    for a in range(n_core):
-        for s in range(ptr[start + core[a]], ptr[start + core[a] + 1]):
-            b = number[neighbour[s] - start]
-            if b >= 0:
-                linked[a, b] = True
-    cost, near = np.zeros(n_core, np.int64), np.empty(n_core, np.int64)
-    if heuristic == FRONTIER:
-        _breadth_first_numbers(linked, cost)
-    else:
-        for a in range(n_core):
-            cost[a] = _fill(a, linked, alive, near) if heuristic == MIN_FILL else linked[a].sum()
-    separator = np.empty(n_core, np.int64)
-    touched = np.zeros(n_core, np.bool_)
-    for _ in range(n_core):
-        v = -1
-        for a in range(n_core):
-            if alive[a] and (v < 0 or cost[a] < cost[v]):
-                v = a
-        alive[v] = False
-        k = 0
-        for a in range(n_core):
-            if alive[a] and linked[v, a]:
-                separator[k] = a
-                k += 1
-        entries += float(n_states) ** (k + 1)
-        if entries > max_entries or k + 1 > scope.shape[1]:
-            return np.inf
-        order[done], size[done], scope[done, 0] = start + core[v], k + 1, start + core[v]
-        for x in range(k):
-            scope[done, 1 + x] = start + core[separator[x]]
-        done += 1
-        added = False
-        for x in range(k):
-            for y in range(x):
-                a, b = separator[x], separator[y]
-                if not linked[a, b]:
-                    linked[a, b] = linked[b, a] = True
-                    added = True
-        if heuristic == FRONTIER:
-            continue
-        touched[:] = False
-        for x in range(k):
-            a = separator[x]
-            touched[a] = True
-            if added and heuristic == MIN_FILL:
-                for b in range(n_core):
-                    touched[b] |= linked[a, b]
-        for a in range(n_core):
-            if touched[a] and alive[a]:
-                if heuristic == MIN_FILL:
-                    cost[a] = _fill(a, linked, alive, near)
-                else:
-                    cost[a] = (linked[a] & alive).sum()
-    _sort_scopes(start, order, size, scope)
-    return entries
-
-
-@kernel
-def _search(linked, source, seen, queue):
-    """Breadth-first search; the number of nodes it put into `queue`."""
-    queue[0] = source
-    seen[source] = True
-    head, tail = 0, 1
-    while head < tail:
-        for b in range(len(linked)):
-            if linked[queue[head], b] and not seen[b]:
-                seen[b] = True
-                queue[tail] = b
-                tail += 1
-        head += 1
-    return tail
-
-
-@kernel
-def _breadth_first_numbers(linked, number):
-    """Number nodes breadth first, each component from the node that a first search reaches last."""
-    n = len(linked)
-    queue = np.empty(n, np.int64)
-    seen = np.zeros(n, np.bool_)
-    counted = 0
-    for first in range(n):
-        if seen[first]:
-            continue
-        reached = _search(linked, first, seen, queue)
-        seen[queue[:reached]] = False
-        _search(linked, queue[reached - 1], seen, queue)
-        for x in range(reached):
-            number[queue[x]] = counted
-            counted += 1
-
-
-@kernel
-def _sort_scopes(start, order, size, scope):
-    """Sort the separators by the order of elimination."""
-    position = np.empty(len(order), np.int64)
-    for p in range(len(order)):
-        position[order[p] - start] = p
-    for p in range(len(order)):
-        for x in range(2, size[p]):
-            node, y = scope[p, x], x
-            while y > 1 and position[scope[p, y - 1] - start] > position[node - start]:
-                scope[p, y] = scope[p, y - 1]
-                y -= 1
-            scope[p, y] = node
+    Parameters
+    ----------
+    edge_ptr : ndarray of shape (n_nodes + 1,)
+        Edges ``edge_ptr[p]:edge_ptr[p + 1]`` have their first eliminated end at position ``p``.
+    other : ndarray of shape (n_edges,)
+        Positions of their other ends.
+    ptr : ndarray of shape (n_nodes + 1,)
+        Slots ``ptr[p]:ptr[p + 1]`` are those of bucket ``p``.
+    scope : ndarray of shape (n_slots,)
+        Output: positions, rising within a bucket.
+    parent : ndarray of shape (n_nodes,)
+        Output: the lowest position in a bucket beside its own; left alone where there is none.
+    """
+    n = len(parent)
+    child, sibling, seen = np.full(n, -1, np.int32), np.full(n, -1, np.int32), np.full(n, -1, np.int32)
+    for p in range(n):
+        first = ptr[p]
+        scope[first] = p
+        stop = first + 1
+        for e in range(edge_ptr[p], edge_ptr[p + 1]):
+            seen[other[e]] = p
+            scope[stop] = other[e]
+            stop += 1
+        c = child[p]
+        while c >= 0:
+            for slot in range(ptr[c] + 2, ptr[c + 1]):
+                q = scope[slot]
+                if seen[q] != p:
+                    seen[q] = p
+                    scope[stop] = q
+                    stop += 1
+            c = sibling[c]
+        for slot in range(first + 2, stop):
+            q, s = scope[slot], slot
+            while s > first + 1 and scope[s - 1] > q:
+                scope[s] = scope[s - 1]
+                s -= 1
+            scope[s] = q
+        if stop > first + 1:
+            parent[p] = scope[first + 1]
+            sibling[p] = child[parent[p]]
+            child[parent[p]] = p

@@ -9,7 +9,7 @@ import numpy as np
 
 from skstruct._topology import Topology
 from skstruct.inference._base import InferenceBackend, LabelledExactly
-from skstruct.inference._elimination import Elimination, eliminate
+from skstruct.inference._elimination import Elimination, collect_scopes, eliminate
 from skstruct.inference._junction_tree_kernels import (
     propagate,
     propagate_log,
@@ -17,24 +17,28 @@ from skstruct.inference._junction_tree_kernels import (
 )
 from skstruct.inference._message_passing import sum_product
 
+LARGEST = 1e15  # entries, 8e15 bytes: more than any memory, and few enough for 64-bit offsets
+
 
 class JunctionTree(InferenceBackend):
     """Exact inference on any graph, at a cost exponential in its treewidth.
 
     Nodes are summed out one by one; each makes a table over itself and its neighbours at that time. These tables
-    form a junction tree ([1]_, chapter 10): messages go to its roots and back. Of three elimination orders, min-fill,
-    min-degree and a breadth-first frontier, each graph gets the cheapest, since each wins on some graphs. Tables are in
-    the scaled probability domain, or in the log domain where its range is needed.
+    form a junction tree ([1]_, chapter 10): messages go to its roots and back. Each graph gets the cheapest of several
+    elimination orders: min-fill, min-degree, a breadth-first frontier, and min-fill with random ties (the same in every
+    process). Tables are in the scaled probability domain, or in the log domain where its range is needed.
 
     Parameters
     ----------
     max_entries : float, default=2e7
-        Largest sum of table sizes, ``n_states ** (width + 1)`` for a table, of one graph; 8 bytes each, and some
-        nanoseconds. Beyond it a graph is refused before anything is allocated.
+        Largest sum of table sizes of one graph, where a table has ``n_states ** (width + 1)`` entries. An entry takes 8
+        bytes and some nanoseconds. A graph that needs more is refused before anything is allocated. The number of nodes
+        is not limited: a ring of a million nodes with two states needs 8e6 entries.
 
     Notes
     -----
-    Time and memory O(n_nodes * n_states ** (width + 1)) per graph, one graph in memory at a time.
+    Time and memory O(n_nodes * n_states ** (width + 1)) per graph, one graph in memory at a time. The plan takes
+    near-linear time in the number of nodes and edges for graphs of small width.
 
     References
     ----------
@@ -66,9 +70,13 @@ class JunctionTree(InferenceBackend):
         return np.isfinite(self._eliminated(topology, n_states).entries)
 
     def _refusal(self, topology, graph, n_states):
-        cheapest = eliminate(topology.take(np.array([graph]))[0], n_states, 1e15).entries[0]
-        need = f"{cheapest:.3g} numbers, {8 * cheapest:.3g} bytes" if np.isfinite(cheapest) else "more than 8e+15 bytes"
-        return f"the best order found needs {need}; raise max_entries if you have the memory"
+        alone = topology.take(np.array([graph]))[0]
+        cheapest = eliminate(alone, n_states, LARGEST, n_restarts=0).entries[0]  # by the orders that were refused
+        need = f"{cheapest:.3g}" if np.isfinite(cheapest) else f"more than {LARGEST:.3g}"
+        return (
+            f"the best order found needs {need} numbers, {8 * min(cheapest, LARGEST):.3g} bytes; "
+            "raise max_entries if you have the memory"
+        )
 
     def _eliminated(self, topology, n_states):
         if not self.max_entries >= 1:
@@ -76,12 +84,12 @@ class JunctionTree(InferenceBackend):
         known = _ELIMINATIONS.setdefault(topology, {})
         key = n_states, self.max_entries
         if key not in known:
-            known[key] = eliminate(topology, n_states, self.max_entries)
+            known[key] = eliminate(topology, n_states, min(self.max_entries, LARGEST))
         return known[key]
 
     def _plan(self, topology, n_states):
         elimination = self._eliminated(topology, n_states)
-        return _JunctionTreePlan(topology, n_states, elimination, _buckets(topology, n_states, elimination))
+        return _JunctionTreePlan(topology, n_states, elimination, _buckets(topology, elimination))
 
 
 # Accepting and planning need the same elimination, which can be dear.
@@ -89,44 +97,49 @@ _ELIMINATIONS: WeakKeyDictionary[Topology, dict] = WeakKeyDictionary()
 
 
 class _Buckets(NamedTuple):
-    """Where everything lies, by position in the elimination order; strides are in numbers of a flat table."""
+    """Where everything lies, by position in the elimination order.
+
+    Slots ``ptr[p]:ptr[p + 1]`` hold the nodes of bucket ``p``, which are the axes of its table. First comes the
+    eliminated node, whose axis runs fastest, then the others in the order of their own elimination.
+    """
 
     node_ptr: np.ndarray
     order: np.ndarray  # (n_nodes,)
-    size: np.ndarray  # (n_nodes,) nodes of the table; the eliminated one runs fastest
+    ptr: np.ndarray  # (n_nodes + 1,)
+    scope: np.ndarray  # (n_slots,) the nodes
+    up_axis: np.ndarray  # (n_slots,) their axes in the parent's table; no meaning for the eliminated node
     parent: np.ndarray  # (n_nodes,) position of the table that receives the message, or -1
-    up_stride: np.ndarray  # (n_nodes, largest size) stride in the message, per axis of the parent's table
     edge_ptr: np.ndarray  # (n_nodes + 1,) edges whose first eliminated end is the node of the position
     edge: np.ndarray  # (n_edges,)
     edge_axis: np.ndarray  # (n_edges,) axis of the other end in the table
     flipped: np.ndarray  # (n_edges,) whether the eliminated node is the second end, as listed
 
 
-def _buckets(topology, n_states, elimination):
-    order, size, scope, _ = elimination
-    n = topology.n_nodes
-    position = np.empty(n, np.intp)
+def _buckets(topology, elimination):
+    """Wire the buckets of an elimination. Time and memory near-linear in the number of slots."""
+    order, size, n = elimination.order, elimination.size, topology.n_nodes
+    position = np.empty(n, np.int32)
     position[order] = np.arange(n)
-    parent = np.where(size > 1, position[scope[:, 1]] if n else 0, -1)
-    up_stride = np.zeros(scope.shape, np.int64)
-    for axis in range(1, scope.shape[1]):  # of the child: axis 1 is the parent's own node, the message's fastest
-        child = np.flatnonzero(size > axis)
-        at = scope[parent[child]] == scope[child, axis][:, None]
-        at &= np.arange(scope.shape[1]) < size[parent[child]][:, None]
-        up_stride[child] += at * n_states ** (axis - 1)
     ends = position[topology.edges]
-    bucket = ends.min(axis=1)
+    bucket, other = ends.min(axis=1), ends.max(axis=1)
     by_bucket = np.argsort(bucket, kind="stable")
+    bucket, other = bucket[by_bucket], other[by_bucket]
+    edge_ptr = np.searchsorted(bucket, np.arange(n + 1))
+    ptr = np.concatenate([[0], np.cumsum(size)])
+    scope, parent = np.empty(ptr[-1], np.int32), np.full(n, -1, np.int32)
+    collect_scopes(edge_ptr, other, ptr, scope, parent)
+    slot = np.repeat(np.arange(n), size) * n + scope  # rising: positions rise within a bucket
+    up_axis = np.searchsorted(slot, np.repeat(parent.astype(np.int64), size) * n + scope) - np.repeat(ptr[parent], size)
+    edge_axis = np.searchsorted(slot, bucket.astype(np.int64) * n + other) - ptr[bucket]
     flipped = ends[by_bucket, 0] > ends[by_bucket, 1]
-    other = topology.edges[by_bucket, np.where(flipped, 0, 1)]
-    edge_axis = (scope[bucket[by_bucket]] == other[:, None])[:, 1:].argmax(axis=1) + 1
     return _Buckets(
         topology.node_ptr,
         order,
-        size,
-        parent.astype(np.int32),
-        up_stride,
-        np.searchsorted(bucket[by_bucket], np.arange(n + 1)),
+        ptr,
+        order[scope],
+        up_axis.astype(np.int32),
+        parent,
+        edge_ptr,
         by_bucket.astype(np.int32),
         edge_axis.astype(np.int32),
         flipped,
@@ -162,13 +175,13 @@ class _JunctionTreePlan(LabelledExactly):
 
     @cached_property
     def arrays(self):
-        return tuple(self.buckets)
+        return (self.buckets,)
 
     def marginals(self, scores, weights=None):
         return sum_product(self, scores, weights, propagate, propagate_log, whole_counts=True)
 
     def _draw(self, node, edge, rows, uniforms, labels):
-        sample_labels(*self.arrays, self.elimination.scope, node, edge, rows, uniforms, labels)
+        sample_labels(self.buckets, node, edge, rows, uniforms, labels)
 
 
 def _segment_max(values, ptr):

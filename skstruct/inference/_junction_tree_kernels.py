@@ -76,23 +76,34 @@ def _sum_to(table, n_axes, n_states, stride, out):
 
 
 @kernel
-def _layout(start, stop, size, n_states, table_ptr, message_ptr):
+def _layout(start, stop, ptr, n_states, table_ptr, message_ptr):
     """Offsets of the tables and messages of one graph; their total lengths."""
     n_table, n_message = 0, 0
     for p in range(start, stop):
         table_ptr[p - start], message_ptr[p - start] = n_table, n_message
-        n_table += n_states ** size[p]
-        n_message += n_states ** (size[p] - 1)
+        n_message += n_states ** (ptr[p + 1] - ptr[p] - 1)
+        n_table += n_states ** (ptr[p + 1] - ptr[p])
     table_ptr[stop - start], message_ptr[stop - start] = n_table, n_message
     return n_table, n_message
 
 
 @kernel
-def _longest(node_ptr):
+def _longest(ptr):
+    """Length of the longest segment."""
     longest = 0
-    for g in range(len(node_ptr) - 1):
-        longest = max(longest, node_ptr[g + 1] - node_ptr[g])
+    for g in range(len(ptr) - 1):
+        longest = max(longest, ptr[g + 1] - ptr[g])
     return longest
+
+
+@kernel
+def _up_stride(p, buckets, n_states, stride):
+    """Strides of a bucket's message along the axes of the parent's table."""
+    stride[:] = 0
+    step = 1
+    for slot in range(buckets.ptr[p] + 1, buckets.ptr[p + 1]):
+        stride[buckets.up_axis[slot]] = step
+        step *= n_states
 
 
 @kernel
@@ -104,33 +115,35 @@ def _edge_stride(axis, flipped, n_states, stride):
 
 
 @kernel
-def _load(p, order, size, edge_ptr, edges, edge_axis, flipped, node, edge, rows, multiply, table, stride):
+def _load(p, buckets, node, edge, rows, multiply, table, stride):
     """Fill the table of a bucket with the node's own values and those of its edges."""
-    n_states = node.shape[1]
+    n_states, n_axes = node.shape[1], buckets.ptr[p + 1] - buckets.ptr[p]
+    i = buckets.order[p]
     for base in range(0, len(table), n_states):
         for x in range(n_states):
-            table[base + x] = node[order[p], x]
+            table[base + x] = node[i, x]
     too_small = False
-    for k in range(edge_ptr[p], edge_ptr[p + 1]):
-        _edge_stride(edge_axis[k], flipped[k], n_states, stride)
-        too_small |= _combine(table, size[p], n_states, stride, edge[rows[edges[k]]].ravel(), multiply)
+    for k in range(buckets.edge_ptr[p], buckets.edge_ptr[p + 1]):
+        _edge_stride(buckets.edge_axis[k], buckets.flipped[k], n_states, stride)
+        too_small |= _combine(table, n_axes, n_states, stride, edge[rows[buckets.edge[k]]].ravel(), multiply)
     return too_small
 
 
 @kernel
-def _read_out(p, order, size, edge_ptr, edges, edge_axis, flipped, rows, weight, table, stride, node_out, counts):
+def _read_out(p, buckets, rows, weight, table, stride, node_out, counts):
     """Node and pair marginals from the belief of a bucket, a table that sums to one."""
-    n_states = node_out.shape[1]
+    n_states, n_axes = node_out.shape[1], buckets.ptr[p + 1] - buckets.ptr[p]
+    i = buckets.order[p]
     stride[:] = 0
     stride[0] = 1
-    node_out[order[p]] = 0.0
-    _sum_to(table, size[p], n_states, stride, node_out[order[p]])
+    node_out[i] = 0.0
+    _sum_to(table, n_axes, n_states, stride, node_out[i])
     pair = np.empty(n_states * n_states)
-    for k in range(edge_ptr[p], edge_ptr[p + 1]):
-        _edge_stride(edge_axis[k], flipped[k], n_states, stride)
+    for k in range(buckets.edge_ptr[p], buckets.edge_ptr[p + 1]):
+        _edge_stride(buckets.edge_axis[k], buckets.flipped[k], n_states, stride)
         pair[:] = 0.0
-        _sum_to(table, size[p], n_states, stride, pair)
-        count = counts[rows[edges[k]]]
+        _sum_to(table, n_axes, n_states, stride, pair)
+        count = counts[rows[buckets.edge[k]]]
         for x in range(n_states):
             for y in range(n_states):
                 count[x, y] += weight * pair[x * n_states + y]
@@ -138,8 +151,7 @@ def _read_out(p, order, size, edge_ptr, edges, edge_axis, flipped, rows, weight,
 
 @kernel
 def propagate(
-    node_ptr, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, node, edge, rows, weights,
-    log_partition, node_out, counts, n_iter, residual, converged, unsafe,
+    buckets, node, edge, rows, weights, log_partition, node_out, counts, n_iter, residual, converged, unsafe
 ):  # fmt: skip
     """Messages to the roots and back; each message is scaled to maximum 1.
 
@@ -147,21 +159,20 @@ def propagate(
     0 / 0 = 0.
     """
     n_states = node.shape[1]
-    stride = np.zeros(up_stride.shape[1], np.int64)
+    node_ptr, ptr, parent = buckets.node_ptr, buckets.ptr, buckets.parent
+    stride = np.zeros(_longest(ptr), np.int64)
     longest = _longest(node_ptr)
     table_ptr, message_ptr = np.zeros(longest + 1, np.int64), np.zeros(longest + 1, np.int64)
     for g in range(len(node_ptr) - 1):
         start, stop = node_ptr[g], node_ptr[g + 1]
         if unsafe[g]:
             continue
-        n_table, n_message = _layout(start, stop, size, n_states, table_ptr, message_ptr)
+        n_table, n_message = _layout(start, stop, ptr, n_states, table_ptr, message_ptr)
         tables, up = np.empty(n_table), np.zeros(n_message)
         log_z, too_small = 0.0, False
         for p in range(start, stop):
             table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
-            too_small |= _load(
-                p, order, size, edge_ptr, edges, edge_axis, flipped, node, edge, rows, True, table, stride
-            )
+            too_small |= _load(p, buckets, node, edge, rows, True, table, stride)
         for p in range(start, stop):
             table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
             message = up[message_ptr[p - start] : message_ptr[p - start + 1]]
@@ -181,14 +192,15 @@ def propagate(
             q = parent[p]
             if q >= 0:
                 target = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
-                too_small |= _combine(target, size[q], n_states, up_stride[p], message, True)
+                _up_stride(p, buckets, n_states, stride)
+                too_small |= _combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, True)
         if too_small:
             unsafe[g] = True
             continue
         log_partition[g] = log_z
         if log_z == -np.inf:
             for p in range(start, stop):
-                node_out[order[p]] = np.nan
+                node_out[buckets.order[p]] = np.nan
             continue
         for p in range(stop - 1, start - 1, -1):
             table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
@@ -197,7 +209,8 @@ def propagate(
             separator = np.zeros(len(message))
             if q >= 0:
                 belief = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
-                _sum_to(belief, size[q], n_states, up_stride[p], separator)
+                _up_stride(p, buckets, n_states, stride)
+                _sum_to(belief, ptr[q + 1] - ptr[q], n_states, stride, separator)
             else:
                 separator[0] = 1.0
             total = 0.0
@@ -208,21 +221,18 @@ def propagate(
                     total += table[k * n_states + x]
             for k in range(len(table)):
                 table[k] /= total
-            _read_out(
-                p, order, size, edge_ptr, edges, edge_axis, flipped, rows, weights[g], table, stride, node_out, counts
-            )
+            _read_out(p, buckets, rows, weights[g], table, stride, node_out, counts)
 
 
 @kernel
 def _upward_log(
-    start, stop, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, node, edge, rows, take_max,
-    table_ptr, message_ptr, tables, up, stride,
+    start, stop, buckets, node, edge, rows, take_max, table_ptr, message_ptr, tables, up, stride
 ):  # fmt: skip
     """Fill tables and messages of one graph with logarithms of sums (or maxima); the total over labellings."""
-    n_states = node.shape[1]
+    n_states, ptr, parent = node.shape[1], buckets.ptr, buckets.parent
     for p in range(start, stop):
         table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
-        _load(p, order, size, edge_ptr, edges, edge_axis, flipped, node, edge, rows, False, table, stride)
+        _load(p, buckets, node, edge, rows, False, table, stride)
     log_z = 0.0
     for p in range(start, stop):
         table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
@@ -236,7 +246,8 @@ def _upward_log(
         q = parent[p]
         if q >= 0:
             target = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
-            _combine(target, size[q], n_states, up_stride[p], message, False)
+            _up_stride(p, buckets, n_states, stride)
+            _combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, False)
         else:
             log_z += message[0]
     return log_z
@@ -244,25 +255,24 @@ def _upward_log(
 
 @kernel
 def propagate_log(
-    node_ptr, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, graphs, node, edge, rows, weights,
-    log_partition, node_out, counts, n_iter, residual, converged,
+    buckets, graphs, node, edge, rows, weights, log_partition, node_out, counts, n_iter, residual, converged
 ):  # fmt: skip
     """`propagate` in the log domain: the plain twin, for any legal scores."""
     n_states = node.shape[1]
-    stride = np.zeros(up_stride.shape[1], np.int64)
+    node_ptr, ptr, parent = buckets.node_ptr, buckets.ptr, buckets.parent
+    stride = np.zeros(_longest(ptr), np.int64)
     longest = _longest(node_ptr)
     table_ptr, message_ptr = np.zeros(longest + 1, np.int64), np.zeros(longest + 1, np.int64)
     for g in graphs:
         start, stop = node_ptr[g], node_ptr[g + 1]
-        n_table, n_message = _layout(start, stop, size, n_states, table_ptr, message_ptr)
+        n_table, n_message = _layout(start, stop, ptr, n_states, table_ptr, message_ptr)
         tables, up = np.empty(n_table), np.empty(n_message)
         log_partition[g] = _upward_log(
-            start, stop, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, node, edge, rows, False,
-            table_ptr, message_ptr, tables, up, stride,
+            start, stop, buckets, node, edge, rows, False, table_ptr, message_ptr, tables, up, stride
         )  # fmt: skip
         if log_partition[g] == -np.inf:
             for p in range(start, stop):
-                node_out[order[p]] = np.nan
+                node_out[buckets.order[p]] = np.nan
             continue
         for p in range(stop - 1, start - 1, -1):  # tables become beliefs: probabilities that sum to one
             table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
@@ -271,7 +281,8 @@ def propagate_log(
             separator = np.zeros(len(message))
             if q >= 0:
                 belief = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
-                _sum_to(belief, size[q], n_states, up_stride[p], separator)
+                _up_stride(p, buckets, n_states, stride)
+                _sum_to(belief, ptr[q + 1] - ptr[q], n_states, stride, separator)
             else:
                 separator[0] = 1.0
             total = 0.0
@@ -282,40 +293,35 @@ def propagate_log(
                     total += table[k * n_states + x]
             for k in range(len(table)):
                 table[k] /= total
-            _read_out(
-                p, order, size, edge_ptr, edges, edge_axis, flipped, rows, weights[g], table, stride, node_out, counts
-            )
+            _read_out(p, buckets, rows, weights[g], table, stride, node_out, counts)
 
 
 @kernel
-def sample_labels(
-    node_ptr, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, scope,
-    node, edge, rows, uniforms, labels,
-):  # fmt: skip
+def sample_labels(buckets, node, edge, rows, uniforms, labels):
     """Labels from the roots down, each given its separator: drawn with `uniforms`, or best where these are empty."""
     n_states = node.shape[1]
     take_max = uniforms.shape[1] == 0
-    stride = np.zeros(up_stride.shape[1], np.int64)
+    node_ptr, ptr = buckets.node_ptr, buckets.ptr
+    stride = np.zeros(_longest(ptr), np.int64)
     longest = _longest(node_ptr)
     table_ptr, message_ptr = np.zeros(longest + 1, np.int64), np.zeros(longest + 1, np.int64)
     for g in range(len(node_ptr) - 1):
         start, stop = node_ptr[g], node_ptr[g + 1]
-        n_table, n_message = _layout(start, stop, size, n_states, table_ptr, message_ptr)
+        n_table, n_message = _layout(start, stop, ptr, n_states, table_ptr, message_ptr)
         tables, up = np.empty(n_table), np.empty(n_message)
         _upward_log(
-            start, stop, order, size, parent, up_stride, edge_ptr, edges, edge_axis, flipped, node, edge, rows,
-            take_max, table_ptr, message_ptr, tables, up, stride,
+            start, stop, buckets, node, edge, rows, take_max, table_ptr, message_ptr, tables, up, stride
         )  # fmt: skip
         for r in range(len(labels)):
             for p in range(stop - 1, start - 1, -1):
                 offset, step = 0, n_states
-                for axis in range(1, size[p]):
-                    offset += step * labels[r, scope[p, axis]]
+                for slot in range(ptr[p] + 1, ptr[p + 1]):
+                    offset += step * labels[r, buckets.scope[slot]]
                     step *= n_states
                 row = tables[table_ptr[p - start] + offset : table_ptr[p - start] + offset + n_states]
                 if take_max:
-                    labels[r, order[p]] = np.argmax(row)
+                    labels[r, buckets.order[p]] = np.argmax(row)
                     continue
                 cumulated = np.cumsum(np.exp(row - row.max()))
-                y = np.searchsorted(cumulated, uniforms[r, order[p]] * cumulated[-1], side="right")
-                labels[r, order[p]] = min(y, n_states - 1)
+                y = np.searchsorted(cumulated, uniforms[r, buckets.order[p]] * cumulated[-1], side="right")
+                labels[r, buckets.order[p]] = min(y, n_states - 1)
