@@ -1,13 +1,11 @@
 """Queries that any plan's marginals, decoding or samples answer: entropy, samples, the k best labellings."""
 
-import heapq
-import itertools
-
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skstruct.exceptions import UnsupportedTopology
 from skstruct.inference._base import edge_marginals, edge_rows
+from skstruct.inference._k_best import k_best_by_partition, k_best_of_forest
 
 
 def positive_integer(value, name):
@@ -39,10 +37,6 @@ def generator(random_state):
 def top_k(plan, scores, k):
     """The `k` highest-scoring labellings of one graph, best first, exactly.
 
-    Lawler's partition [1]_: the best labelling splits the rest into sets that agree with it up to some node and differ
-    there; the best of each set comes from the plan's own decoder with nodes clamped. Cost: `n_nodes` calls of `decode`
-    for each labelling returned.
-
     Parameters
     ----------
     plan : InferencePlan
@@ -61,38 +55,11 @@ def top_k(plan, scores, k):
     ------
     UnsupportedTopology
         If decoding is not exact.
-
-    References
-    ----------
-    .. [1] E. L. Lawler, "A procedure for computing the k best solutions to discrete optimization problems and its
-       application to the shortest path problem", *Management Science* 18(7), 1972.
     """
     if not plan.exact:
         raise UnsupportedTopology(
             0, f"the k best labellings need exact decoding, and {plan.name!r} is approximate; use a junction tree"
         )
-    n_nodes, counter = plan.topology.n_nodes, itertools.count()
-    queue: list[tuple] = []
-
-    def push(prefix, forbidden):
-        """Queue the best labelling that starts with `prefix` and then avoids the states in `forbidden`."""
-        node = scores.node.copy()
-        i = len(prefix)
-        if i < n_nodes:
-            node[i, forbidden] = -np.inf
-        node[np.arange(i)] = -np.inf
-        node[np.arange(i), prefix] = scores.node[np.arange(i), prefix]
-        found = plan.decode(scores._replace(node=node))
-        if found.score[0] > -np.inf:
-            heapq.heappush(queue, (-found.score[0], next(counter), found.labels, i, forbidden))
-
-    push(np.zeros(0, np.intp), [])
-    labels, score = np.empty((k, n_nodes), np.intp), np.empty(k)
-    n_found = 0
-    while queue and n_found < k:
-        negative, _, best, first, forbidden = heapq.heappop(queue)
-        labels[n_found], score[n_found] = best, -negative
-        n_found += 1
-        for i in range(first, n_nodes):
-            push(best[:i], [*(forbidden if i == first else []), best[i]])
-    return labels[:n_found], score[:n_found]
+    if plan.topology.is_forest.all():
+        return k_best_of_forest(plan.topology, scores, k)
+    return k_best_by_partition(plan, scores, k)

@@ -46,16 +46,10 @@ class Tree(InferenceBackend):
         return topology.is_forest
 
     def _plan(self, topology, n_states):
-        n = topology.n_nodes
-        lists = adjacency(topology.edges, n)
-        order, parent, edge = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
-        flipped, children = np.zeros(n, bool), np.zeros((n, 2), np.int32)
-        rooted = _RootedForest(topology.node_ptr, order, parent, edge, flipped, children)
-        _breadth_first(*lists, *rooted)
-        return _TreePlan(topology, rooted)
+        return _TreePlan(topology, rooted_forest(topology))
 
 
-class _RootedForest(NamedTuple):
+class RootedForest(NamedTuple):
     """A forest in breadth-first order: position ``p`` holds node ``order[p]``, parents before children."""
 
     node_ptr: np.ndarray
@@ -66,10 +60,19 @@ class _RootedForest(NamedTuple):
     children: np.ndarray  # (n_nodes, 2) children of p are positions children[p, 0]:children[p, 1]
 
 
+def rooted_forest(topology):
+    """Root the trees of simple graphs without cycles."""
+    n = topology.n_nodes
+    order, parent, edge = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    rooted = RootedForest(topology.node_ptr, order, parent, edge, np.zeros(n, bool), np.zeros((n, 2), np.int32))
+    _breadth_first(*adjacency(topology.edges, n), *rooted)
+    return rooted
+
+
 @dataclass(frozen=True)
 class _TreePlan(LabelledExactly):
     topology: Topology
-    rooted: _RootedForest
+    rooted: RootedForest
     name = Tree.name
     exact = True
 
