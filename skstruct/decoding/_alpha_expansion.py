@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from skstruct.decoding._base import Decoder, graph_score, trivial_bound
-from skstruct.decoding._icm import improve
+from skstruct.decoding._base import Decoder, graph_score
+from skstruct.decoding._icm import local_search
 from skstruct.decoding._min_cut import best_of_two
 
 MAX_CYCLES = 20
@@ -57,8 +57,8 @@ class AlphaExpansion(Decoder):
     def _decode_graph(self, edges, scores):
         if self.max_cycles < 1:
             raise ValueError(f"AlphaExpansion: max_cycles must be at least 1, got {self.max_cycles!r}.")
-        labels = improve(edges, scores, scores.node.argmax(axis=1))
-        return expand(edges, scores, labels, self.max_cycles), trivial_bound(edges, scores)
+        labels, bound = local_search(edges, scores, scores.node.argmax(axis=1))
+        return expand(edges, scores, labels, self.max_cycles), bound
 
 
 def _expandable(matrices):

@@ -4,13 +4,13 @@ import numpy as np
 
 from skstruct._records import Scores
 from skstruct.decoding._alpha_expansion import AlphaExpansion, expand
-from skstruct.decoding._base import Decoder, graph_score, graph_scores, is_optimal
+from skstruct.decoding._base import Decoder, graph_score, graph_scores
 from skstruct.decoding._graph_cut import GraphCut
 from skstruct.decoding._icm import improve
 from skstruct.decoding._linear_program import IntegerProgram
 from skstruct.decoding._trws import TreeReweightedMaxProduct
 from skstruct.inference import Auto
-from skstruct.inference._base import parts
+from skstruct.inference._base import is_optimal, parts
 
 
 class AutoDecoder(Decoder):

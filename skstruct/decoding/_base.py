@@ -11,12 +11,10 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skstruct._records import Decoding, Scores
+from skstruct._records import Scores
 from skstruct._topology import Topology
 from skstruct.exceptions import UnsupportedTopology
-from skstruct.inference._base import edge_rows, merge_edges, score_labelling
-
-OPTIMAL = 1e-9  # a gap below this share of the bound's size is rounding
+from skstruct.inference._base import conclude, edge_rows, less_maxima, merge_edges
 
 
 class Decoder(BaseEstimator):
@@ -41,7 +39,8 @@ class Decoder(BaseEstimator):
         -------
         accepted : ndarray of bool, (n_graphs,)
         """
-        return self._accepts(*_simple(topology, scores))
+        topology, scores = _simple(topology, scores)
+        return self._accepts(topology, less_maxima(topology, scores)[0])
 
     def decode(self, topology, scores):
         """Return the best labelling of every graph that the decoder finds.
@@ -65,19 +64,20 @@ class Decoder(BaseEstimator):
         UnsupportedTopology
             Names the first graph that the decoder cannot take.
         """
-        simple = _simple(topology, scores)
-        refused = np.flatnonzero(~self._accepts(*simple))
+        topology, scores = _simple(topology, scores)
+        shifted, constant = less_maxima(topology, scores)
+        refused = np.flatnonzero(~self._accepts(topology, shifted))
         if len(refused):
             raise UnsupportedTopology(
                 refused[0],
-                f"decoding={self.name!r} takes {self.family}; {self._refusal(*simple, refused[0])} "
+                f"decoding={self.name!r} takes {self.family}; {self._refusal(topology, shifted, refused[0])} "
                 f"({len(refused)} of {topology.n_graphs} graphs are refused). Use decoding='auto'.",
             )
-        labels, bound = self._decode(*simple)
-        return conclude(topology, scores, labels, bound)
+        labels, bound = self._decode(topology, shifted)
+        return conclude(topology, scores, shifted, constant, labels, bound)
 
     def _accepts(self, topology, scores):
-        """As `accepts`, for simple graphs."""
+        """As `accepts`, for simple graphs and scores less their maxima."""
         return np.ones(topology.n_graphs, bool)
 
     def _refusal(self, topology, scores, graph):
@@ -86,7 +86,7 @@ class Decoder(BaseEstimator):
         return f"this one, of {n_nodes} nodes, {n_edges} edges and {scores.node.shape[1]} states, is not"
 
     def _decode(self, topology, scores):
-        """Labels (n_nodes,) and bound (n_graphs,) of a batch of accepted simple graphs."""
+        """Labels (n_nodes,) and bound (n_graphs,) of a batch of accepted simple graphs, for scores by `less_maxima`."""
         labels, bound = np.zeros(topology.n_nodes, np.intp), np.zeros(topology.n_graphs)
         for g in range(topology.n_graphs):
             nodes, edges, own = graph_scores(topology, scores, g)
@@ -102,7 +102,7 @@ class Decoder(BaseEstimator):
         edges : ndarray of shape (n_edges, 2)
             Numbers of the graph's own nodes, from 0; no pair of nodes twice.
         scores : Scores
-            Of this graph. ``scores.edge`` may have more matrices than ``scores.edge_matrix``, never None,
+            Of this graph, by `less_maxima`: none is above 0. The bound is for these scores. ``scores.edge`` may have more matrices than ``scores.edge_matrix``, never None,
             refers to.
         """
         raise NotImplementedError
@@ -141,14 +141,10 @@ def trivial_bound(edges, scores):
     return scores.node.max(axis=1).sum() + scores.edge.max(axis=(1, 2))[edge_rows(scores, len(edges))].sum()
 
 
-def is_optimal(score, bound):
-    """Whether a gap is rounding; also where no labelling is allowed, so that both are -inf."""
-    with np.errstate(invalid="ignore"):  # -inf - -inf
-        return (score == bound) | (np.isfinite(bound) & (bound - score <= OPTIMAL * (1 + np.abs(bound))))
+def at_least(scores, score):
+    """Forbid the states and pairs that alone lose more than a labelling of `score`, by scores less their maxima.
 
-
-def conclude(topology, scores, labels, bound):
-    """Make the record: the labels' own score, and a bound that equals it where the gap is rounding."""
-    score = score_labelling(topology, scores, labels)
-    optimal = is_optimal(score, bound)
-    return Decoding(labels, score, np.where(optimal, score, bound), optimal)
+    They are in no best labelling. Without them, huge penalties for what ought to be forbidden cost no digits.
+    """
+    node, edge = (np.where(part < score, -np.inf, part) for part in (scores.node, scores.edge))
+    return scores._replace(node=node, edge=edge)

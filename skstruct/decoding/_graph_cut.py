@@ -4,7 +4,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from skstruct.decoding._base import Decoder, graph_score
+from skstruct.decoding._base import Decoder, at_least, graph_score
+from skstruct.decoding._icm import local_search
 from skstruct.decoding._min_cut import best_of_two, couplings, settle_forbidden
 
 
@@ -55,17 +56,18 @@ class GraphCut(Decoder):
         return topology.sum_nodes(~balanced) == 0
 
     def _decode_graph(self, edges, scores):
-        node, matrices = scores.node, scores.edge[scores.edge_matrix]
-        if node.shape[1] < 2:
-            labels = np.zeros(len(node), np.intp)
-            return labels, graph_score(edges, scores, labels)
-        settled_node, settled = settle_forbidden(node, edges, matrices)
-        exchanged, _ = exchanges(edges, couplings(settled), len(node))
-        labels, gap = best_of_two(*_exchange(exchanged, settled_node, edges, settled))
-        labels = (labels ^ exchanged).astype(np.intp)
-        if gap == np.inf:
-            return labels, -np.inf
-        return labels, graph_score(edges, scores, labels) + gap
+        labels, bound = local_search(edges, scores, scores.node.argmax(axis=1))
+        score = graph_score(edges, scores, labels)
+        if score == bound:
+            return labels, bound
+        for cut in (at_least(scores, score), scores):  # what is left of the first may have frustrated cycles
+            node, matrices = settle_forbidden(cut.node, edges, cut.edge[cut.edge_matrix])
+            exchanged, balanced = exchanges(edges, couplings(matrices), len(node))
+            if balanced.all():
+                break
+        found, gap = best_of_two(*_exchange(exchanged, node, edges, matrices))
+        labels = (found ^ exchanged).astype(np.intp)
+        return labels, -np.inf if gap == np.inf else graph_score(edges, scores, labels) + gap
 
 
 def exchanges(edges, coupling, n_nodes):

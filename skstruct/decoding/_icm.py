@@ -3,8 +3,10 @@
 import numpy as np
 
 from skstruct._jit import kernel
-from skstruct.decoding._base import Decoder, trivial_bound
+from skstruct._topology import Topology
+from skstruct.decoding._base import Decoder, graph_score, trivial_bound
 from skstruct.inference._adjacency import adjacency
+from skstruct.inference._allowed import find_allowed
 
 MAX_SWEEPS = 100
 
@@ -13,7 +15,8 @@ class ICM(Decoder):
     """Give each node its own best state, then node after node the best state given its neighbours [1]_.
 
     Ends in a labelling that no change of a single node improves. The bound is the sum of all maxima, tight
-    only where nodes and edges agree. Of forbidden states and pairs (-inf), a move always takes the fewest.
+    only where nodes and edges agree. Of forbidden states and pairs (-inf), a move always takes the fewest. If the
+    labelling is forbidden nevertheless, a depth-first search looks for an allowed one to start from.
 
     Parameters
     ----------
@@ -50,7 +53,33 @@ class ICM(Decoder):
     def _decode_graph(self, edges, scores):
         if self.max_iter < 1:
             raise ValueError(f"ICM: max_iter must be at least 1, got {self.max_iter!r}.")
-        return improve(edges, scores, scores.node.argmax(axis=1), self.max_iter), trivial_bound(edges, scores)
+        return local_search(edges, scores, scores.node.argmax(axis=1), self.max_iter)
+
+
+def local_search(edges, scores, labels, max_iter=MAX_SWEEPS):
+    """Improve the labels of one graph node by node, starting from an allowed labelling if one is found.
+
+    Parameters
+    ----------
+    edges, scores
+        Of one graph.
+    labels : ndarray of shape (n_nodes,)
+    max_iter : int
+        Sweeps; fewer if one changes nothing.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_nodes,)
+    bound : float
+        Sum of all maxima, or -inf if no labelling is allowed.
+    """
+    bound = trivial_bound(edges, scores)
+    labels = improve(edges, scores, labels, max_iter)
+    if bound == -np.inf or graph_score(edges, scores, labels) > -np.inf:
+        return labels, bound
+    if find_allowed(Topology.from_edges(edges, len(labels)), scores, labels, np.zeros(1, np.intp))[0]:
+        return labels, -np.inf
+    return improve(edges, scores, labels, max_iter), bound
 
 
 def improve(edges, scores, labels, max_iter=MAX_SWEEPS, order=None):

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from skstruct._records import Scores
-from skstruct.decoding._base import Decoder, graph_score, trivial_bound
-from skstruct.decoding._icm import improve
-from skstruct.decoding._polytope import n_variables, polytope, reparametrise
+from skstruct.decoding._base import Decoder, at_least, graph_score, trivial_bound
+from skstruct.decoding._icm import improve, local_search
+from skstruct.decoding._polytope import LARGEST_COST, n_variables, polytope, reparametrise
 
 INFEASIBLE = 2  # status of scipy.optimize
 SOLVED = 0
@@ -34,6 +34,17 @@ class _Program(Decoder):
         if not self.max_variables >= 1:
             raise ValueError(f"{type(self).__name__}: max_variables must be at least 1, got {self.max_variables!r}.")
         return self._sizes(topology, scores) <= self.max_variables
+
+    def _decode_graph(self, edges, scores):
+        labels, bound = local_search(edges, scores, scores.node.argmax(axis=1))
+        score = graph_score(edges, scores, labels)
+        if score == bound:
+            return labels, bound
+        return self._solve(edges, at_least(scores, score), labels, bound)
+
+    def _solve(self, edges, scores, labels, bound):
+        """Labels and bound of one graph, given those of `local_search`."""
+        raise NotImplementedError
 
     def _refusal(self, topology, scores, graph):
         return f"this one has {self._sizes(topology, scores)[graph]}; raise max_variables if you have the time"
@@ -76,18 +87,15 @@ class LinearProgram(_Program):
     def __init__(self, max_variables=200_000):
         self.max_variables = max_variables
 
-    def _decode_graph(self, edges, scores):
-        start, bound = scores.node.argmax(axis=1), trivial_bound(edges, scores)
-        if bound == -np.inf:
-            return start, bound
+    def _solve(self, edges, scores, labels, bound):
         p = polytope(edges, scores)
         bounds: Any = np.stack([np.zeros(len(p.upper)), p.upper], axis=1)
         equations: Any = p.equations  # sparse, which scipy's annotations do not know
         found = linprog(p.cost, A_eq=equations, b_eq=p.right, bounds=bounds)
         if found.status == INFEASIBLE:
-            return start, -np.inf
+            return labels, -np.inf
         if found.status != SOLVED:
-            return improve(edges, scores, start), bound
+            return labels, bound
         node, edge = reparametrise(edges, scores, p, found.eqlin.marginals)
         solution: Any = found.x
         shares = np.reshape(solution[: node.size], node.shape)
@@ -95,8 +103,8 @@ class LinearProgram(_Program):
         moved = Scores(node, edge, np.arange(len(edges)))
         bound = min(bound, trivial_bound(edges, moved))
         moved.node[shares < SUPPORT] = -np.inf
-        labels = improve(edges, moved, np.full(len(node), -1), 1, most_certain_first)
-        return improve(edges, scores, labels), bound
+        rounded = improve(edges, moved, np.full(len(node), -1), 1, most_certain_first)
+        return _better(edges, scores, labels, improve(edges, scores, rounded)), bound
 
 
 class IntegerProgram(_Program):
@@ -137,10 +145,7 @@ class IntegerProgram(_Program):
         self.node_limit = node_limit
         self.max_variables = max_variables
 
-    def _decode_graph(self, edges, scores):
-        start, bound = scores.node.argmax(axis=1), trivial_bound(edges, scores)
-        if bound == -np.inf:
-            return start, bound
+    def _solve(self, edges, scores, labels, bound):
         p = polytope(edges, scores)
         limits = {name: getattr(self, name) for name in ("time_limit", "node_limit", "mip_rel_gap")}
         options: Any = {name: limit for name, limit in limits.items() if limit is not None}
@@ -153,13 +158,18 @@ class IntegerProgram(_Program):
             options=options,
         )
         if found.status == INFEASIBLE:
-            return start, -np.inf
+            return labels, -np.inf
         if found.x is not None:
-            start = found.x[whole].reshape(scores.node.shape).argmax(axis=1)
-        labels = improve(edges, scores, start)
+            solution = found.x[whole].reshape(scores.node.shape).argmax(axis=1)
+            labels = _better(edges, scores, labels, improve(edges, scores, solution))
         score = graph_score(edges, scores, labels)
         if found.status == SOLVED and self.mip_rel_gap == 0 and score > -np.inf:
             return labels, score
         if found.mip_dual_bound is not None and np.isfinite(found.mip_dual_bound):
-            bound = min(bound, p.constant - found.mip_dual_bound / p.unit)
+            bound = min(bound, -found.mip_dual_bound / LARGEST_COST * p.largest)
         return labels, max(bound, score)
+
+
+def _better(edges, scores, *labellings):
+    """Return the labelling of the highest score."""
+    return max(labellings, key=lambda labels: graph_score(edges, scores, labels))

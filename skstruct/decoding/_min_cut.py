@@ -4,10 +4,9 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-CAPACITY = 2.0**30 - 1  # two opposite capacities add up in scipy's residual: within int32
+BITS = 30  # of an integer capacity: two opposite capacities add up in scipy's residual, within int32
 MAX_ROUNDS = 20
-TOLERANCE = 1e-15  # of the sum of capacities
-NOTHING = 1e-280  # a smaller capacity cannot be scaled
+TOLERANCE = 1e-15  # of the capacity of the cut
 ROUNDING = 1e-15  # a coupling below this share of its four scores is rounding
 
 
@@ -26,8 +25,8 @@ def best_of_two(node, edges, matrices):
     -------
     labels : ndarray of bool, (n_nodes,)
     gap : float
-        No labelling scores higher by more than this: what the flow left of the cut. ``inf`` where no
-        labelling is allowed.
+        No labelling scores higher by more than this: what the flow left of the cut, and what rounding the scores
+        may have cost. ``inf`` where no labelling is allowed.
 
     References
     ----------
@@ -59,10 +58,11 @@ def best_of_two(node, edges, matrices):
     tails = np.concatenate([j, nodes, np.full(n_nodes, sink)])
     there = np.concatenate([forward, np.maximum(-gain, 0.0), np.maximum(gain, 0.0)])
     back = np.concatenate([backward, np.zeros(2 * n_nodes)])
-    used = (there > NOTHING) | (back > NOTHING)
+    used = (there > 0) | (back > 0)
     arcs = heads[used], tails[used], there[used], back[used]
     source_side, gap = minimum_cut(*arcs, n_nodes + 2, source, sink)
-    return ~source_side[:n_nodes], gap
+    size = sum(np.abs(part[np.isfinite(part)]).sum() for part in (own, other, gain))
+    return ~source_side[:n_nodes], gap + np.finfo(float).eps * size
 
 
 def couplings(matrices):
@@ -130,24 +130,24 @@ def minimum_cut(heads, tails, there, back, n_nodes, source, sink):
         Capacity of the cut less the flow found: the cut is minimal but for this much.
     """
     heads, tails = (np.concatenate(ends).astype(np.int32) for ends in ((heads, tails), (tails, heads)))
-    left = np.concatenate([there, back])
-    finite = left[np.isfinite(left)]
+    capacity = np.concatenate([there, back])
+    left, finite = capacity, capacity[np.isfinite(capacity)]
     total = finite.sum()
     # No arc has to carry more than `top`; twice the sum lets an infinite arc outweigh all finite ones.
     top = finite.max(initial=0.0) if len(finite) == len(left) else 2.0 * total
-    best, gap = np.arange(n_nodes) == source, np.inf
+    best, gap, size = np.arange(n_nodes) == source, np.inf, 0.0
     for _ in range(MAX_ROUNDS if total else 0):
-        scale = 2.0 ** np.floor(np.log2(CAPACITY / top))  # a power of two: products with it are exact
-        whole = np.floor(np.minimum(left, top) * scale).astype(np.int32)
+        shift = BITS - np.frexp(top)[1]  # products with a power of two are exact
+        whole = np.floor(np.ldexp(np.minimum(left, top), shift)).astype(np.int32)
         network = csr_array((whole, (heads, tails)), shape=(n_nodes, n_nodes))
         pushed = _entries(maximum_flow(network, source, sink).flow, heads, tails)
-        left = np.maximum(left - pushed / scale, 0.0)
+        left = np.maximum(left - np.ldexp(pushed.astype(float), -shift), 0.0)
         open_ = whole > pushed
         side = _reached(heads[open_], tails[open_], n_nodes, source)
-        cut = left[side[heads] & ~side[tails]].sum()
-        if cut < gap:
-            best, gap = side, cut
-        if gap <= TOLERANCE * total or gap == np.inf:
+        cut = side[heads] & ~side[tails]
+        if left[cut].sum() < gap:
+            best, gap, size = side, left[cut].sum(), capacity[cut].sum()
+        if gap == np.inf or gap <= TOLERANCE * size:
             break
         top = min(gap, left.max())
     if gap == np.inf:  # nothing was to be cut, or all cuts are infinite

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 
+LARGEST_COST = 1e3
+
 
 class Polytope(NamedTuple):
     """Variables and constraints of a graph: node variables first, (n_nodes, n_states), then those of pairs.
@@ -12,23 +14,22 @@ class Polytope(NamedTuple):
     Attributes
     ----------
     cost : ndarray of shape (n_variables,)
-        Minus the scores, less their maximum per node and edge, times `unit`; 0 where forbidden.
+        Minus the scores, in multiples of `unit`; 0 where forbidden.
     upper : ndarray of shape (n_variables,)
         1, or 0 where forbidden. Lower bounds are 0.
     equations : csr_array of shape (n_equations, n_variables)
         Each node's variables sum to one; then, for every edge and state of its first end, the pairs of the
         state less the node's variable sum to zero; then the same for second ends.
     right : ndarray of shape (n_equations,)
-    constant, unit : float
-        Score = `constant` - cost / `unit`.
+    largest : float
+        Largest loss: score = -cost * `largest` / `LARGEST_COST`. The quotient may underflow.
     """
 
     cost: np.ndarray
     upper: np.ndarray
     equations: csr_array
     right: np.ndarray
-    constant: float
-    unit: float
+    largest: float
 
 
 def n_variables(n_nodes, n_edges, n_states):
@@ -37,17 +38,14 @@ def n_variables(n_nodes, n_edges, n_states):
 
 
 def polytope(edges, scores):
-    """Build the local polytope of one graph all of whose nodes and edges have an allowed state or pair."""
+    """Build the local polytope of one graph, with scores by `less_maxima`; every node and edge has one of 0."""
     n_nodes, n_states = scores.node.shape
     n_edges, n_own = len(edges), scores.node.size
-    matrices = scores.edge[scores.edge_matrix]
-    node_top, edge_top = scores.node.max(axis=1), matrices.max(axis=(1, 2))
-    less = np.concatenate(
-        [(node_top[:, None] - scores.node).ravel(), (edge_top[:, None, None] - matrices).ravel()]
-    )  # +inf where forbidden
-    allowed = np.isfinite(less)
-    largest = less[allowed].max(initial=0.0)
-    unit = 1e3 / largest if largest > 0 else 1.0  # HiGHS' tolerances are absolute, 1e-7 to 1e-6
+    loss = -np.concatenate([scores.node.ravel(), scores.edge[scores.edge_matrix].ravel()])  # +inf where forbidden
+    allowed = np.isfinite(loss)
+    largest = loss[allowed].max(initial=0.0)
+    # HiGHS' tolerances are absolute, 1e-7 to 1e-6. The largest loss may be so small that 1 / largest overflows.
+    cost = np.where(allowed, loss, 0.0) / (largest or 1.0) * LARGEST_COST
     # A pair variable (e, x, y) is in the equations of (e, x) for the first end and of (e, y) for the second.
     e, x, y = (k.ravel() for k in np.indices((n_edges, n_states, n_states)))
     pair = n_own + np.arange(len(e))
@@ -58,13 +56,10 @@ def polytope(edges, scores):
     columns = [own, pair, pair, ends]
     values = [np.ones(n_own), np.ones(2 * len(e)), -np.ones(len(ends))]
     n_equations = n_nodes + 2 * n_edges * n_states
-    equations = coo_array(
-        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
-        shape=(n_equations, len(less)),
-    ).tocsr()
+    indices = tuple(np.concatenate(k).astype(np.int32) for k in (rows, columns))  # all that HiGHS of scipy 1.13 accepts
+    equations = coo_array((np.concatenate(values), indices), shape=(n_equations, len(loss))).tocsr()
     right = np.concatenate([np.ones(n_nodes), np.zeros(2 * n_edges * n_states)])
-    cost = np.where(allowed, less, 0.0) * unit
-    return Polytope(cost, allowed.astype(float), equations, right, node_top.sum() + edge_top.sum(), unit)
+    return Polytope(cost, allowed.astype(float), equations, right, largest)
 
 
 def reparametrise(edges, scores, problem, multipliers):
@@ -78,7 +73,7 @@ def reparametrise(edges, scores, problem, multipliers):
     node, edge : ndarray of shape (n_nodes, n_states), (n_edges, n_states, n_states)
     """
     n_nodes, n_states = scores.node.shape
-    moved = (multipliers[n_nodes:] / problem.unit).reshape(2, len(edges), n_states)
+    moved = (multipliers[n_nodes:] / LARGEST_COST * problem.largest).reshape(2, len(edges), n_states)
     node = scores.node.copy()
     np.subtract.at(node, edges[:, 0], moved[0])
     np.subtract.at(node, edges[:, 1], moved[1])

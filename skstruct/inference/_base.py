@@ -13,9 +13,15 @@ from sklearn.base import BaseEstimator
 
 from skstruct._records import Decoding, Marginals, Scores
 from skstruct._topology import Topology
-from skstruct.exceptions import UnsupportedTopology
+from skstruct.exceptions import InfeasibleGraph, UnsupportedTopology
 
 MISSING = -1  # state code of a node whose label is not known
+OPTIMAL = 1e-9  # fraction of a labelling's loss against the sum of all maxima; a smaller gap is rounding
+NONE_ALLOWED = "no labelling is allowed, all score -inf"
+NONE_FOUND = (
+    "no allowed labelling was found, which does not prove that there is none; use exact inference "
+    "(inference='junction_tree') or decoding='auto'"
+)
 
 
 class InferencePlan(Protocol):
@@ -222,6 +228,81 @@ def exact_decoding(topology, scores, labels):
 def unshared(scores):
     """Give each edge a matrix of its own, so that `marginals` returns the pair probabilities of every edge."""
     return scores if scores.edge_matrix is None else Scores(scores.node, scores.edge[scores.edge_matrix])
+
+
+def less_maxima(topology, scores):
+    """Subtract from each node and each matrix its highest score; no labelling is then above 0.
+
+    Decoders compare labellings in these scores: what labellings have in common, however large, costs no digits.
+
+    Parameters
+    ----------
+    topology : Topology
+    scores : Scores
+
+    Returns
+    -------
+    shifted : Scores
+        A copy.
+    constant : ndarray of shape (n_graphs,)
+        Score of a labelling = its score by `shifted` + `constant`.
+    """
+    node_top, edge_top = scores.node.max(axis=1), scores.edge.max(axis=(1, 2))
+    for top in (node_top, edge_top):
+        top[np.isneginf(top)] = 0.0
+    shifted = Scores(scores.node - node_top[:, None], scores.edge - edge_top[:, None, None], scores.edge_matrix)
+    edge_constant = edge_top[edge_rows(scores, topology.n_edges)]
+    return shifted, topology.sum_nodes(node_top) + topology.sum_edges(edge_constant)
+
+
+def is_optimal(score, bound):
+    """Whether the gap between a labelling and a bound is rounding, both by `less_maxima`.
+
+    The gap is compared with the labelling's loss, ``-score``. Unlike the size of the bound, the loss does not depend on
+    constants, and unlike the range of the scores, it does not depend on penalties that the labelling avoids.
+    Also true where no labelling is allowed, so that both are -inf.
+    """
+    with np.errstate(invalid="ignore"):  # -inf - -inf
+        return (score == bound) | (np.isfinite(score) & (bound - score <= -OPTIMAL * score))
+
+
+def conclude(topology, scores, shifted, constant, labels, bound):
+    """Make the record of decoded labels.
+
+    Parameters
+    ----------
+    topology : Topology
+    scores, shifted : Scores
+    constant : ndarray of shape (n_graphs,)
+        As `less_maxima` returns it, with `shifted`.
+    labels : ndarray of shape (n_nodes,)
+    bound : ndarray of shape (n_graphs,)
+        No labelling is higher by the scores `shifted`.
+
+    Returns
+    -------
+    found : Decoding
+        Its bound equals the score where the gap is rounding.
+    """
+    optimal = is_optimal(score_labelling(topology, shifted, labels), bound)
+    score = score_labelling(topology, scores, labels)
+    above = np.maximum(bound + constant, np.nextafter(score, np.inf))  # `constant` may swallow the gap
+    return Decoding(labels, score, np.where(optimal, score, above), optimal)
+
+
+def require_allowed(plan, scores, values):
+    """Raise InfeasibleGraph for the first graph whose log-partition or score is -inf, and say whether that is proven.
+
+    Parameters
+    ----------
+    plan : InferencePlan
+    scores : Scores
+    values : ndarray of shape (n_graphs,)
+    """
+    bad = np.flatnonzero(np.isneginf(values))
+    if len(bad):
+        proven = np.isneginf(plan.decode(in_double(scores)).bound[bad[0]])
+        raise InfeasibleGraph(bad[0], NONE_ALLOWED if proven else NONE_FOUND)
 
 
 def edge_marginals(plan, scores):

@@ -5,16 +5,24 @@ from functools import cached_property
 
 import numpy as np
 
-from skstruct._records import Decoding, Marginals
+from skstruct._records import Marginals
 from skstruct._simd import lanes
 from skstruct._topology import Topology
 from skstruct.inference._adjacency import Adjacency, adjacency
-from skstruct.inference._base import InferenceBackend, SampledByGibbs, edge_rows, score_labelling
+from skstruct.inference._allowed import find_allowed
+from skstruct.inference._base import (
+    InferenceBackend,
+    SampledByGibbs,
+    conclude,
+    edge_rows,
+    less_maxima,
+    score_labelling,
+)
 from skstruct.inference._loopy_kernels import propagate
 from skstruct.inference._loopy_log import decode_log, propagate_log
 from skstruct.inference._loopy_order import local_arrays, spread_numbers, sweep_numbers
 from skstruct.inference._loopy_two_states import propagate_two_states
-from skstruct.inference._trws import OPTIMAL, improve_labels
+from skstruct.inference._trws import improve_labels
 
 
 class LoopyBP(InferenceBackend):
@@ -30,7 +38,7 @@ class LoopyBP(InferenceBackend):
     then accepted as it is: ``converged`` is False and ``residual`` tells the largest last change.
 
     Decoding sends maxima instead of sums, exact on forests; elsewhere sequential tree-reweighted sweeps [3]_ improve
-    the labelling and bound its score.
+    the labelling and bound its score. If they find no allowed labelling, a depth-first search looks for one.
 
     The log-partition is Bethe's approximation, from the same messages as the marginals. At a fixed point its
     derivatives are the marginals [2]_, which is what training needs; it is neither an upper nor a lower bound.
@@ -153,11 +161,13 @@ class _LoopyPlan(SampledByGibbs):
         rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
         labels = np.zeros(t.n_nodes, np.intp)
         lists = self.arrays
+        shifted, constant = less_maxima(t, scores)
         with np.errstate(all="ignore"):  # -inf - -inf, where no labelling is allowed
-            decode_log(*lists, scores.node, scores.edge, rows, labels)
-            score = score_labelling(t, scores, labels)
-            bound = np.where(t.is_forest, score, np.inf)
+            decode_log(*lists, shifted.node, shifted.edge, rows, labels)
+            score = score_labelling(t, shifted, labels)
+            bound = np.where(t.is_forest, score, 0.0)
             cyclic = np.flatnonzero(~t.is_forest)
-            improve_labels(cyclic, *lists, scores.node, scores.edge, rows, labels, score, bound)
-            optimal = (score == bound) | (bound - score <= OPTIMAL * (1 + np.abs(bound)))
-        return Decoding(labels, score, np.where(optimal, score, bound), optimal)
+            improve_labels(cyclic, *lists, shifted.node, shifted.edge, rows, labels, score, bound)
+            forbidden = np.flatnonzero((score == -np.inf) & (bound > -np.inf))
+            bound[find_allowed(t, shifted, labels, forbidden)] = -np.inf
+        return conclude(t, scores, shifted, constant, labels, bound)

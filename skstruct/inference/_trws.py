@@ -3,11 +3,11 @@
 import numpy as np
 
 from skstruct._jit import kernel
+from skstruct.inference._base import OPTIMAL
 
 MAX_SWEEPS = 200
-PATIENCE = 20  # sweeps without a better bound or labelling, by more than GAIN of the bound's size
+PATIENCE = 20  # sweeps without a better bound or labelling, by more than GAIN of the loss
 GAIN = 1e-6
-OPTIMAL = 1e-9  # a gap below this share of the bound's size is rounding
 
 
 @kernel
@@ -73,7 +73,7 @@ def improve_labels(graphs, node_ptr, order, ptr, neighbour, edges, reverse, flip
     node_ptr, order, ptr, neighbour, edges, reverse, flipped
         Index arrays of the plan, see `Adjacency`.
     node, edge, rows
-        Scores, and the row of `edge` that each edge uses.
+        Scores by `less_maxima`, and the row of `edge` that each edge uses.
     labels, score, bound : ndarray of shape (n_nodes,), (n_graphs,), (n_graphs,)
         Overwritten: `score` goes up, `bound` down.
     """
@@ -116,7 +116,7 @@ def improve_labels(graphs, node_ptr, order, ptr, neighbour, edges, reverse, flip
             if new_bound == -np.inf:  # nothing is allowed
                 bound[g] = new_bound
                 break
-            least_gain = GAIN * (1.0 + abs(new_bound))
+            least_gain = -GAIN * (score[g] if score[g] > -np.inf else new_bound)
             idle += 1
             if found_score > score[g]:
                 if found_score > score[g] + least_gain:
@@ -127,5 +127,7 @@ def improve_labels(graphs, node_ptr, order, ptr, neighbour, edges, reverse, flip
             if new_bound < bound[g] - least_gain:
                 idle = 0
             bound[g] = min(bound[g], new_bound)
-            if bound[g] - score[g] <= OPTIMAL * (1.0 + abs(bound[g])) or idle >= PATIENCE:
+            if score[g] > -np.inf and bound[g] - score[g] <= -OPTIMAL * score[g]:
+                break
+            if idle >= PATIENCE:
                 break
