@@ -5,13 +5,13 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 BIN := $(VENV)/bin
 
-.PHONY: help example test test-slow test-lowest lint docs bench
+.PHONY: help example test test-slow lint docs bench
 
 help:
 	@echo "make example      learn to read words and to number snakes: accuracies, and pictures in examples/output"
 	@echo "make test         the tests"
 	@echo "make test-slow    the tests that take minutes"
-	@echo "make test-lowest  the tests with the lowest supported versions, in .venv-lowest"
+	@echo "make test-lowest  the tests with the lowest supported versions, in .venv-lowest; test-middle: with some between"
 	@echo "make lint         ruff and mypy"
 	@echo "make docs         the documentation, in docs/_build/html"
 	@echo "make bench        the benchmarks, next to other programs, at a small size: tables and plots in benchmarks/output;"
@@ -27,8 +27,9 @@ $(VENV)/stamp-%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
 	@touch $@
 
-$(VENV)/stamp-lowest: pyproject.toml requirements-lowest.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]" -c requirements-lowest.txt
+# The tests with the versions of requirements-*.txt.
+$(VENV)/versions-%: pyproject.toml requirements-%.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]" -c requirements-$*.txt
 	@touch $@
 
 example: $(VENV)/stamp-plot
@@ -42,9 +43,9 @@ test: $(VENV)/stamp-test
 test-slow: $(VENV)/stamp-test
 	$(BIN)/python -m pytest -m slow --timeout=1800 $(PYTEST_ARGS)
 
-test-lowest:
-	$(MAKE) VENV=.venv-lowest .venv-lowest/stamp-lowest
-	.venv-lowest/bin/python -m pytest $(PYTEST_ARGS)
+test-%: requirements-%.txt
+	$(MAKE) VENV=.venv-$* .venv-$*/versions-$*
+	.venv-$*/bin/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/stamp-dev
 	$(BIN)/python -m ruff check .
