@@ -7,7 +7,7 @@ import numpy as np
 from skstruct._records import Decoding, Marginals, Scores
 from skstruct._resolve import require_role
 from skstruct._topology import Topology
-from skstruct.inference._base import InferenceBackend, InferencePlan
+from skstruct.inference._base import InferenceBackend, InferencePlan, decode_above, marginals_from
 from skstruct.inference._chain import Chain
 from skstruct.inference._edgeless import Edgeless
 from skstruct.inference._junction_tree import JunctionTree
@@ -116,6 +116,10 @@ class _MixedPlan:
                 yield part, Scores(scores.node[part.nodes], scores.edge, scores.edge_matrix[part.edges])
 
     def marginals(self, scores, weights=None):
+        return self.marginals_from(scores, weights, None)
+
+    def marginals_from(self, scores, weights, labels):
+        """As `marginals`; a backend may start at the given labelling, (n_nodes,) or None."""
         t = self.topology
         out = Marginals(
             np.empty(t.n_graphs),
@@ -124,7 +128,10 @@ class _MixedPlan:
             *(np.empty(t.n_graphs, dtype) for dtype in (np.intp, np.float64, bool)),
         )
         for part, own in self._split(scores):
-            found = part.plan.marginals(own, None if weights is None else weights[part.graphs])
+            part_weights, part_labels = (
+                None if given is None else given[at] for given, at in ((weights, part.graphs), (labels, part.nodes))
+            )
+            found = marginals_from(part.plan, own, part_weights, part_labels)
             out.node[part.nodes] = found.node
             out.edge[part.edges if scores.edge_matrix is None else slice(None)] += found.edge
             for name in ("log_partition", "n_iter", "residual", "converged"):
@@ -132,12 +139,19 @@ class _MixedPlan:
         return out
 
     def decode(self, scores):
+        return self._gather(scores, lambda part, own: part.plan.decode(own))
+
+    def decode_above(self, scores, floor):
+        """As `decode`, with less work where no labelling of a graph scores more than `floor`, (n_graphs,)."""
+        return self._gather(scores, lambda part, own: decode_above(part.plan, own, floor[part.graphs]))
+
+    def _gather(self, scores, decode):
         t = self.topology
         out = Decoding(
             np.empty(t.n_nodes, np.intp), *(np.empty(t.n_graphs, dtype) for dtype in (np.float64, np.float64, bool))
         )
         for part, own in self._split(scores):
-            found = part.plan.decode(own)
+            found = decode(part, own)
             out.labels[part.nodes] = found.labels
             for name in ("score", "bound", "optimal"):
                 getattr(out, name)[part.graphs] = getattr(found, name)

@@ -36,7 +36,9 @@ class InferencePlan(Protocol):
     exact : bool
         Whether the answers are exact on this topology.
 
-    A plan whose `marginals` take scores of float32, too, and answer in it, has a true attribute `takes_single`.
+    A plan whose `marginals` take scores of float32, too, and answer in it, has a true attribute `takes_single`. A plan
+    that can use a known labelling has ``marginals_from(scores, weights, labels)``, and a plan whose decoding can stop
+    early has ``decode_above(scores, floor)``; see the functions of these names.
     """
 
     topology: Topology
@@ -305,6 +307,20 @@ def require_allowed(plan, scores, values):
         raise InfeasibleGraph(bad[0], NONE_ALLOWED if proven else NONE_FOUND)
 
 
+def decode_above(plan, scores, floor):
+    """Decode, with less work where the plan can stop once no labelling scores more than `floor`, (n_graphs,)."""
+    if hasattr(plan, "decode_above"):
+        return plan.decode_above(scores, floor)
+    return plan.decode(scores)
+
+
+def marginals_from(plan, scores, weights, labels):
+    """Marginals, by a plan that may start at a labelling, (n_nodes,), that is known to be allowed, or None."""
+    if hasattr(plan, "marginals_from"):
+        return plan.marginals_from(scores, weights, labels)
+    return plan.marginals(scores, weights)
+
+
 def edge_marginals(plan, scores):
     """Pair probabilities of every edge, (n_edges, n_states, n_states)."""
     return plan.marginals(unshared(scores)).edge
@@ -380,7 +396,10 @@ class _MergedEdgesPlan:
         return parts(self.inner)
 
     def marginals(self, scores, weights=None):
-        found = self.inner.marginals(self.merge.scores(scores), weights)
+        return self.marginals_from(scores, weights, None)
+
+    def marginals_from(self, scores, weights, labels):
+        found = marginals_from(self.inner, self.merge.scores(scores), weights, labels)
         rows = edge_rows(scores, self.topology.n_edges)
         edge, extra = np.split(found.edge, [len(scores.edge)])
         np.add.at(edge, rows[self.merge.repeated], self.merge.oriented(extra[self.merge.group]))

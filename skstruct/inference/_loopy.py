@@ -160,14 +160,29 @@ class _LoopyPlan(SampledByGibbs):
         t = self.topology
         rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
         labels = np.zeros(t.n_nodes, np.intp)
-        lists = self.arrays
         shifted, constant = less_maxima(t, scores)
         with np.errstate(all="ignore"):  # -inf - -inf, where no labelling is allowed
-            decode_log(*lists, shifted.node, shifted.edge, rows, labels)
-            score = score_labelling(t, shifted, labels)
-            bound = np.where(t.is_forest, score, 0.0)
-            cyclic = np.flatnonzero(~t.is_forest)
-            improve_labels(cyclic, *lists, shifted.node, shifted.edge, rows, labels, score, bound)
-            forbidden = np.flatnonzero((score == -np.inf) & (bound > -np.inf))
-            bound[find_allowed(t, shifted, labels, forbidden)] = -np.inf
+            decode_log(*self.arrays, shifted.node, shifted.edge, rows, labels)
+        score = score_labelling(t, shifted, labels)
+        bound = np.where(t.is_forest, score, 0.0)
+        self._improve(shifted, rows, np.flatnonzero(~t.is_forest), labels, score, bound)
         return conclude(t, scores, shifted, constant, labels, bound)
+
+    def decode_above(self, scores, floor):
+        """As `decode`, by tree-reweighted sweeps only; they end where no labelling scores more than `floor`."""
+        t = self.topology
+        rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
+        shifted, constant = less_maxima(t, scores)
+        labels, bound = shifted.node.argmax(axis=1), np.zeros(t.n_graphs)
+        score = score_labelling(t, shifted, labels)
+        floor = floor - constant
+        self._improve(shifted, rows, np.flatnonzero(floor < 0.0), labels, score, bound, floor)
+        return conclude(t, scores, shifted, constant, labels, bound)
+
+    def _improve(self, shifted, rows, graphs, labels, score, bound, floor=None):
+        """Improve labels, scores and bounds of some graphs in place; `shifted` are scores by `less_maxima`."""
+        floor = np.full(self.topology.n_graphs, -np.inf) if floor is None else floor
+        with np.errstate(all="ignore"):
+            improve_labels(graphs, floor, *self.arrays, shifted.node, shifted.edge, rows, labels, score, bound)
+        forbidden = graphs[(score[graphs] == -np.inf) & (bound[graphs] > floor[graphs])]
+        bound[find_allowed(self.topology, shifted, labels, forbidden)] = -np.inf

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,8 +10,19 @@ from skstruct._jit import kernel
 from skstruct._records import Marginals
 from skstruct._topology import Topology
 from skstruct.inference._adjacency import adjacency
-from skstruct.inference._base import InferenceBackend, InferencePlan, SampledByGibbs, edge_rows
-from skstruct.inference._loopy import LoopyBP
+from skstruct.inference._auto import Auto
+from skstruct.inference._base import (
+    InferenceBackend,
+    InferencePlan,
+    SampledByGibbs,
+    decode_above,
+    edge_rows,
+    score_labelling,
+)
+
+MAX_ENTRIES = 2e4  # of a junction tree that decodes, so that it costs less than the updates
+TILT = 0.05  # mass that the first start moves to the best state of each node
+ROUNDING = 1e-12  # fraction of a bound by which another one must be above it to be better
 
 
 class MeanField(InferenceBackend):
@@ -25,19 +37,25 @@ class MeanField(InferenceBackend):
 
     .. math:: q_i(x) \propto \exp\Big(\theta_i(x) + \sum_j \sum_y q_j(y)\, \theta_{ij}(x, y)\Big).
 
-    The bound goes up with every update and is valid after any number of them. There can be several optima: on
-    strongly attractive models the one that is found favours some labelling that the start was close to. Node
-    marginals are :math:`q_i`, those of a pair :math:`q_i q_j`: at a fixed point they are the derivatives of
-    the bound. They are more certain than the true ones, and pairs show no correlation.
+    The bound increases with every update and is valid after any number of updates. There can be several optima, and
+    saddle points between them. So there are two starts, and for each graph the better result is kept:
 
-    Every :math:`q_i` starts uniform over the allowed states. A graph with forbidden pairs starts at a decoded
-    labelling instead, since a product of uniforms gives forbidden pairs some mass, and its bound would be
-    -inf. Then :math:`0 \cdot (-\infty) = 0`, the bound is at least the score of that labelling, and mass
-    spreads as far as the forbidden pairs let it. If decoding finds no allowed labelling, ``log_partition`` is
-    -inf, the trivial bound: on graphs with cycles and many forbidden pairs this does not prove that there is
-    none.
+    * Every :math:`q_i` is almost uniform over the allowed states, with a little more mass on the best state of node
+      ``i`` (exactly uniform distributions are a saddle point of many symmetric models).
+    * All mass is on a decoded labelling, the best one where exact decoding is cheap. The bound is then at least the
+      score of this labelling. Decoding by tree-reweighted sweeps ends as soon as no labelling can score more than the
+      bound of the first start.
 
-    Decoding is that of `LoopyBP`; the modes of :math:`q_i` would be worse.
+    A product of uniform distributions gives forbidden pairs some mass, and its bound would be -inf. So a graph with
+    forbidden pairs only starts at the labelling. Then :math:`0 \cdot (-\infty) = 0`, and mass spreads as far as the
+    forbidden pairs allow. In training, the labels `y` replace a decoded labelling that scores less. If there is no
+    allowed labelling to start at, ``log_partition`` is -inf, the trivial bound.
+
+    Node marginals are :math:`q_i`, those of a pair :math:`q_i q_j`: at a fixed point they are the derivatives of the
+    bound. They are more certain than the true ones, and pairs show no correlation.
+
+    Decoding is exact on forests and on small graphs of small treewidth, else that of `LoopyBP`; the modes of
+    :math:`q_i` would be worse.
 
     Parameters
     ----------
@@ -84,7 +102,17 @@ class MeanField(InferenceBackend):
             raise ValueError(f"MeanField: max_iter must be at least 1, got {self.max_iter!r}.")
         if not self.tol > 0:
             raise ValueError(f"MeanField: tol must be positive, got {self.tol!r}.")
-        return _MeanFieldPlan(topology, int(self.max_iter), float(self.tol), LoopyBP()._plan(topology, n_states))
+        decoder = Auto(max_entries=MAX_ENTRIES).plan(topology, n_states)
+        return _MeanFieldPlan(topology, int(self.max_iter), float(self.tol), decoder)
+
+
+class _Ascent(NamedTuple):
+    """Where the updates ended: distributions, bound, sweeps, last change."""
+
+    q: np.ndarray  # (n_nodes, n_states)
+    log_partition: np.ndarray  # (n_graphs,)
+    n_iter: np.ndarray
+    residual: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -104,47 +132,62 @@ class _MeanFieldPlan(SampledByGibbs):
     def decode(self, scores):
         return self.decoder.decode(scores)
 
-    def _start(self, scores, rows):
-        """Product distribution to start from, and which graphs have one with a finite bound."""
-        t = self.topology
-        allowed = np.isfinite(scores.node)
-        n_allowed = allowed.sum(axis=1)
-        feasible = t.sum_nodes(n_allowed == 0) == 0
-        q = allowed / np.maximum(n_allowed, 1)[:, None]
-        tight = np.isneginf(scores.edge).any(axis=(1, 2))[rows]
-        if tight.any():
-            decoded = self.decode(scores)
-            graphs = t.sum_edges(tight) > 0
-            feasible &= ~graphs | (decoded.score > -np.inf)
-            nodes = graphs[t.node_graph]
-            q[nodes] = np.arange(q.shape[1]) == decoded.labels[nodes, None]
-        return q, feasible
-
     def marginals(self, scores, weights=None):
+        return self.marginals_from(scores, weights, None)
+
+    def marginals_from(self, scores, weights, labels):
+        """As `marginals`, and no bound is below the score of the given labelling, (n_nodes,)."""
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
         rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
-        q, feasible = self._start(scores, rows)
-        q[~feasible[t.node_graph]] = np.nan
-        log_partition = np.where(feasible, 0.0, -np.inf)
+        best = _Ascent(
+            np.full(scores.node.shape, np.nan),
+            np.full(t.n_graphs, -np.inf),
+            np.zeros(t.n_graphs, np.intp),
+            np.zeros(t.n_graphs),
+        )
+        allowed = np.isfinite(scores.node)
+        start, free = self._almost_uniform(scores, allowed), np.ones(t.n_graphs, bool)
+        free[t.edge_graph[np.isneginf(scores.edge).any(axis=(1, 2))[rows]]] = False
+        free[t.node_graph[~allowed.any(axis=1)]] = False
+        self._ascend(scores, rows, np.flatnonzero(free), start, best)
+
+        decoded = decode_above(self.decoder, scores, best.log_partition)
+        start, score = decoded.labels, decoded.score
+        if labels is not None:
+            own = score_labelling(t, scores, labels)
+            start, score = np.where((own > score)[t.node_graph], labels, start), np.maximum(own, score)
+        start = (np.arange(scores.node.shape[1]) == start[:, None]).astype(float)
+        self._ascend(scores, rows, np.flatnonzero(score > -np.inf), start, best)
+
         counts = np.zeros_like(scores.edge)
-        n_iter, residual = np.zeros(t.n_graphs, np.intp), np.zeros(t.n_graphs)
-        graphs = np.flatnonzero(feasible)
+        found = np.flatnonzero(best.log_partition > -np.inf)
+        _count(*self.arrays, found, rows, weights, best.q, counts)
+        converged = best.residual <= self.tol
+        return Marginals(best.log_partition, best.q, counts, best.n_iter, best.residual, converged)
+
+    def _almost_uniform(self, scores, allowed):
+        """Distributions (n_nodes, n_states) over the allowed states, with a little more mass on the best one."""
+        q = allowed / np.maximum(allowed.sum(axis=1), 1)[:, None]
+        q *= 1.0 - TILT
+        q[np.arange(len(q)), scores.node.argmax(axis=1)] += TILT
+        return q
+
+    def _ascend(self, scores, rows, graphs, q, best):
+        """Ascend from `q` on some graphs; what is better than `best` replaces it."""
+        t = self.topology
+        found = _Ascent(q, np.full(t.n_graphs, -np.inf), np.zeros(t.n_graphs, np.intp), np.zeros(t.n_graphs))
         with np.errstate(all="ignore"):  # exp(-1e4) is 0 and no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
             _ascend(
-                *self.arrays,
-                self.max_iter,
-                self.tol,
-                graphs,
-                scores.node,
-                scores.edge,
-                rows,
-                q,
-                n_iter,
-                residual,
-            )
-            _evaluate(*self.arrays, graphs, scores.node, scores.edge, rows, weights, q, log_partition, counts)
-        return Marginals(log_partition, q, counts, n_iter, residual, residual <= self.tol)
+                *self.arrays, self.max_iter, self.tol, graphs, scores.node, scores.edge, rows,
+                q, found.n_iter, found.residual,
+            )  # fmt: skip
+            _evaluate(*self.arrays, graphs, scores.node, scores.edge, rows, q, found.log_partition)
+        size = np.abs(np.where(np.isfinite(best.log_partition), best.log_partition, 0.0))
+        better = found.log_partition > best.log_partition + ROUNDING * size
+        for old, new in zip(best, found):
+            chosen = better[t.node_graph] if len(old) == t.n_nodes and old.ndim == 2 else better
+            old[chosen] = new[chosen]
 
 
 @kernel
@@ -179,9 +222,8 @@ def _ascend(node_ptr, ptr, neighbour, edges, flipped, max_iter, tol, graphs, nod
 
 
 @kernel
-def _evaluate(node_ptr, ptr, neighbour, edges, flipped, graphs, node, edge, rows, weights, q,
-              log_partition, counts):  # fmt: skip
-    """Write the expected score plus entropy of `q`, per graph, and the expected pair counts."""
+def _evaluate(node_ptr, ptr, neighbour, edges, flipped, graphs, node, edge, rows, q, log_partition):
+    """Write the expected score plus entropy of `q`, per graph."""
     n_states = node.shape[1]
     for g in graphs:
         value = 0.0
@@ -198,5 +240,16 @@ def _evaluate(node_ptr, ptr, neighbour, edges, flipped, graphs, node, edge, rows
                         both = q[i, x] * q[j, y]
                         if both > 0.0:
                             value += both * edge[e, x, y]
-                            counts[e, x, y] += weights[g] * both
         log_partition[g] = value
+
+
+@kernel
+def _count(node_ptr, ptr, neighbour, edges, flipped, graphs, rows, weights, q, counts):
+    """Add the expected pair counts, each times the weight of its graph."""
+    for g in graphs:
+        for i in range(node_ptr[g], node_ptr[g + 1]):
+            for s in range(ptr[i], ptr[i + 1]):
+                if not flipped[s]:
+                    for x in range(q.shape[1]):
+                        for y in range(q.shape[1]):
+                            counts[rows[edges[s]], x, y] += weights[g] * q[i, x] * q[neighbour[s], y]

@@ -57,7 +57,7 @@ def _choose(i, order, ptr, neighbour, edges, flipped, node, edge, rows, message,
 
 
 @kernel
-def improve_labels(graphs, node_ptr, order, ptr, neighbour, edges, reverse, flipped, node, edge, rows,
+def improve_labels(graphs, floor, node_ptr, order, ptr, neighbour, edges, reverse, flipped, node, edge, rows,
                    labels, score, bound):  # fmt: skip
     """Replace the labels of each graph by better ones if found, and bound the score of all labellings.
 
@@ -70,6 +70,8 @@ def improve_labels(graphs, node_ptr, order, ptr, neighbour, edges, reverse, flip
     ----------
     graphs : ndarray of int
         The graphs to work on.
+    floor : ndarray of shape (n_graphs,)
+        Labellings that score no more are of no interest: sweeps end when no better one is possible.
     node_ptr, order, ptr, neighbour, edges, reverse, flipped
         Index arrays of the plan, see `Adjacency`.
     node, edge, rows
@@ -129,5 +131,5 @@ def improve_labels(graphs, node_ptr, order, ptr, neighbour, edges, reverse, flip
             bound[g] = min(bound[g], new_bound)
             if score[g] > -np.inf and bound[g] - score[g] <= -OPTIMAL * score[g]:
                 break
-            if idle >= PATIENCE:
+            if bound[g] <= floor[g] or idle >= PATIENCE:
                 break

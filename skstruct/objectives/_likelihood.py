@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator
 from skstruct._jit import kernel
 from skstruct._records import Scores
 from skstruct.exceptions import InfeasibleGraph
-from skstruct.inference._base import MISSING, clamp, edge_rows
+from skstruct.inference._base import MISSING, clamp, edge_rows, marginals_from, require_allowed
 
 
 class Likelihood(BaseEstimator):
@@ -40,9 +40,10 @@ class Likelihood(BaseEstimator):
             If a graph has no allowed labelling, or its given labels are forbidden.
         """
         t = plan.topology
-        model = plan.marginals(scores, weights)
-        _require_finite(model.log_partition, "no labelling is allowed, all score -inf")
-        if (y == MISSING).any():
+        complete = not (y == MISSING).any()
+        model = marginals_from(plan, scores, weights, y if complete else None)
+        require_allowed(plan, scores, model.log_partition)
+        if not complete:
             given = plan.marginals(clamp(scores, y), weights)
             target = given.log_partition
             node = (model.node - given.node) * weights[t.node_graph][:, None]

@@ -1,12 +1,14 @@
 """Naive mean field: a lower bound that only goes up, also with hard constraints."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from skstruct import Topology
 from skstruct._records import Scores
-from skstruct.inference import MeanField
-from skstruct.inference._base import edge_marginals
+from skstruct.inference import JunctionTree, MeanField
+from skstruct.inference._base import edge_marginals, score_labelling
 from skstruct.testing import enumerate_exactly
 
 SQUARE = Topology.from_edges([(0, 1), (1, 2), (2, 3), (3, 0), (0, 2)], 4)
@@ -122,3 +124,73 @@ def test_graphs_without_nodes(n_graphs):
 def test_bad_parameters(parameter, value):
     with pytest.raises(ValueError, match=f"MeanField: {parameter} must"):
         MeanField(**{parameter: value}).plan(SQUARE, 3)
+
+
+def random_model(seed):
+    """A small graph with scores of many sizes: of both signs, all equal, or one matrix for each edge."""
+    rng = np.random.default_rng(seed)
+    n_nodes, n_states = int(rng.integers(3, 8)), int(rng.integers(2, 4))
+    pairs = np.array(list(itertools.combinations(range(n_nodes), 2)))
+    edges = pairs[rng.random(len(pairs)) < rng.uniform(0.4, 1.0)]
+    scale, shape = rng.choice([0.3, 1.0, 3.0, 10.0]), (len(edges), 1, 1)
+    edge = [
+        scale * rng.normal(size=(len(edges), n_states, n_states)),
+        scale * np.ones(shape) * np.eye(n_states),
+        -scale * np.ones(shape) * np.eye(n_states),
+        scale * rng.normal(size=shape) * np.eye(n_states),
+    ][seed % 4]
+    node = rng.choice([0.0, 0.1, 1.0]) * rng.normal(size=(n_nodes, n_states))
+    return Topology.from_edges(edges, n_nodes), Scores(node, edge)
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_the_bound_is_between_the_best_score_and_the_log_partition(seed):
+    topology, scores = random_model(seed)
+    truth = enumerate_exactly(topology, scores)
+    plan = MeanField().plan(topology, scores.node.shape[1])
+    slack = 1e-9 * (1 + abs(truth.log_partition[0]))
+    assert truth.best_score[0] - slack <= plan.marginals(scores).log_partition[0] <= truth.log_partition[0] + slack
+    for labels in np.random.default_rng(seed).integers(0, scores.node.shape[1], (5, topology.n_nodes)):
+        found = plan.marginals_from(scores, None, labels)
+        assert score_labelling(topology, scores, labels)[0] - slack <= found.log_partition[0]
+        assert found.log_partition[0] <= truth.log_partition[0] + slack
+
+
+@pytest.mark.parametrize("coupling", [0.3, 0.5, 0.9, 2.0])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("n_states", [2, 3])
+def test_uniform_distributions_are_left_where_they_are_a_saddle_point(coupling, sign, n_states):
+    """A torus without node scores: exactly uniform distributions are a fixed point whatever the coupling.
+
+    With two states, ``log Z >= n * (2 * coupling * m**2 + H(m))`` at all magnetisations m.
+    """
+    number = np.arange(16).reshape(4, 4)
+    edges = np.concatenate([np.stack([number, np.roll(number, 1, axis)], -1).reshape(-1, 2) for axis in (0, 1)])
+    edge = sign * coupling * (2 * np.eye(n_states) - 1)[None]
+    scores = Scores(np.zeros((16, n_states)), edge, np.zeros(32, np.int32))
+    topology = Topology.from_edges(edges, 16)
+    found = MeanField().plan(topology, n_states).marginals(scores).log_partition[0]
+    exact = JunctionTree().plan(topology, n_states).marginals(scores).log_partition[0]
+    assert found <= exact + 1e-9
+    if n_states == 2:  # an even torus: the sign does not matter
+        m = np.linspace(0, 1, 1001)[:-1]
+        entropy = -((1 + m) * np.log((1 + m) / 2) + (1 - m) * np.log((1 - m) / 2)) / 2
+        assert found >= 16 * (2 * coupling * m**2 + entropy).max() - 1e-9
+    assert found >= JunctionTree().plan(topology, n_states).decode(scores).score[0]
+
+
+def test_each_graph_of_a_batch_keeps_its_better_start():
+    topology, scores = random_model(1)
+    weak = Scores(scores.node, 0.1 * scores.edge)
+    both = Topology(
+        np.concatenate([topology.edges, topology.edges + topology.n_nodes]),
+        np.array([0, topology.n_nodes, 2 * topology.n_nodes]),
+        np.array([0, topology.n_edges, 2 * topology.n_edges]),
+    )
+    plans = [MeanField().plan(t, scores.node.shape[1]) for t in (topology, both)]
+    found = plans[1].marginals(Scores(*(np.concatenate(parts) for parts in zip(scores[:2], weak[:2]))))
+    for g, alone in enumerate(map(plans[0].marginals, (scores, weak))):
+        assert found.log_partition[g] == alone.log_partition[0]
+        assert found.n_iter[g] == alone.n_iter[0]
+        np.testing.assert_array_equal(found.node[both.node_graph == g], alone.node)
+        np.testing.assert_array_equal(found.edge[both.edge_graph == g], alone.edge)
