@@ -6,15 +6,17 @@ from numbers import Integral
 
 import numpy as np
 
-from skstruct._jit import kernel
 from skstruct._records import Marginals
 from skstruct._topology import Topology
-from skstruct.exceptions import InfeasibleGraph
 from skstruct.inference._adjacency import adjacency
-from skstruct.inference._base import InferenceBackend, InferencePlan, edge_rows
+from skstruct.inference._allowed import find_allowed
+from skstruct.inference._base import InferenceBackend, InferencePlan, edge_rows, require_allowed, score_labelling
+from skstruct.inference._gibbs_kernels import anneal, average, colour, draw
 from skstruct.inference._loopy import LoopyBP
 
 PENALTY = 20.0  # nats below the lowest score of a matrix that its forbidden pairs get while annealing
+STRONG = 4.0  # nats by which an edge prefers two states equal (or unequal), from which on it ties nodes together
+FAILED = 1.0  # nats that an estimate of the log-partition may be below a lower bound
 
 
 class Gibbs(InferenceBackend):
@@ -61,17 +63,24 @@ class Gibbs(InferenceBackend):
     are only found where chains differ: where scores are so strong that a chain never leaves the mode that
     annealing took it to, the share of chains in each mode is all that is known of its weight.
 
-    With forbidden pairs, single-node updates may not connect all allowed labellings; then the estimates are
-    of what the chains can reach. Annealing gives a forbidden pair a large penalty first. A chain that still
-    ends at a forbidden labelling starts at a decoded one, and its weight is zero; if that is the fate of all,
-    ``log_partition`` is the score of the decoded labelling, a lower bound, and -inf if decoding finds none
-    that is allowed.
+    With forbidden pairs, single-node updates may not connect all allowed labellings, and strong scores slow them down.
+    So between two sweeps, pairs of states are also exchanged on clusters of nodes that such edges tie together [3]_.
+    Estimates are of what the chains can reach. Annealing gives a forbidden pair a large penalty first. A chain that
+    still ends at a forbidden labelling starts at an allowed one near to it, found by depth-first search, and its weight
+    is zero.
+
+    ``log_partition`` is never below the log of the summed exponentiated scores of the labellings that the chains
+    visit, nor below the score of the decoded one. Where the estimate by annealing is more than one nat below these
+    bounds, annealing has failed, and ``converged`` is False. If no allowed labelling is found, ``log_partition`` is
+    -inf.
 
     References
     ----------
     .. [1] S. Geman, D. Geman, "Stochastic relaxation, Gibbs distributions, and the Bayesian restoration of
        images", *IEEE Trans. PAMI* 6(6), 1984.
     .. [2] R. M. Neal, "Annealed importance sampling", *Statistics and Computing* 11(2), 2001.
+    .. [3] J.-S. Wang, R. H. Swendsen, R. Kotecky, "Antiferromagnetic Potts models", *Physical Review Letters* 63(2),
+       1989.
 
     Examples
     --------
@@ -138,7 +147,7 @@ class _GibbsPlan:
     def colours(self):
         """Colour of each node, (n_nodes,), from 0: no edge joins two nodes of one colour."""
         lists = adjacency(self.topology.edges, self.topology.n_nodes)
-        return _colour(lists.ptr, lists.neighbour)
+        return colour(lists.ptr, lists.neighbour)
 
     @cached_property
     def arrays(self):
@@ -150,69 +159,87 @@ class _GibbsPlan:
     def decode(self, scores):
         return self.decoder.decode(scores)
 
-    def _burn_in(self, scores, random):
-        """Anneal all chains, ready to sample from: feasible graphs, states, log-partition.
+    def _binding(self, rows, scores):
+        """Which pairs of states each matrix ties together, and which graphs have such an edge, (n_graphs,)."""
+        diagonal = np.einsum("eaa->ea", scores.edge)
+        coupling = diagonal[:, :, None] + diagonal[:, None] - scores.edge - scores.edge.transpose(0, 2, 1)
+        binds = ~(np.abs(coupling) <= STRONG)  # also where a pair is forbidden: inf or nan
+        return binds, self.topology.sum_edges(binds.any(axis=(1, 2))[rows]) > 0
 
-        `random` holds the state of the random numbers of each graph and chain, and moves on.
+    def _burn_in(self, scores, random, start):
+        """Anneal all chains, ready to sample from: matrix of each edge, labels, estimate of the log-partition.
+
+        `random` holds the state of the random numbers of each graph and chain, and is advanced. Chains that end at a
+        forbidden labelling move to an allowed one; `start` (n_nodes,) is one if it is allowed.
         """
         t, n_chains = self.topology, random.shape[1]
         rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
         labels = np.zeros((n_chains, t.n_nodes), np.intp)
-        feasible = t.sum_nodes(np.isneginf(scores.node).all(axis=1)) == 0
+        possible = t.sum_nodes(np.isneginf(scores.node).all(axis=1)) == 0
         lowest = np.where(np.isfinite(scores.edge), scores.edge, 0.0).min(axis=(1, 2), keepdims=True)
         soft = np.where(np.isneginf(scores.edge), lowest - PENALTY, scores.edge)
         log_weight = np.full((t.n_graphs, n_chains), -np.inf)
         factors = np.arange(self.burn_in + 1) / self.burn_in
-        _anneal(
-            *self.arrays, np.flatnonzero(feasible), factors, scores.node, scores.edge, soft, rows,
+        anneal(
+            *self.arrays, np.flatnonzero(possible), factors, scores.node, scores.edge, soft, rows,
             random, labels, log_weight,
         )  # fmt: skip
         log_partition = np.logaddexp.reduce(log_weight, axis=1) - np.log(n_chains)
-        log_partition[feasible] += t.sum_nodes(np.logaddexp.reduce(scores.node, axis=1))[feasible]
-        stuck = np.isneginf(log_weight) & feasible[:, None]
-        if stuck.any():
-            decoded = self.decode(scores)
-            feasible &= ~stuck.any(axis=1) | (decoded.score > -np.inf)
-            nodes = stuck.T[:, t.node_graph]  # (n_chains, n_nodes)
-            labels[nodes] = np.broadcast_to(decoded.labels, labels.shape)[nodes]
-            log_partition = np.where(stuck.all(axis=1), decoded.score, log_partition)
-        return rows, np.flatnonzero(feasible), labels, np.where(feasible, log_partition, -np.inf)
+        log_partition[possible] += t.sum_nodes(np.logaddexp.reduce(scores.node, axis=1))[possible]
+        startable = score_labelling(t, scores, start) > -np.inf
+        for chain, stuck in enumerate((np.isneginf(log_weight) & startable[:, None]).T):
+            if stuck.any():
+                own = labels[chain]
+                find_allowed(t, scores, own, np.flatnonzero(stuck))
+                lost = np.isneginf(score_labelling(t, scores, own)) & stuck
+                own[lost[t.node_graph]] = start[lost[t.node_graph]]
+        return rows, labels, log_partition
 
-    def _estimate(self, scores, weights):
+    def _start(self, scores, labels):
+        """Return a labelling to start at where a chain finds none, (n_nodes,), and its score."""
+        t, decoded = self.topology, self.decode(scores)
+        if labels is None:
+            return decoded.labels, decoded.score
+        own = score_labelling(t, scores, labels)
+        better = own > decoded.score
+        return np.where(better[t.node_graph], labels, decoded.labels), np.maximum(own, decoded.score)
+
+    def _estimate(self, scores, weights=None, labels=None):
         """Marginals, and standard errors of the node marginals."""
         t, n_chains = self.topology, len(self.seeds)
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
         random = np.tile(self.seeds, (t.n_graphs, 1))
         means = np.full((n_chains, *scores.node.shape), np.nan)
-        counts = np.zeros_like(scores.edge)
+        counts, visited = np.zeros_like(scores.edge), np.full(t.n_graphs, -np.inf)
+        start, score = self._start(scores, labels)
+        graphs = np.flatnonzero(score > -np.inf)
         with np.errstate(all="ignore"):  # random numbers overflow on purpose; seen with NUMBA_DISABLE_JIT=1 only
-            rows, graphs, labels, log_partition = self._burn_in(scores, random)
+            rows, labels, estimate = self._burn_in(scores, random, start)
             factor = weights / (2.0 * n_chains * self.n_samples)
-            _average(
-                *self.arrays,
-                graphs,
-                self.n_samples,
-                factor,
-                scores.node,
-                scores.edge,
-                rows,
-                random,
-                labels,
-                means,
-                counts,
-            )
+            binds, hard = self._binding(rows, scores)
+            average(
+                *self.arrays, graphs, self.n_samples, factor, hard, scores.node, scores.edge, rows, binds,
+                random, labels, means, counts, visited,
+            )  # fmt: skip
         errors = means.std(axis=0, ddof=1) / np.sqrt(n_chains)
         residual = np.zeros(t.n_graphs)
         np.fmax.at(residual, t.node_graph, errors.max(axis=1))
+        lower = np.maximum(visited, score)
+        log_partition = np.where(score > -np.inf, np.maximum(estimate, lower), -np.inf)
+        converged = (residual <= self.tol) & (log_partition - FAILED <= estimate)
         n_iter = np.full(t.n_graphs, self.burn_in + self.n_samples)
-        return Marginals(log_partition, means.mean(axis=0), counts, n_iter, residual, residual <= self.tol), errors
+        return Marginals(log_partition, means.mean(axis=0), counts, n_iter, residual, converged), errors
 
     def marginals(self, scores, weights=None):
         return self._estimate(scores, weights)[0]
 
+    def marginals_from(self, scores, weights, labels):
+        """As `marginals`; chains may start at the given labelling, (n_nodes,) or None."""
+        return self._estimate(scores, weights, labels)[0]
+
     def standard_errors(self, scores):
         """Monte Carlo standard errors of the node marginals, (n_nodes, n_states), by the spread of chains."""
-        return self._estimate(scores, None)[1]
+        return self._estimate(scores)[1]
 
     def sample(self, scores, n_samples, rng):
         """Draw labellings, (n_samples, n_nodes): `thin` sweeps apart in each chain, the chains in turn.
@@ -222,154 +249,13 @@ class _GibbsPlan:
         t, n_chains = self.topology, len(self.seeds)
         random = rng.integers(0, 2**64, size=(t.n_graphs, n_chains), dtype=np.uint64)
         drawn = np.zeros((-(-n_samples // n_chains), n_chains, t.n_nodes), np.intp)
+        start, score = self._start(scores, None)
+        require_allowed(self, scores, score)
         with np.errstate(all="ignore"):
-            rows, graphs, labels, log_partition = self._burn_in(scores, random)
-            if np.isneginf(log_partition).any():
-                raise InfeasibleGraph(log_partition.argmin(), "no allowed labelling was found to sample from")
-            _draw(*self.arrays, graphs, self.thin, scores.node, scores.edge, rows, random, labels, drawn)
+            rows, labels, _ = self._burn_in(scores, random, start)
+            binds, hard = self._binding(rows, scores)
+            draw(
+                *self.arrays, np.arange(t.n_graphs), self.thin, hard, scores.node, scores.edge, rows, binds,
+                random, labels, drawn,
+            )  # fmt: skip
         return drawn.reshape(len(drawn) * n_chains, t.n_nodes)[:n_samples]
-
-
-# -------------------------------------------------------------------------------------------- kernels
-STEP, MIX_1, MIX_2 = (
-    np.uint64(0x9E3779B97F4A7C15),
-    np.uint64(0xBF58476D1CE4E5B9),
-    np.uint64(0x94D049BB133111EB),
-)
-SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
-
-
-@kernel
-def _uniform(random, chain):
-    """Return a uniform number in [0, 1) by SplitMix64; ``random[chain]`` is its state.
-
-    G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-    """
-    random[chain] += STEP
-    z = random[chain]
-    z = (z ^ (z >> SHIFTS[0])) * MIX_1
-    z = (z ^ (z >> SHIFTS[1])) * MIX_2
-    z = z ^ (z >> SHIFTS[2])
-    return np.float64(z >> SHIFTS[3]) * 2.0**-53
-
-
-@kernel
-def _colour(ptr, neighbour):
-    """Give each node the lowest colour that no lower-numbered neighbour has."""
-    n_nodes = len(ptr) - 1
-    colour = np.zeros(n_nodes, np.int32)
-    last_seen = np.full(n_nodes + 1, -1)  # node whose neighbour had the colour
-    for i in range(n_nodes):
-        for s in range(ptr[i], ptr[i + 1]):
-            if neighbour[s] < i:
-                last_seen[colour[neighbour[s]]] = i
-        while last_seen[colour[i]] == i:
-            colour[i] += 1
-    return colour
-
-
-@kernel
-def _conditional(i, factor, ptr, neighbour, edges, flipped, node, edge, rows, labels, out):
-    """Probabilities of node `i`'s states given its neighbours' labels; edge scores count `factor` times."""
-    n_states = len(out)
-    out[:] = node[i]
-    for s in range(ptr[i], ptr[i + 1]):
-        e, y = rows[edges[s]], labels[neighbour[s]]
-        for x in range(n_states):
-            out[x] += factor * (edge[e, y, x] if flipped[s] else edge[e, x, y])
-    top = out.max()
-    total = 0.0
-    for x in range(n_states):
-        out[x] = np.exp(out[x] - top)
-        total += out[x]
-    inverse = 1.0 / total
-    for x in range(n_states):
-        out[x] *= inverse
-
-
-@kernel
-def _pick(probabilities, uniform):
-    for x in range(len(probabilities)):
-        if uniform < probabilities[x]:
-            return x
-        uniform -= probabilities[x]
-    return np.argmax(probabilities)  # after rounding
-
-
-@kernel
-def _pair_score(start, end, ptr, neighbour, edges, flipped, edge, rows, labels):
-    total = 0.0
-    for i in range(start, end):
-        for s in range(ptr[i], ptr[i + 1]):
-            if not flipped[s]:
-                total += edge[rows[edges[s]], labels[i], labels[neighbour[s]]]
-    return total
-
-
-@kernel
-def _anneal(node_ptr, order, ptr, neighbour, edges, flipped, graphs, factors, node, edge, soft, rows,
-            random, all_labels, log_weight):  # fmt: skip
-    """Bring the edges in by `factors`, 0 to 1; log-weights of the chains, -inf for a forbidden end."""
-    probabilities = np.empty(node.shape[1])
-    for g in graphs:
-        start, end = node_ptr[g], node_ptr[g + 1]
-        for chain in range(len(all_labels)):
-            labels = all_labels[chain]
-            weight = 0.0
-            for t in range(len(factors)):
-                if t > 0:
-                    score = _pair_score(start, end, ptr, neighbour, edges, flipped, soft, rows, labels)
-                    weight += (factors[t] - factors[t - 1]) * score
-                for p in range(start, end):
-                    i = order[p]
-                    _conditional(i, factors[t], ptr, neighbour, edges, flipped, node, soft, rows, labels, probabilities)
-                    labels[i] = _pick(probabilities, _uniform(random[g], chain))
-            if _pair_score(start, end, ptr, neighbour, edges, flipped, edge, rows, labels) > -np.inf:
-                log_weight[g, chain] = weight
-
-
-@kernel
-def _average(node_ptr, order, ptr, neighbour, edges, flipped, graphs, n_samples, factor, node, edge, rows,
-             random, all_labels, means, counts):  # fmt: skip
-    """Mean conditional probabilities of each chain; pair counts by updates of both ends, times `factor`."""
-    n_states = node.shape[1]
-    probabilities = np.empty(n_states)
-    for g in graphs:
-        for chain in range(len(all_labels)):
-            labels, mean = all_labels[chain], means[chain]
-            mean[node_ptr[g] : node_ptr[g + 1]] = 0.0
-            for _ in range(n_samples):
-                for p in range(node_ptr[g], node_ptr[g + 1]):
-                    i = order[p]
-                    _conditional(i, 1.0, ptr, neighbour, edges, flipped, node, edge, rows, labels, probabilities)
-                    labels[i] = _pick(probabilities, _uniform(random[g], chain))
-                    for x in range(n_states):
-                        mean[i, x] += probabilities[x]
-                        probabilities[x] *= factor[g]
-                    for s in range(ptr[i], ptr[i + 1]):
-                        e, y = rows[edges[s]], labels[neighbour[s]]
-                        for x in range(n_states):
-                            if flipped[s]:
-                                counts[e, y, x] += probabilities[x]
-                            else:
-                                counts[e, x, y] += probabilities[x]
-            for i in range(node_ptr[g], node_ptr[g + 1]):
-                for x in range(n_states):
-                    mean[i, x] /= n_samples
-
-
-@kernel
-def _draw(node_ptr, order, ptr, neighbour, edges, flipped, graphs, thin, node, edge, rows,
-          random, all_labels, drawn):  # fmt: skip
-    """Fill ``drawn[:, chain]`` with the chain's labels after every `thin` sweeps."""
-    probabilities = np.empty(node.shape[1])
-    for g in graphs:
-        for chain in range(len(all_labels)):
-            labels = all_labels[chain]
-            for k in range(len(drawn)):
-                for _ in range(thin):
-                    for p in range(node_ptr[g], node_ptr[g + 1]):
-                        i = order[p]
-                        _conditional(i, 1.0, ptr, neighbour, edges, flipped, node, edge, rows, labels, probabilities)
-                        labels[i] = _pick(probabilities, _uniform(random[g], chain))
-                drawn[k, chain, node_ptr[g] : node_ptr[g + 1]] = labels[node_ptr[g] : node_ptr[g + 1]]

@@ -163,11 +163,93 @@ def test_huge_scores_are_finite(scores):
 
 
 def test_chains_in_different_modes_are_flagged():
-    """Two labellings with all the mass and no way between: half of the chains in each."""
-    scores = Scores(np.zeros((6, 2)), 30 * np.eye(2)[None], np.zeros(LATTICE.n_edges, np.int32))
-    found = Gibbs().plan(LATTICE, 2).marginals(scores)
+    """All nodes in state 0, or states 1 and 2 in turn: no exchange of two states leads from one to the other."""
+    scores = Scores(np.zeros((6, 3)), 30 * np.eye(3)[[0, 2, 1]][None], np.zeros(LATTICE.n_edges, np.int32))
+    found = Gibbs().plan(LATTICE, 3).marginals(scores)
     assert not found.converged[0]
     assert found.residual[0] > 0.1
+
+
+def test_strong_scores_tie_nodes_together():
+    """Two labellings with all the mass, and no way between for single nodes."""
+    scores = Scores(np.zeros((6, 2)), 30 * np.eye(2)[None], np.zeros(LATTICE.n_edges, np.int32))
+    found = Gibbs().plan(LATTICE, 2).marginals(scores)
+    np.testing.assert_allclose(found.node, 0.5, atol=0.05)
+
+
+def ring(n):
+    return Topology.from_edges([(i, (i + 1) % n) for i in range(n)], n)
+
+
+def bipartite(n):
+    return Topology.from_edges([(i, n + j) for i in range(n) for j in range(n)], 2 * n)
+
+
+@pytest.mark.parametrize(
+    ("topology", "n_graphs", "tolerance"),
+    [
+        (ring(4), 1, 0.5),
+        (bipartite(5), 1, 1.0),
+        (LATTICE, 1, 0.5),
+        (ring(6), 3, 0.5),
+        (ring(50), 1, 1e-12),  # annealing fails, and the sum of the labellings that were visited is exact
+        (ring(200), 1, 1e-12),
+    ],
+    ids=["ring of 4", "bipartite", "lattice", "three rings", "ring of 50", "ring of 200"],
+)
+def test_the_two_colourings_are_both_visited(topology, n_graphs, tolerance):
+    """No change of a single node is allowed; states have probability 1/2, and log Z is log 2 per connected part."""
+    n = topology.n_nodes
+    edges = np.concatenate([topology.edges + n * k for k in range(n_graphs)])
+    topology = Topology.from_edges(edges, n * n_graphs)
+    scores = Scores(np.zeros((n * n_graphs, 2)), differing(2), np.zeros(len(edges), np.int32))
+    plan = Gibbs().plan(topology, 2)
+    found = plan.marginals(scores)
+    np.testing.assert_allclose(found.node, 0.5, atol=0.05)
+    np.testing.assert_allclose(found.edge[0], len(edges) * np.array([[0.0, 0.5], [0.5, 0.0]]), atol=0.05 * len(edges))
+    assert found.log_partition[0] == pytest.approx(n_graphs * np.log(2), abs=tolerance)
+    labels = plan.sample(scores, 400, np.random.default_rng(0))
+    np.testing.assert_allclose(labels.mean(axis=0), 0.5, atol=0.1)
+
+
+@pytest.mark.parametrize("forbidden", [0.0, 0.25])
+@pytest.mark.parametrize("seed", range(6))
+def test_exchanges_keep_the_distribution(seed, forbidden):
+    """Matrices that exchanging two states changes; by enumeration, within the standard errors of a hundred chains."""
+    rng = np.random.default_rng(seed)
+    edge = 2 * rng.normal(size=(LATTICE.n_edges, 3, 3))
+    edge[rng.random(edge.shape) < forbidden] = -np.inf
+    scores = Scores(0.5 * rng.normal(size=(6, 3)), edge)
+    plan = Gibbs(n_chains=100).plan(LATTICE, 3)
+    found, truth = plan.marginals(scores), enumerate_exactly(LATTICE, scores)
+    assert (np.abs(found.node - truth.node) <= 5 * plan.standard_errors(scores) + 1e-3).all()
+    assert found.log_partition[0] == pytest.approx(truth.log_partition[0], abs=0.3)
+
+
+@pytest.mark.parametrize("n", [6, 50, 200])
+@pytest.mark.parametrize("penalty", [20.0, 1e3, 1e9])
+@pytest.mark.parametrize("n_chains", [2, 10])
+def test_chains_that_penalties_freeze_are_flagged(n, penalty, n_chains):
+    """Either the answer is right, or `converged` is False; log Z is at least the score of a colouring, 0."""
+    topology = ring(n)
+    scores = Scores(np.zeros((n, 2)), -penalty * np.eye(2)[None], np.zeros(n, np.int32))
+    found = Gibbs(n_chains=n_chains).plan(topology, 2).marginals(scores)
+    assert found.log_partition[0] >= 0.0
+    if found.converged[0]:
+        np.testing.assert_allclose(found.node, 0.5, atol=0.15)
+        assert found.log_partition[0] == pytest.approx(np.log(2), abs=3.0)  # unbiased, of ten weights or of two
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 10.0, 1e3, 1e6])
+@pytest.mark.parametrize("seed", range(4))
+def test_log_partition_is_not_below_a_score(scale, seed):
+    """Of the best labelling, which the decoder finds on this graph."""
+    rng = np.random.default_rng(seed)
+    scores = Scores(scale * rng.normal(size=(6, 3)), scale * rng.normal(size=(LATTICE.n_edges, 3, 3)))
+    truth = enumerate_exactly(LATTICE, scores)
+    found = Gibbs(n_samples=3, burn_in=2).plan(LATTICE, 3).marginals(scores)
+    assert found.log_partition[0] >= truth.best_score[0] - 1e-9 * (1 + scale)
+    assert not found.converged[0] or found.log_partition[0] == pytest.approx(truth.log_partition[0], abs=1.0)
 
 
 @pytest.mark.parametrize("n_graphs", [0, 2])
