@@ -19,7 +19,7 @@ from skstruct.decoding import DECODERS
 from skstruct.exceptions import InfeasibleGraph, numbered_by, numbered_from
 from skstruct.features import FeaturePlan
 from skstruct.inference import InferenceBackend, MeanField, TreeReweightedBP, _queries
-from skstruct.inference._base import clamp, edge_rows, parts, score_labelling, unshared
+from skstruct.inference._base import clamp, edge_rows, marginals_from, parts, require_allowed, score_labelling
 from skstruct.objectives import MISSING
 
 
@@ -72,9 +72,7 @@ class GraphQueries:
         """Node marginals (n_nodes, n_classes); raises where no labelling is allowed."""
 
         def query(chunk, scores):
-            found = chunk.plan.marginals(scores)
-            _require_feasible(found.log_partition)
-            return found.node
+            return _queries.marginals(chunk.plan, scores).node
 
         return _concatenate([node for _, node in self._map_chunks(dataset, query, known)], (0, len(self.classes_)))
 
@@ -110,7 +108,7 @@ class GraphQueries:
         def query(chunk, scores):
             topology = chunk.plan.topology
             found = chunk.plan.decode(scores) if decoder is None else decoder.decode(topology, scores)
-            _require_feasible(found.score)
+            require_allowed(chunk.plan, scores, found.score)
             return found.labels
 
         codes = [codes for _, codes in self._map_chunks(dataset, query, known)]
@@ -187,7 +185,7 @@ class GraphQueries:
         seed = _queries.generator(random_state).integers(2**63)
 
         def query(chunk, scores):
-            _require_feasible(chunk.plan.decode(scores).score)
+            require_allowed(chunk.plan, scores, chunk.plan.decode(scores).score)
             rng = np.random.default_rng([seed, chunk.graphs.start])  # the same for any number of threads
             return chunk.plan.sample(scores, n_samples, rng).T
 
@@ -251,9 +249,7 @@ class GraphQueries:
         n = len(self.classes_)
 
         def query(chunk, scores):
-            found = chunk.plan.marginals(unshared(scores))
-            _require_feasible(found.log_partition)
-            return found.edge
+            return _queries.pair_marginals(chunk.plan, scores).edge
 
         found = self._map_chunks(layout.dataset, query, self._known_codes(layout, known))
         return RaggedArray(_concatenate([edge for _, edge in found], (0, n, n)), layout.dataset.edge_ptr)
@@ -311,7 +307,7 @@ class GraphQueries:
             In nats.
         """
         dataset = self._read(X).dataset
-        found = self._map_chunks(dataset, lambda chunk, scores: chunk.plan.marginals(scores).log_partition)
+        found = self._map_chunks(dataset, lambda chunk, scores: _queries.marginals(chunk.plan, scores).log_partition)
         return _concatenate([values for _, values in found], (0,))
 
     def log_partition_bounds(self, X):
@@ -330,7 +326,7 @@ class GraphQueries:
 
         def query(chunk, scores):
             t = chunk.plan.topology
-            lower = chunk.plan.marginals(scores).log_partition
+            lower = _queries.marginals(chunk.plan, scores).log_partition
             upper = lower.copy()
             rows = edge_rows(scores, t.n_edges)
             for graphs, plan in parts(chunk.plan):
@@ -382,10 +378,13 @@ class GraphQueries:
         def query(chunk, scores):
             y = codes[chunk.nodes]
             if (y == MISSING).any():
+                log_partition = _queries.marginals(chunk.plan, scores).log_partition
                 target = chunk.plan.marginals(clamp(scores, y)).log_partition
             else:
+                log_partition = marginals_from(chunk.plan, scores, None, y).log_partition
                 target = score_labelling(chunk.plan.topology, scores, y)
-            return target - chunk.plan.marginals(scores).log_partition
+                require_allowed(chunk.plan, scores, log_partition)
+            return target - log_partition
 
         return _concatenate([values for _, values in self._map_chunks(layout.dataset, query)], (0,))
 
@@ -455,12 +454,6 @@ class GraphQueries:
 
         self._map_chunks(dataset, query)
         return report
-
-
-def _require_feasible(log_values):
-    bad = np.flatnonzero(np.isneginf(log_values))
-    if len(bad):
-        raise InfeasibleGraph(bad[0], "no labelling is allowed, all score -inf")
 
 
 def _concatenate(arrays, empty_shape):

@@ -12,10 +12,9 @@ from skstruct._records import Scores
 from skstruct._resolve import resolve
 from skstruct._score_tensors import check_score_tensors
 from skstruct._topology import Topology
-from skstruct.exceptions import InfeasibleGraph
 from skstruct.inference import BACKENDS
 from skstruct.inference import _queries as queries
-from skstruct.inference._base import MISSING, clamp, edge_marginals
+from skstruct.inference._base import MISSING, clamp, require_allowed
 from skstruct.objectives import Likelihood
 
 __all__ = ["decode", "entropy", "marginals", "neg_log_likelihood", "sample", "top_k"]
@@ -78,7 +77,8 @@ def marginals(node_scores, edges, edge_scores, inference="auto", *, known=None):
     Raises
     ------
     InfeasibleGraph
-        If no labelling is allowed.
+        If no labelling is allowed, or none was found by an approximate backend that has to find one. The message tells
+        which.
 
     Examples
     --------
@@ -90,11 +90,8 @@ def marginals(node_scores, edges, edge_scores, inference="auto", *, known=None):
     ([[0.5, 0.5], [0.5, 0.5]], 6.0)
     """
     scores, plan = _read(node_scores, edges, edge_scores, inference, known)
-    found = plan.marginals(scores)
-    if np.isneginf(found.log_partition[0]):
-        raise InfeasibleGraph(0, "no labelling is allowed, all score -inf")
-    edge = found.edge if scores.edge_matrix is None else edge_marginals(plan, scores)
-    return GraphMarginals(float(found.log_partition[0]), found.node, edge, plan.exact, bool(found.converged[0]))
+    found = queries.pair_marginals(plan, scores)
+    return GraphMarginals(float(found.log_partition[0]), found.node, found.edge, plan.exact, bool(found.converged[0]))
 
 
 def decode(node_scores, edges, edge_scores, inference="auto", *, known=None):
@@ -149,6 +146,8 @@ def neg_log_likelihood(node_scores, edges, edge_scores, y, inference="auto"):
     """
     scores, plan = _read(node_scores, edges, edge_scores, inference)
     y = _check_codes(y, scores.node.shape[0], scores.node.shape[1], "y")
+    if (y == MISSING).any():  # else the score of y tells
+        queries.require_possible(plan, scores, y.copy())
     loss, gradient = Likelihood().value_and_gradient(plan, scores, y, np.ones(1))
     return loss, gradient.node, gradient.edge
 
@@ -164,7 +163,12 @@ def entropy(node_scores, edges, edge_scores, inference="auto", *, known=None):
     Returns
     -------
     entropy : float
-        Of an approximate backend, the one that belongs to its log-partition and marginals.
+        For an approximate backend: the entropy that belongs to its log-partition and marginals.
+
+    Raises
+    ------
+    InfeasibleGraph
+        As `marginals`.
 
     Examples
     --------
@@ -202,8 +206,7 @@ def sample(node_scores, edges, edge_scores, n_samples=1, inference="auto", *, kn
     """
     n_samples = queries.positive_integer(n_samples, "n_samples")
     scores, plan = _read(node_scores, edges, edge_scores, inference, known)
-    if np.isneginf(plan.decode(scores).score[0]):
-        raise InfeasibleGraph(0, "no labelling is allowed, all score -inf")
+    require_allowed(plan, scores, plan.decode(scores).score)
     return plan.sample(scores, n_samples, queries.generator(random_state))
 
 

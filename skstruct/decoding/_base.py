@@ -102,8 +102,8 @@ class Decoder(BaseEstimator):
         edges : ndarray of shape (n_edges, 2)
             Numbers of the graph's own nodes, from 0; no pair of nodes twice.
         scores : Scores
-            Of this graph, by `less_maxima`: none is above 0. The bound is for these scores. ``scores.edge`` may have more matrices than ``scores.edge_matrix``, never None,
-            refers to.
+            Of this graph, by `less_maxima`: none is above 0. The bound is for these scores. ``scores.edge`` may have
+            more matrices than ``scores.edge_matrix``, never None, refers to.
         """
         raise NotImplementedError
 

@@ -3,8 +3,9 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skstruct.exceptions import UnsupportedTopology
-from skstruct.inference._base import edge_marginals, edge_rows
+from skstruct.exceptions import InfeasibleGraph, UnsupportedTopology
+from skstruct.inference._allowed import find_allowed
+from skstruct.inference._base import NONE_ALLOWED, edge_rows, require_allowed, unshared
 from skstruct.inference._k_best import k_best_by_partition, k_best_of_forest
 
 
@@ -15,17 +16,43 @@ def positive_integer(value, name):
     return int(value)
 
 
+def marginals(plan, scores):
+    """Marginals of a batch; raises InfeasibleGraph for a graph for which `require_possible` does, or whose are nan."""
+    found = plan.marginals(scores)
+    require_allowed(plan, scores, found.log_partition)
+    require_possible(plan, scores, found.node.argmax(axis=1))
+    return found
+
+
+def require_possible(plan, scores, labels):
+    """Raise InfeasibleGraph for a graph that is proven to have no allowed labelling by a search near to `labels`.
+
+    Approximate log-partitions can be finite for such a graph if it has cycles and forbidden pairs.
+    """
+    if not plan.exact:
+        t = plan.topology
+        hard = t.sum_edges(np.isneginf(scores.edge).any(axis=(1, 2))[edge_rows(scores, t.n_edges)]) > 0
+        impossible = find_allowed(t, scores, labels, np.flatnonzero(hard & ~t.is_forest))
+        if impossible.any():
+            raise InfeasibleGraph(impossible.argmax(), NONE_ALLOWED)
+
+
+def pair_marginals(plan, scores):
+    """Marginals as by `marginals`, and as their `edge` the pair probabilities, (n_edges, n_states, n_states)."""
+    return marginals(plan, unshared(scores))
+
+
 def entropy(plan, scores):
     """Entropy of the labelling of each graph, ``log Z - E[score]``, in nats, (n_graphs,).
 
-    Of an approximate backend, the entropy that belongs to its log-partition and marginals (Bethe's for loopy belief
-    propagation). Cost: one call of `marginals`, and a matrix per edge.
+    For an approximate backend: the entropy that belongs to its log-partition and marginals (Bethe's for loopy belief
+    propagation). Cost: one call of `marginals`, and a matrix per edge. Raises InfeasibleGraph as `marginals` does.
     """
-    t = plan.topology
-    found, pairs = plan.marginals(scores), edge_marginals(plan, scores)
+    t, found = plan.topology, pair_marginals(plan, scores)
     with np.errstate(invalid="ignore"):  # 0 * -inf: forbidden, and never happens
         node = np.where(found.node > 0, found.node * scores.node, 0.0).sum(axis=1)
-        edge = np.where(pairs > 0, pairs * scores.edge[edge_rows(scores, t.n_edges)], 0.0).sum(axis=(1, 2))
+        pairs = scores.edge[edge_rows(scores, t.n_edges)]
+        edge = np.where(found.edge > 0, found.edge * pairs, 0.0).sum(axis=(1, 2))
     return found.log_partition - t.sum_nodes(node) - t.sum_edges(edge)
 
 
