@@ -19,7 +19,7 @@ from skstruct.decoding import DECODERS
 from skstruct.exceptions import InfeasibleGraph, numbered_by, numbered_from
 from skstruct.features import FeaturePlan
 from skstruct.inference import InferenceBackend, MeanField, TreeReweightedBP, _queries
-from skstruct.inference._base import clamp, edge_rows, marginals_from, parts, require_allowed, score_labelling
+from skstruct.inference._base import clamp, edge_rows, parts, require_allowed, score_labelling
 from skstruct.objectives import MISSING
 
 
@@ -377,13 +377,12 @@ class GraphQueries:
 
         def query(chunk, scores):
             y = codes[chunk.nodes]
-            if (y == MISSING).any():
-                log_partition = _queries.marginals(chunk.plan, scores).log_partition
-                target = chunk.plan.marginals(clamp(scores, y)).log_partition
-            else:
-                log_partition = marginals_from(chunk.plan, scores, None, y).log_partition
+            complete = not (y == MISSING).any()
+            log_partition = _queries.marginals(chunk.plan, scores, y if complete else None).log_partition
+            if complete:
                 target = score_labelling(chunk.plan.topology, scores, y)
-                require_allowed(chunk.plan, scores, log_partition)
+            else:
+                target = chunk.plan.marginals(clamp(scores, y)).log_partition
             return target - log_partition
 
         return _concatenate([values for _, values in self._map_chunks(layout.dataset, query)], (0,))

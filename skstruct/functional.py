@@ -12,9 +12,10 @@ from skstruct._records import Scores
 from skstruct._resolve import resolve
 from skstruct._score_tensors import check_score_tensors
 from skstruct._topology import Topology
+from skstruct.exceptions import InfeasibleGraph
 from skstruct.inference import BACKENDS
 from skstruct.inference import _queries as queries
-from skstruct.inference._base import MISSING, clamp, require_allowed
+from skstruct.inference._base import MISSING, NONE_ALLOWED, clamp, require_allowed
 from skstruct.objectives import Likelihood
 
 __all__ = ["decode", "entropy", "marginals", "neg_log_likelihood", "sample", "top_k"]
@@ -107,6 +108,11 @@ def decode(node_scores, edges, edge_scores, inference="auto", *, known=None):
     found : GraphDecoding
         With `labels` (state codes), `score`, `bound` (no labelling scores higher; inf if unknown), `optimal`.
 
+    Raises
+    ------
+    InfeasibleGraph
+        As `marginals`.
+
     Examples
     --------
     >>> from skstruct.functional import decode
@@ -115,6 +121,7 @@ def decode(node_scores, edges, edge_scores, inference="auto", *, known=None):
     """
     scores, plan = _read(node_scores, edges, edge_scores, inference, known)
     found = plan.decode(scores)
+    require_allowed(plan, scores, found.score)
     return GraphDecoding(found.labels, float(found.score[0]), float(found.bound[0]), bool(found.optimal[0]))
 
 
@@ -147,7 +154,7 @@ def neg_log_likelihood(node_scores, edges, edge_scores, y, inference="auto"):
     scores, plan = _read(node_scores, edges, edge_scores, inference)
     y = _check_codes(y, scores.node.shape[0], scores.node.shape[1], "y")
     if (y == MISSING).any():  # else the score of y tells
-        queries.require_possible(plan, scores, y.copy())
+        queries.require_possible(plan, scores, y)
     loss, gradient = Likelihood().value_and_gradient(plan, scores, y, np.ones(1))
     return loss, gradient.node, gradient.edge
 
@@ -232,6 +239,8 @@ def top_k(node_scores, edges, edge_scores, k, inference="auto", *, known=None):
     ------
     UnsupportedTopology
         If inference on this graph is approximate.
+    InfeasibleGraph
+        If no labelling is allowed.
 
     Examples
     --------
@@ -242,7 +251,10 @@ def top_k(node_scores, edges, edge_scores, k, inference="auto", *, known=None):
     """
     k = queries.positive_integer(k, "k")
     scores, plan = _read(node_scores, edges, edge_scores, inference, known)
-    return queries.top_k(plan, scores, k)
+    labels, score = queries.top_k(plan, scores, k)
+    if not len(labels):
+        raise InfeasibleGraph(0, NONE_ALLOWED)
+    return labels, score
 
 
 def _check_codes(codes, n_nodes, n_states, name):

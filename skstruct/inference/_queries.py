@@ -5,7 +5,7 @@ from sklearn.utils import check_random_state
 
 from skstruct.exceptions import InfeasibleGraph, UnsupportedTopology
 from skstruct.inference._allowed import find_allowed
-from skstruct.inference._base import NONE_ALLOWED, edge_rows, require_allowed, unshared
+from skstruct.inference._base import NONE_ALLOWED, edge_rows, marginals_from, require_allowed, unshared
 from skstruct.inference._k_best import k_best_by_partition, k_best_of_forest
 
 
@@ -16,11 +16,28 @@ def positive_integer(value, name):
     return int(value)
 
 
-def marginals(plan, scores):
-    """Marginals of a batch; raises InfeasibleGraph for a graph for which `require_possible` does, or whose are nan."""
-    found = plan.marginals(scores)
+def marginals(plan, scores, labels=None):
+    """Marginals of a batch in which every graph has an allowed labelling.
+
+    Parameters
+    ----------
+    plan : InferencePlan
+    scores : Scores
+    labels : ndarray of shape (n_nodes,), default=None
+        A labelling that a backend may start at if it is allowed.
+
+    Returns
+    -------
+    found : Marginals
+
+    Raises
+    ------
+    InfeasibleGraph
+        If a graph has no allowed labelling, or if the backend needs one and finds none.
+    """
+    found = marginals_from(plan, scores, None, labels)
     require_allowed(plan, scores, found.log_partition)
-    require_possible(plan, scores, found.node.argmax(axis=1))
+    require_possible(plan, scores, found.node.argmax(axis=1) if labels is None else labels)
     return found
 
 
@@ -32,7 +49,7 @@ def require_possible(plan, scores, labels):
     if not plan.exact:
         t = plan.topology
         hard = t.sum_edges(np.isneginf(scores.edge).any(axis=(1, 2))[edge_rows(scores, t.n_edges)]) > 0
-        impossible = find_allowed(t, scores, labels, np.flatnonzero(hard & ~t.is_forest))
+        impossible = find_allowed(t, scores, labels.copy(), np.flatnonzero(hard & ~t.is_forest))
         if impossible.any():
             raise InfeasibleGraph(impossible.argmax(), NONE_ALLOWED)
 

@@ -3,19 +3,20 @@
 The truth is enumeration.
 """
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._records import Scores
+from skstruct._records import Decoding, Scores
 from skstruct.decoding import DECODERS
 from skstruct.exceptions import InfeasibleGraph
-from skstruct.functional import decode, entropy, marginals, neg_log_likelihood, sample
+from skstruct.functional import decode, entropy, marginals, neg_log_likelihood, sample, top_k
 from skstruct.inference import BACKENDS
 from skstruct.inference._allowed import find_allowed
-from skstruct.inference._base import score_labelling
+from skstruct.inference._base import require_allowed, score_labelling
 
 HARD = [(0, 1), (0, 4), (1, 2), (1, 3), (1, 4), (2, 3), (3, 4)]  # six colourings with three colours
 PETERSEN = (
@@ -151,8 +152,10 @@ def test_components_are_independent():
 
 
 QUERIES = {
-    "marginals": lambda *model: marginals(*model),
-    "entropy": lambda *model: entropy(*model),
+    "decode": decode,
+    "top_k": lambda *model: top_k(*model[:3], 2, *model[3:]),
+    "marginals": marginals,
+    "entropy": entropy,
     "sample": lambda *model: sample(*model[:3], 2, *model[3:]),
     "neg_log_likelihood": lambda *model: neg_log_likelihood(*model[:3], [0, 0, 0], *model[3:]),
     "neg_log_likelihood, missing": lambda *model: neg_log_likelihood(*model[:3], [0, -1, -1], *model[3:]),
@@ -174,8 +177,40 @@ def test_impossible_models_are_errors_in_all_queries(inference, model, query):
     edges = IMPOSSIBLE[model][1]
     if not BACKENDS[inference]().accepts(Topology.from_edges(np.reshape(edges, (-1, 2)).astype(int), 3), 2).all():
         return
+    if query == "top_k" and inference in APPROXIMATE:
+        return
     message = "graph 0: no labelling is allowed, all score -inf"
     if model == "triangle" and query == "neg_log_likelihood" and inference in ("loopy_bp", "tree_reweighted"):
         message = "graph 0: the labels in y are forbidden"  # which is true, too
     with pytest.raises(InfeasibleGraph, match=message):
         QUERIES[query](*IMPOSSIBLE[model], inference)
+
+
+@pytest.mark.parametrize("inference", ["loopy_bp", "mean_field", "gibbs"])
+def test_what_is_not_proven_is_not_claimed(inference):
+    """Ten nodes that must differ in nine states: the search gives up before it has tried all 9! ways."""
+    edges = list(itertools.combinations(range(10), 2))
+    with pytest.raises(InfeasibleGraph, match=r"graph 0: no allowed labelling was found, which does not prove"):
+        sample(np.zeros((10, 9)), edges, differ(9), 2, inference)
+
+
+class Blind:
+    """A decoder that finds nothing."""
+
+    def decode(self, scores):
+        n = len(scores.node)
+        return Decoding(np.zeros(n, np.intp), np.full(1, -np.inf), np.full(1, np.inf), np.zeros(1, bool))
+
+
+@pytest.mark.parametrize("name", ["mean_field", "gibbs"])
+def test_a_known_labelling_is_a_start(name):
+    topology = Topology.from_edges(HARD, 5)
+    scores = Scores(np.zeros((5, 3)), differ(3), np.zeros(len(HARD), np.int32))
+    labels = decode(np.zeros((5, 3)), HARD, differ(3), "junction_tree").labels
+    plan = dataclasses.replace(BACKENDS[name]().plan(topology, 3), decoder=Blind())
+    assert plan.marginals(scores).log_partition[0] == -np.inf
+    found = plan.marginals_from(scores, None, labels)
+    assert 0.0 <= found.log_partition[0] <= np.log(6) + 1.0
+    np.testing.assert_allclose(found.node.sum(axis=1), 1.0)
+    with pytest.raises(InfeasibleGraph, match="no allowed labelling was found"):
+        require_allowed(plan, scores, np.array([-np.inf]))
