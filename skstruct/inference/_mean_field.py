@@ -185,9 +185,9 @@ class _MeanFieldPlan(SampledByGibbs):
             _evaluate(*self.arrays, graphs, scores.node, scores.edge, rows, q, found.log_partition)
         size = np.abs(np.where(np.isfinite(best.log_partition), best.log_partition, 0.0))
         better = found.log_partition > best.log_partition + ROUNDING * size
-        for old, new in zip(best, found):
-            chosen = better[t.node_graph] if len(old) == t.n_nodes and old.ndim == 2 else better
-            old[chosen] = new[chosen]
+        best.q[better[t.node_graph]] = q[better[t.node_graph]]
+        for old, new in zip(best[1:], found[1:]):
+            old[better] = new[better]
 
 
 @kernel
