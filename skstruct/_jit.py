@@ -1,16 +1,16 @@
 """The decorators of all compiled code: numba is imported and a kernel compiled when it first runs."""
 
+from contextlib import suppress
 from functools import cached_property, update_wrapper
 from inspect import Parameter, Signature, signature
-from typing import Any
 
 
 class kernel:
     """Compile a function with ``numba.njit(nogil=True, cache=True)`` at its first call.
 
-    Importing skstruct then never pays for numba. Kernels may call kernels of the same file only, since numba's disk
-    cache does not notice a change in another file. Where no place for the disk cache can be found (a read-only
-    installation and home), the kernel is compiled anew in each process.
+    Importing skstruct then never pays for numba. A kernel may call kernels and primitives of any file that it imports
+    by name: the disk cache notices a change in any of them. Where the disk cache cannot be used (a read-only
+    installation and home, a full disk), the kernel is compiled anew in each process.
 
     Parameters
     ----------
@@ -32,26 +32,40 @@ class kernel:
             return kernel(args[0], fastmath=self.fastmath)
         return self.compiled(*args)
 
+    @property
+    def ingredients(self):
+        """What the compiled code depends on."""
+        return self.function, sorted(self.fastmath)
+
     @cached_property
     def compiled(self):
-        """The numba dispatcher; the kernels that it may call become dispatchers too, as numba must see them."""
-        module = self.function.__globals__
-        for name, callee in list(module.items()):
-            if isinstance(callee, kernel) and callee.__module__ == self.__module__:
-                module[name] = callee._dispatcher
-            elif isinstance(callee, primitive):
-                module[name] = callee.intrinsic
+        """The numba dispatcher; names of what the kernel calls, directly or not, now stand for what numba knows."""
+        from skstruct._code_cache import global_names
+
+        callers = [self]
+        for caller in callers:  # grows on the way
+            namespace = caller.function.__globals__
+            for name in global_names(caller.function.__code__):
+                callee = namespace.get(name)
+                if isinstance(callee, kernel):
+                    namespace[name] = callee._dispatcher
+                    callers.append(callee)
+                elif isinstance(callee, primitive):
+                    namespace[name] = callee.intrinsic
         return self._dispatcher
 
     @cached_property
     def _dispatcher(self):
         import numba
 
-        options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": self.fastmath or False}
-        try:
-            return numba.njit(cache=True, **options)(self.function)
-        except RuntimeError:  # "cannot cache function: no locator available"
-            return numba.njit(**options)(self.function)
+        from skstruct._code_cache import CodeCache, digest
+
+        dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=self.fastmath or False)(self.function)
+        if not numba.config.DISABLE_JIT:
+            dispatcher.made_from = self
+            with suppress(OSError, RuntimeError):  # "cannot cache function: no locator available"
+                dispatcher._cache = CodeCache(self.function, digest(self))
+        return dispatcher
 
 
 class primitive:
@@ -74,6 +88,14 @@ class primitive:
         self.function = function
         update_wrapper(self, function)
         return self
+
+    @property
+    def ingredients(self):
+        """What the compiled code depends on."""
+        from skstruct._registers import Rows
+
+        writers = [function for function in vars(Rows).values() if callable(function)]
+        return self.function, self.emit, self.returns, writers, vars(primitive)["intrinsic"].func
 
     @cached_property
     def intrinsic(self):
@@ -109,4 +131,6 @@ class primitive:
         context = Parameter("typing_context", Parameter.POSITIONAL_OR_KEYWORD)
         vars(define)["__signature__"] = Signature([context, *arguments.parameters.values()])
         define.__name__ = self.function.__name__
-        return extending.intrinsic(define)
+        intrinsic = extending.intrinsic(define)
+        intrinsic.made_from = self
+        return intrinsic

@@ -11,8 +11,7 @@ Arrays that are read most often are padded with zeros to ``padded(n)`` all the s
 
 How many registers of which width is known when a kernel is compiled, from the type of the tuple ``lanes(n)`` that it
 is given: there are as many specialisations of a kernel as `SHAPES`, and one that compiles the plain functions, for
-rows longer than `LONGEST_ROW`. Numba's disk cache notices changes in the file of a kernel, not here: whoever edits
-this file or ``_registers.py`` should clear the cache.
+rows longer than `LONGEST_ROW`.
 """
 
 import math
