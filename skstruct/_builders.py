@@ -4,7 +4,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from skstruct._missing import missing_mask
+from skstruct._sparse_checks import check_sparse
 from skstruct._tables import as_table, first_nonfinite, is_frame, n_rows, refuse_masked, stack_rows
+
+MAX_NODES, MAX_EDGES = 2**31, 2**30  # nodes, and the two directions of edges, have numbers of 32 bits
 
 
 def as_edges(edges, name):
@@ -27,29 +30,58 @@ def as_edges(edges, name):
         remedy = "; transpose it" if array.ndim == 2 and array.shape[0] == 2 else ""
         raise ValueError(f"{name} must be pairs of node numbers, shape (n_edges, 2), got shape {array.shape}{remedy}")
     if array.dtype.kind == "f" and (array == np.floor(array)).all():
+        largest = np.abs(array).max()
+        if largest >= MAX_NODES:
+            raise ValueError(f"{name} has the node number {largest:g}, beyond the limit of 2**31 nodes")
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name} must hold integers, the numbers of nodes, got {array.dtype}")
-    if array.dtype != np.int32 and array.size and (array.max() >= 2**31 or array.min() < -(2**31)):
-        raise ValueError(f"{name} has the node number {array.max()}, beyond the limit of 2**31 nodes")
+    largest = array.max() if array.max() >= MAX_NODES else array.min()
+    if not -MAX_NODES <= largest < MAX_NODES:
+        raise ValueError(f"{name} has the node number {largest}, beyond the limit of 2**31 nodes")
     return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def as_offsets(ptr, name):
+    """Return offsets as an array of intp; floats are accepted if they are whole numbers."""
+    ptr = np.asarray(ptr)
+    if ptr.dtype.kind == "f" and (ptr == np.floor(ptr)).all() and (np.abs(ptr) < 2**53).all():
+        ptr = ptr.astype(np.intp)
+    if ptr.dtype.kind not in "iu" or ptr.ndim != 1 or not len(ptr) or ptr.max() > np.iinfo(np.intp).max:
+        raise ValueError(
+            f"{name} must have n_graphs + 1 entries, all of them integers, got shape {ptr.shape} and dtype {ptr.dtype}"
+        )
+    return ptr.astype(np.intp, copy=False)
+
+
+def check_offsets(ptr, total, n_graphs, name):
+    """Refuse offsets that do not rise from 0 to the number of rows."""
+    if len(ptr) != n_graphs + 1:
+        raise ValueError(f"{name} must have n_graphs + 1 = {n_graphs + 1} entries, got {len(ptr)}")
+    if ptr[0] != 0 or ptr[-1] != total or (ptr[1:] < ptr[:-1]).any():
+        raise ValueError(f"{name} must rise from 0 to {total}, the number of rows, got {ptr[0]} to {ptr[-1]}")
 
 
 def check_structure(node_features, edges, edge_features, node_ptr, edge_ptr):
     """Check the fields of a dataset against one another; errors name the graph and the edge."""
-    for name, ptr, total in (
-        ("node_ptr", node_ptr, n_rows(node_features)),
-        ("edge_ptr", edge_ptr, len(edges)),
-    ):
-        if ptr.ndim != 1 or len(ptr) != len(node_ptr) or not len(ptr):
-            raise ValueError(f"{name} must have n_graphs + 1 = {np.size(node_ptr)} entries, got shape {ptr.shape}")
-        if ptr[0] != 0 or ptr[-1] != total or (np.diff(ptr) < 0).any():
-            raise ValueError(f"{name} must rise from 0 to {total}, the number of rows, got {ptr[0]} to {ptr[-1]}")
-    if node_ptr[-1] >= 2**31:
-        raise ValueError(f"a dataset holds up to 2**31 - 1 nodes, got {node_ptr[-1]}; split it")
+    check_offsets(node_ptr, n_rows(node_features), len(node_ptr) - 1, "node_ptr")
+    check_offsets(edge_ptr, len(edges), len(node_ptr) - 1, "edge_ptr")
+    check_edges(edges, node_ptr, edge_ptr)
     if edge_features is not None and n_rows(edge_features) != len(edges):
         raise ValueError(f"edge_features has {n_rows(edge_features)} rows but there are {len(edges)} edges")
+
+
+def check_edges(edges, node_ptr, edge_ptr):
+    """Check edges between local node numbers; errors name the graph and the edge."""
+    if node_ptr[-1] >= MAX_NODES or len(edges) >= MAX_EDGES:
+        raise ValueError(
+            f"a batch of graphs holds up to 2**31 - 1 nodes and 2**30 - 1 edges, got {node_ptr[-1]} and {len(edges)}; "
+            "split it"
+        )
     sizes = np.repeat(np.diff(node_ptr), np.diff(edge_ptr))
+    i, j = edges.T
+    if ((i >= 0) & (j >= 0) & (i < sizes) & (j < sizes) & (i != j)).all():
+        return
     _refuse_edge((edges < 0).any(axis=1), edges, node_ptr, edge_ptr, "but node numbers start at 0")
     _refuse_edge(
         (edges >= sizes[:, None]).any(axis=1),
@@ -270,6 +302,7 @@ def _entries(adjacency, n_nodes, graph):
     if adjacency.dtype.kind not in "biuf":
         raise ValueError(f"the adjacency matrix of graph {graph} must hold real numbers, got {adjacency.dtype}")
     if sp.issparse(adjacency):
+        check_sparse(adjacency, f"the adjacency matrix of graph {graph}")
         rows, columns, values = sp.find(adjacency)
     else:
         rows, columns = np.nonzero(adjacency)

@@ -89,7 +89,7 @@ class GraphDataset:
             edge_ptr = np.zeros(len(node_ptr), np.intp)
         if edge_features is not None:
             edge_features = as_table(edge_features, "edge_features")
-        node_ptr, edge_ptr = np.asarray(node_ptr, np.intp), np.asarray(edge_ptr, np.intp)
+        node_ptr, edge_ptr = _builders.as_offsets(node_ptr, "node_ptr"), _builders.as_offsets(edge_ptr, "edge_ptr")
         _builders.check_structure(node_features, edges, edge_features, node_ptr, edge_ptr)
         self._set(node_features, edges, edge_features, node_ptr, edge_ptr)
 

@@ -5,7 +5,8 @@ import numpy as np
 from skstruct._dataset import GraphDataset
 from skstruct._graph import is_bare_graph
 from skstruct._node_view import NodeView
-from skstruct._tables import first_nonfinite
+from skstruct._sparse_checks import check_sparse
+from skstruct._tables import first_nonfinite, is_sparse
 
 
 def is_graph_input(X):
@@ -54,10 +55,17 @@ def as_dataset(X):
     ------
     TypeError
         If `X` is one graph instead of a list of graphs.
+    ValueError
+        If a sparse table has a column out of range.
     """
-    if isinstance(X, GraphDataset):
-        return X
-    return X.dataset if isinstance(X, NodeView) else GraphDataset.from_graphs(X)
+    dataset = X.dataset if isinstance(X, NodeView) else X
+    if not isinstance(dataset, GraphDataset):
+        return GraphDataset.from_graphs(dataset)
+    for name in ("node_features", "edge_features"):
+        table = getattr(dataset, name)
+        if is_sparse(table):  # whoever shares its arrays may have changed them
+            check_sparse(table, f"{name} of X")
+    return dataset
 
 
 def refuse_more_dimensions(X, owner):

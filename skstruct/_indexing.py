@@ -61,6 +61,24 @@ def sample_key(key, n_samples, what="samples"):
     return np.where(key < 0, key + n_samples, key)
 
 
+def first_outside(numbers, stop):
+    """Find the place of the first of some integers that is not in ``0..stop - 1``; None if there is none.
+
+    Parameters
+    ----------
+    numbers : ndarray of int of shape (n,)
+    stop : int
+
+    Returns
+    -------
+    int or None
+    """
+    unsigned = numbers.view(numbers.dtype.str.replace("i", "u"))  # negative ones become large: one pass finds both
+    if not numbers.size or unsigned.max() < stop:
+        return None
+    return int(np.flatnonzero((numbers < 0) | (numbers >= stop))[0])
+
+
 def numpy_namespace():
     """Return the module by which scikit-learn calls NumPy under ``array_api_dispatch=True``."""
     for name in ("sklearn.externals.array_api_compat.numpy", "array_api_compat.numpy"):

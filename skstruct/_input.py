@@ -14,6 +14,7 @@ from skstruct._labels import flatten_labels, flatten_values, refuse_blank
 from skstruct._missing import missing_mask
 from skstruct._node_view import NodeView
 from skstruct._ragged import RaggedArray, is_ragged
+from skstruct._sparse_checks import check_sparse
 from skstruct._tables import as_floats, is_frame, is_raw, is_sparse, n_columns, n_rows, refuse_masked
 from skstruct._target_shapes import check_flat
 
@@ -155,6 +156,8 @@ def _require_table(X):
     """Refuse, with advice, what is neither graphs nor a table; scikit-learn checks tables themselves."""
     kinds = "a GraphDataset, a NodeView, a list of graphs (node_features, edges[, edge_features]), or a 2-D table"
     if is_sparse(X):  # before dict, as scipy's dok_matrix is one
+        if X.ndim == 2:  # scikit-learn refuses others itself
+            check_sparse(X, "X")
         return
     if isinstance(X, str | bytes | dict | set) or not any(hasattr(X, a) for a in ("__len__", "__array__", "shape")):
         raise TypeError(f"X must be {kinds}, got a {type(X).__name__}.")

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skstruct._missing import is_blank, missing_mask
+from skstruct._sparse_checks import check_sparse
 
 
 def is_sparse(x) -> bool:
@@ -45,7 +46,8 @@ def as_table(x, name):
     if is_frame(x):
         return x
     if is_sparse(x):
-        return x if x.format == "csr" else x.tocsr()
+        check_sparse(x, name)
+        return x.tocsr()
     if isinstance(x, list | tuple) and not len(x):
         return []  # no items of whatever kind
     if is_raw(x):

@@ -7,6 +7,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from skstruct._builders import as_edges, as_offsets, check_edges, check_offsets
+
 
 def take_ranges(ptr, rows):
     """Positions of the concatenated ranges ``ptr[r]:ptr[r + 1]`` for ``r`` in `rows`, and their new offsets."""
@@ -26,6 +28,12 @@ class Topology:
     node_ptr, edge_ptr : ndarray of shape (n_graphs + 1,), intp
         Graph ``g`` owns nodes ``node_ptr[g]:node_ptr[g + 1]``, and edges likewise.
 
+    Raises
+    ------
+    ValueError
+        If an edge leaves its graph or joins a node with itself, or if the offsets do not fit. The message names the
+        graph and the edge, by numbers within the graph.
+
     Examples
     --------
     >>> import numpy as np
@@ -39,10 +47,19 @@ class Topology:
     node_ptr: np.ndarray
     edge_ptr: np.ndarray
 
+    def __post_init__(self):
+        edges = as_edges(self.edges, "edges")
+        node_ptr, edge_ptr = as_offsets(self.node_ptr, "node_ptr"), as_offsets(self.edge_ptr, "edge_ptr")
+        check_offsets(node_ptr, node_ptr[-1], len(node_ptr) - 1, "node_ptr")
+        check_offsets(edge_ptr, len(edges), len(node_ptr) - 1, "edge_ptr")
+        shift = np.repeat(node_ptr[:-1], np.diff(edge_ptr))
+        check_edges(edges - shift[:, None], node_ptr, edge_ptr)
+        self.__dict__.update(edges=edges, node_ptr=node_ptr, edge_ptr=edge_ptr)
+
     @classmethod
     def from_edges(cls, edges, n_nodes):
         """One graph with `n_nodes` nodes and the given pairs of node numbers as edges."""
-        edges = np.asarray(edges, dtype=np.int32).reshape(-1, 2)
+        edges = as_edges(edges, "edges")
         return cls(edges, np.array([0, n_nodes]), np.array([0, len(edges)]))
 
     @property

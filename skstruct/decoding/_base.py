@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skstruct._records import Scores
+from skstruct._score_checks import check_scores
 from skstruct._topology import Topology
 from skstruct.exceptions import UnsupportedTopology
 from skstruct.inference._base import conclude, edge_rows, less_maxima, merge_edges
@@ -109,7 +110,9 @@ class Decoder(BaseEstimator):
 
 
 def _simple(topology, scores) -> tuple[Topology, Scores]:
-    """Return the batch with repeated edges merged, and its scores."""
+    """Return the batch with repeated edges merged, and its scores, once they are known to fit."""
+    n_states = scores.node.shape[1] if np.ndim(scores.node) == 2 else 0
+    scores = check_scores(topology, scores, n_states)
     if not topology.has_repeated_edges:
         return topology, scores
     merge = merge_edges(topology)

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 
 from skstruct._jit import kernel
 from skstruct._simd import add_rows, add_scaled_rows, add_scaled_to_rows, add_to_rows, lanes, padded, prefetch
+from skstruct._sparse_checks import check_sparse
 from skstruct._tables import is_sparse
 
 ROW_TIME = 2  # adding a row of the table takes about as long as adding two single weights, text from CoNLL-2000 says
@@ -34,6 +35,11 @@ class NodeInputs(NamedTuple):
     pair_values: np.ndarray
 
 
+def label_dtype(n_states):
+    """Integers for state codes of pairs; each pair that is summed reads one."""
+    return np.uint16 if n_states <= 2**16 else np.int32
+
+
 @dataclass(frozen=True, eq=False)
 class NodeWeights:
     """Layout ``[table (n_rows, row_length), single weights (n_pairs,)]`` of the node weights.
@@ -46,7 +52,7 @@ class NodeWeights:
     places : ndarray of shape (n_features, 2), int32, or None
         ``(row, IN_TABLE)`` for a feature with a row of the table, ``(first, number)`` of its single weights for
         another; side by side, as they are read at random. None: feature ``f`` has row ``f``.
-    pair_labels : ndarray of shape (n_pairs,), uint16
+    pair_labels : ndarray of shape (n_pairs,), of `label_dtype`
         Label of each single weight.
     free : ndarray of bool, (n_rows * row_length + n_pairs,)
         False for entries of the table that stay zero: padding, and pairs that were not observed.
@@ -65,7 +71,8 @@ class NodeWeights:
         """A weight for every pair of a feature and a label."""
         free = np.zeros((n_features, row_length), bool)
         free[:, :n_states] = True
-        return cls(n_features, n_states, n_features, row_length, None, np.zeros(0, np.uint16), free.ravel())
+        no_labels = np.zeros(0, label_dtype(n_states))
+        return cls(n_features, n_states, n_features, row_length, None, no_labels, free.ravel())
 
     @classmethod
     def of_observed(cls, features, codes, n_states):
@@ -102,7 +109,7 @@ class NodeWeights:
         places[frequent] = np.stack([np.arange(len(frequent)), np.full(len(frequent), IN_TABLE)], axis=1)
         free = np.zeros((len(frequent), padded(n_states)), bool)
         free[np.repeat(np.arange(len(frequent)), number[frequent]), observed[frequent].indices] = True
-        pair_labels = observed[rare].indices.astype(np.uint16)
+        pair_labels = observed[rare].indices.astype(label_dtype(n_states))
         all_free = np.concatenate([free.ravel(), np.ones(len(pair_labels), bool)])
         n_rows, row_length = free.shape
         return cls(features.shape[1], n_states, n_rows, row_length, places, pair_labels, all_free)
@@ -128,8 +135,12 @@ class NodeWeights:
 
     def prepare(self, features):
         """Sort the nonzero features of a batch by tier, once; `scores` and `pullback` take the result."""
-        if not is_sparse(features):
+        if is_sparse(features):
+            check_sparse(features, "node_features")
+        else:
             features = csr_array(features)
+        if features.shape[1] != self.n_features:
+            raise ValueError(f"node_features has {features.shape[1]} columns, but the weights are of {self.n_features}")
         ptr = features.indptr.astype(np.int64, copy=False)
         values = np.zeros(0)
         if not (features.data == 1).all():
@@ -146,7 +157,7 @@ class NodeWeights:
             np.empty(n_rows if len(values) else 0),
             pair_ptr,
             np.empty(n_pairs, np.uint32),
-            np.empty(n_pairs, np.uint16),
+            np.empty(n_pairs, self.pair_labels.dtype),
             np.empty(n_pairs if len(values) else 0),
         )
         _fill_tiers(ptr, features.indices, values, self.places, self.pair_labels, *inputs)

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skstruct._records import Decoding, Marginals, Scores
+from skstruct._score_checks import check_scores
 from skstruct._topology import Topology
 from skstruct.exceptions import InfeasibleGraph, UnsupportedTopology
 
@@ -105,9 +106,9 @@ class InferenceBackend(BaseEstimator):
                 f"({len(refused)} of {topology.n_graphs} graphs are refused). Use inference='auto'.",
             )
         if not topology.has_repeated_edges:
-            return self._plan(topology, n_states)
+            return _CheckedPlan(topology, n_states, self._plan(topology, n_states))
         merge = merge_edges(topology)
-        return _MergedEdgesPlan(topology, self._plan(merge.simple, n_states), merge)
+        return _MergedEdgesPlan(topology, n_states, self._plan(merge.simple, n_states), merge)
 
     def _refusal(self, topology, graph, n_states):
         """Say why `graph` is refused, to follow what is taken."""
@@ -331,6 +332,42 @@ def parts(plan):
     return getattr(plan, "parts", None) or [(np.arange(plan.topology.n_graphs), plan)]
 
 
+# ------------------------------------------------------------------------------------- checked scores
+class _CheckedPlan:
+    """The plan that a backend returns: the backend's own plan, `inner`, behind a check of the scores."""
+
+    def __init__(self, topology, n_states, inner):
+        self.topology, self._n_states, self.inner = topology, n_states, inner
+
+    def __getattr__(self, name):
+        if name.startswith("__"):  # which pickle asks for before there is an inner plan
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def __repr__(self):
+        return repr(self.inner)
+
+    def marginals(self, scores, weights=None):
+        return self.marginals_from(scores, weights, None)
+
+    def marginals_from(self, scores, weights, labels):
+        if weights is not None and np.shape(weights) != (self.topology.n_graphs,):
+            raise ValueError(f"weights must hold a number for each of {self.topology.n_graphs} graphs")
+        return marginals_from(self.inner, self._checked(scores), weights, labels)
+
+    def decode(self, scores):
+        return self.inner.decode(self._checked(scores))
+
+    def decode_above(self, scores, floor):
+        return decode_above(self.inner, self._checked(scores), floor)
+
+    def sample(self, scores, n_samples, rng):
+        return self.inner.sample(self._checked(scores), n_samples, rng)
+
+    def _checked(self, scores):
+        return check_scores(self.topology, scores, self._n_states)
+
+
 # ------------------------------------------------------------------------------------- repeated edges
 @dataclass(frozen=True)
 class _EdgeMerge:
@@ -372,41 +409,28 @@ def merge_edges(topology):
     return _EdgeMerge(simple, first, np.searchsorted(merged, pair[repeated]), repeated, flipped, merged)
 
 
-@dataclass(frozen=True)
-class _MergedEdgesPlan:
+class _MergedEdgesPlan(_CheckedPlan):
     """A plan for a multigraph through the plan of the simple graph: scores of repeated edges are added.
 
     Shared matrices stay shared.
     """
 
-    topology: Topology
-    inner: InferencePlan
-    merge: _EdgeMerge
+    takes_single = False  # sums of scores have 64 bits
 
-    @property
-    def name(self):
-        return self.inner.name
-
-    @property
-    def exact(self):
-        return self.inner.exact
+    def __init__(self, topology, n_states, inner, merge):
+        super().__init__(topology, n_states, inner)
+        self.merge = merge
 
     @property
     def parts(self):
         return parts(self.inner)
 
-    def marginals(self, scores, weights=None):
-        return self.marginals_from(scores, weights, None)
-
     def marginals_from(self, scores, weights, labels):
-        found = marginals_from(self.inner, self.merge.scores(scores), weights, labels)
+        found = super().marginals_from(scores, weights, labels)
         rows = edge_rows(scores, self.topology.n_edges)
         edge, extra = np.split(found.edge, [len(scores.edge)])
         np.add.at(edge, rows[self.merge.repeated], self.merge.oriented(extra[self.merge.group]))
         return found._replace(edge=edge)
 
-    def decode(self, scores):
-        return self.inner.decode(self.merge.scores(scores))
-
-    def sample(self, scores, n_samples, rng):
-        return self.inner.sample(self.merge.scores(scores), n_samples, rng)
+    def _checked(self, scores):
+        return self.merge.scores(super()._checked(scores))

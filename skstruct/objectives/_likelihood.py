@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skstruct._indexing import first_outside
 from skstruct._jit import kernel
 from skstruct._records import Scores
 from skstruct.exceptions import InfeasibleGraph
@@ -38,8 +39,11 @@ class Likelihood(BaseEstimator):
         ------
         InfeasibleGraph
             If a graph has no allowed labelling, or its given labels are forbidden.
+        ValueError
+            If `y` holds a number that is no state code.
         """
         t = plan.topology
+        _check_codes(t, y, scores.node.shape[1])
         complete = not (y == MISSING).any()
         model = marginals_from(plan, scores, weights, y if complete else None)
         require_allowed(plan, scores, model.log_partition)
@@ -54,6 +58,19 @@ class Likelihood(BaseEstimator):
             _subtract_labelling(*ptrs, t.edges, rows, y, weights, scores.node, scores.edge, node, edge, target)
         _require_finite(target, "the labels in y are forbidden, they score -inf")
         return float(weights @ (model.log_partition - target)), Scores(node, edge, scores.edge_matrix)
+
+
+def _check_codes(topology, y, n_states):
+    """Refuse state codes that do not exist: kernels write where they point to."""
+    if y.shape != (topology.n_nodes,):
+        raise ValueError(f"y must hold {topology.n_nodes} state codes, one per node, got shape {y.shape}")
+    node = first_outside(y + 1, n_states + 1)
+    if node is not None:
+        g = topology.node_graph[node]
+        raise ValueError(
+            f"y of graph {g}, node {node - topology.node_ptr[g]} is {y[node]}; state codes run from 0 to "
+            f"{n_states - 1}, and {MISSING} means unknown"
+        )
 
 
 def _require_finite(log_values, problem):

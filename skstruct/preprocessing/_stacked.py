@@ -17,7 +17,8 @@ from skstruct._graph_input import as_dataset, is_graph_input, refuse_more_dimens
 from skstruct._labels import flatten_values
 from skstruct._node_view import NodeView
 from skstruct._ragged import is_ragged
-from skstruct._tables import is_frame, n_rows, take_rows
+from skstruct._sparse_checks import check_sparse
+from skstruct._tables import is_frame, is_sparse, n_rows, take_rows
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class Stack:
 
 def stack_nodes(X, owner):
     """Node features of graphs or of a view; a table stands for itself. `owner` is named in messages."""
+    if is_sparse(X):
+        check_sparse(X, "X")
     if isinstance(X, NodeView):
+        as_dataset(X)  # checks it
         return Stack(X.node_features, lambda table: _view_of_rows(X, table), None)
     if is_graph_input(X):
         dataset = as_dataset(X)
