@@ -1,8 +1,8 @@
 """Forms of the edge weights of a linear map: how a few free parameters fill a matrix over pairs of labels.
 
 ``EDGE_WEIGHTS`` maps each form's name to a function ``(n_states, seen) -> parameter, sign``: two arrays of shape
-(n_states, n_states) with the number and the sign, 0 for none, of the parameter of each entry. ``seen`` tells which
-pairs of labels the edges of the training data have.
+(n_states, n_states) with the number and the sign, 0 for none, of the parameter of each entry. ``seen`` lists the
+pairs of labels that the edges of the training data have, (n_pairs, 2).
 """
 
 from dataclasses import dataclass
@@ -23,12 +23,18 @@ class EdgeWeights:
 
     @classmethod
     def of(cls, name, n_states, seen):
-        """Set up the form called `name`."""
+        """Set up the form called `name`, given the pairs of states that training edges have, (n_pairs, 2)."""
         number, sign = EDGE_WEIGHTS[name](n_states, seen)
         cells = np.flatnonzero(sign)
         cells = cells[np.argsort(number.flat[cells], kind="stable")]
         numbers = np.unique(number.flat[cells], return_inverse=True)[1].ravel()
         return cls(n_states, int(numbers.max(initial=-1)) + 1, cells, numbers, sign.flat[cells].astype(float))
+
+    @classmethod
+    def none(cls, n_states):
+        """No weights, for training data without edges; nothing of size ``n_states**2`` is allocated."""
+        nothing = np.zeros(0, np.intp)
+        return cls(n_states, 0, nothing, nothing, np.zeros(0))
 
     @cached_property
     def starts(self):
@@ -51,7 +57,7 @@ class EdgeWeights:
 
     def expand(self, parameters):
         """Matrices of (n_matrices, n_free) parameters, (n_matrices, n_states, n_states)."""
-        if self.n_free == self.n_states**2:
+        if self.n_free == self.n_states**2 or not len(parameters):
             return parameters.reshape(-1, self.n_states, self.n_states).copy()
         number, sign = self.entries
         extended = np.concatenate([parameters, np.zeros((len(parameters), 1))], axis=1)
@@ -70,7 +76,9 @@ def _full(n_states, seen):
 
 
 def _observed(n_states, seen):
-    return _full(n_states, seen)[0], seen.astype(float)
+    sign = np.zeros((n_states, n_states))
+    sign[tuple(seen.T)] = 1.0
+    return _full(n_states, seen)[0], sign
 
 
 def _symmetric(n_states, seen):

@@ -107,14 +107,15 @@ class LinearFeatures(BaseEstimator):
             nodes = NodeWeights.of_all(features.shape[1], n_states, row_length)
         else:
             nodes = NodeWeights.of_observed(dataset.node_features, codes, n_states)
-        ends = codes[dataset.topology.edges]
-        seen = np.zeros((n_states, n_states), bool)
-        seen[tuple(ends[(ends >= 0).all(axis=1)].T)] = True
         if dataset.edge_features is not None:
             n_matrices = dataset.edge_features.shape[1]
         else:
             n_matrices = int(dataset.n_edges > 0)
-        edges = EdgeWeights.of(self.edge_weights, n_states, seen)
+        if n_matrices:
+            ends = codes[dataset.topology.edges]
+            edges = EdgeWeights.of(self.edge_weights, n_states, ends[(ends >= 0).all(axis=1)])
+        else:
+            edges = EdgeWeights.none(n_states)
         return LinearPlan(nodes, edges, n_matrices, bool(self.fit_intercept), np.dtype(self.dtype))
 
 
@@ -183,6 +184,8 @@ class LinearPlan:
         else:
             node = np.asarray(inputs.node @ self.nodes.matrix(weights), coef.dtype)
             node += intercept
+        if not inputs.n_edges:  # no edge, no matrix: with thousands of states it is large
+            return Scores(node, np.zeros((0, n_states, n_states), coef.dtype), np.zeros(0, np.int32))
         matrices = self.edges.expand(parameters).astype(coef.dtype, copy=False)
         if inputs.edge is not None:
             edge = np.asarray(inputs.edge @ matrices.reshape(self.n_matrices, n_states**2), coef.dtype)
@@ -204,7 +207,7 @@ class LinearPlan:
             table += inputs.node.T @ gradient.node
         if self.fit_intercept:
             intercept += gradient.node.sum(axis=0, dtype=np.float64)
-        if not self.n_matrices:
+        if not self.n_matrices or not inputs.n_edges:
             return
         edge = gradient.edge.reshape(len(gradient.edge), self.nodes.n_states**2)
         if inputs.edge is not None:

@@ -138,7 +138,8 @@ def _read_out(p, buckets, rows, weight, table, stride, node_out, counts):
     stride[0] = 1
     node_out[i] = 0.0
     _sum_to(table, n_axes, n_states, stride, node_out[i])
-    pair = np.empty(n_states * n_states)
+    has_edges = buckets.edge_ptr[p] < buckets.edge_ptr[p + 1]
+    pair = np.empty(n_states * n_states if has_edges else 0)
     for k in range(buckets.edge_ptr[p], buckets.edge_ptr[p + 1]):
         _edge_stride(buckets.edge_axis[k], buckets.flipped[k], n_states, stride)
         pair[:] = 0.0
