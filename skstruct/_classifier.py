@@ -83,7 +83,7 @@ class GraphCRFClassifier(GraphQueries, ClassifierMixin, BaseEstimator):
         Whether `fit` starts from the last solution.
     n_jobs : int, default=None
         Threads for chunks of graphs; None is one, -1 all processors. Results have the same bits for any
-        number.
+        number, on one machine with the same versions and settings of the libraries, such as the threads of numpy.
     random_state : int, RandomState or None, default=None
         For optimisers that draw graphs at random ("sgd"), and feature maps that start from random parameters (the
         linear one does not).

@@ -178,6 +178,9 @@ def _forward_backward(
 ):  # fmt: skip
     """Scaled forward-backward; sees finite probabilities only, hence the two fast-math flags.
 
+    Loops that sum store nothing. LLVM compiles a loop that does both twice, with different orders of summation, and
+    chooses at run time by a conservative test of whether arrays overlap. The bits would depend on where arrays lie.
+
     forward[t] = P(y_t | x_1..t); message[t] = potential[t] * backward[t], what node t says to t - 1.
     """
     n_states = node.shape[1]
@@ -217,11 +220,11 @@ def _forward_backward(
                 received[:] = 1.0
             else:
                 _send(edge[rows[e]], not flipped[start + t], message[t + 1], received)
-            total = 0.0
             for x in range(n_states):
-                p = forward[t, x] * received[x]
-                node_out[start + t, x] = p
-                total += p
+                node_out[start + t, x] = forward[t, x] * received[x]
+            total = 0.0
+            for x in range(n_states):  # a loop of its own: it stores nothing
+                total += node_out[start + t, x]
             pair_total[t] = total
             inverse = 1.0 / total
             for x in range(n_states):
