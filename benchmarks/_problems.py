@@ -3,7 +3,7 @@
 import numpy as np
 
 from skstruct import Topology
-from skstruct._records import Scores
+from skstruct.scores import Scores
 
 
 def grid(height, width):

@@ -5,13 +5,13 @@ import warnings
 import numpy as np
 from scipy.optimize import OptimizeResult
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 
 from benchmarks._text import CHUNK_NOTATION, COLUMNS
 from skstruct import GraphCRFClassifier
 from skstruct.features import LinearFeatures
+from skstruct.optim import Optimizer
 from skstruct.preprocessing import TokenTemplates
 
 
@@ -30,14 +30,14 @@ def chunk_tagger(c2, **parameters):
     return make_pipeline(templates, chain_crf(c2, **parameters))
 
 
-class _Probe(BaseEstimator):
+class _Probe(Optimizer):
     """An optimiser that does not optimise: it calls ``body(fun, coef)`` and returns ``coef(coef0)``."""
 
     def __init__(self, coef=None, body=None):
         self.coef = coef
         self.body = body
 
-    def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
+    def minimize(self, fun, coef0, *, l1=None, max_iter, tol, callback=None):
         x = coef0 if self.coef is None else self.coef(coef0)
         if self.body is not None:
             self.body(fun, x)
@@ -75,7 +75,7 @@ def flat_coef(crf, X, y, node, edge):
     `ValueError` if the classifier has no place for a weight that is not zero.
     """
     numbers = places(crf, X, y)
-    coef = np.zeros(len(crf._coef) + 1)
+    coef = np.zeros(len(crf._model.coef) + 1)
     for where, weights in zip(numbers, (node, edge)):
         if weights[where == 0].any():
             raise ValueError("a weight that is not zero has no place among those of the classifier")

@@ -17,8 +17,8 @@ from benchmarks._sequences import chunking, letters, tagging
 from benchmarks._text import chunk_f1
 from benchmarks._training import chain_crf, flat_coef, places, stopped_fit, with_objective
 from skstruct import GraphCRFClassifier
-from skstruct._jit import kernel
-from skstruct._simd import add_pairs, aligned_zeros, lanes, padded
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import add_pairs, aligned_zeros, lanes, padded
 from skstruct.optim import LBFGS, AveragedSGD
 
 C2 = 1.0  # of the objective NLL + c2 |w|^2
@@ -86,22 +86,21 @@ def chunking_profile(run):
         """Do what the training loss does, with a look at the clock between the steps."""
         plan, value = fun.feature_plan, 0.0
         gradient = np.zeros_like(coef)
-        for chunk, inputs in zip(fun.chunks, fun.inputs):
-            weights, codes = fun.weights[chunk.graphs], fun.codes[chunk.nodes]
+        for loss in fun.losses:
             clock = [time.process_time()]
-            scores = plan.scores(inputs, coef)
+            scores, context = plan.scores(loss.inputs, coef)
             clock.append(time.process_time())
-            chunk.plan.marginals(scores, weights)
+            loss.inference.plan.marginals(scores, loss.targets.graph_weight)
             clock.append(time.process_time())
-            part, d_scores = fun.objective.value_and_gradient(chunk.plan, scores, codes, weights)
+            losses, d_scores = loss.objective.value_and_gradient(loss.inference, scores, loss.targets)
             clock.append(time.process_time())
-            plan.pullback(inputs, coef, d_scores, gradient)
+            plan.pullback(context, d_scores, gradient)
             clock.append(time.process_time())
             steps = np.diff(clock)
             steps[2] -= steps[1]  # the objective runs the marginals, too
             for name, seconds in zip(spent, steps):
                 spent[name] += seconds
-            value += part
+            value += loss.targets.graph_weight @ losses
         return fun.factor * value + 0.5 * (fun.l2 * coef) @ coef
 
     def body(fun, _):

@@ -9,9 +9,9 @@ from benchmarks._measure import case
 from benchmarks._peers import frontier_log_partition
 from benchmarks._problems import grid, random_scores
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.inference import JunctionTree
 from skstruct.io import read_uai, read_uai_log_partition, read_uai_marginals
+from skstruct.scores import Scores
 
 
 @case

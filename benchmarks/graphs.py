@@ -7,10 +7,9 @@ from benchmarks._measure import case, mean_time
 from benchmarks._peers import NumpyBP, Pgmpy, maxflow_labels
 from benchmarks._problems import grid, many_graphs, random_edges, random_scores
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.decoding import GraphCut
 from skstruct.inference import JunctionTree, LoopyBP
-from skstruct.inference._base import score_labelling
+from skstruct.scores import Scores, score_labelling
 
 
 @case

@@ -93,7 +93,7 @@ def threads_chunking(run):
 def _threads(run, problem):
     """Compare 1, 2, 4 ... threads, as many as there are cores (two at least), each within its own fit."""
     n_cores = unpin()
-    coef = stopped_fit(chain_crf(C2, max_iter=3), problem.X, problem.y)._coef
+    coef = stopped_fit(chain_crf(C2, max_iter=3), problem.X, problem.y)._model.coef
     numbers = [1, 2, *(2**k for k in range(2, 7) if 2**k <= n_cores)]
     functions = {}
 

@@ -1,11 +1,11 @@
 """Conditional random fields on labelled graphs, as scikit-learn estimators."""
 
-from skstruct._classifier import GraphCRFClassifier
-from skstruct._dataset import GraphDataset
-from skstruct._graph import Graph
-from skstruct._node_view import NodeView
-from skstruct._ragged import RaggedArray, as_ragged
-from skstruct._topology import Topology
+from skstruct.data.dataset import GraphDataset
+from skstruct.data.graph import Graph
+from skstruct.data.node_view import NodeView
+from skstruct.data.ragged import RaggedArray, as_ragged
+from skstruct.data.topology import Topology
+from skstruct.estimator import GraphCRFClassifier
 
 __version__ = "0.1.0.dev0"
 

@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct._records import Scores
-from skstruct._resolve import resolve
-from skstruct._score_tensors import check_score_tensors
-from skstruct._topology import Topology
+from skstruct.components import resolve
+from skstruct.data.score_tensors import check_score_tensors
+from skstruct.data.topology import Topology
 from skstruct.exceptions import InfeasibleGraph
-from skstruct.inference import BACKENDS
-from skstruct.inference import _queries as queries
-from skstruct.inference._base import MISSING, NONE_ALLOWED, clamp, require_allowed
+from skstruct.inference import BACKENDS, InferenceBackend, LazyPlan, queries
+from skstruct.inference._base import NONE_ALLOWED
 from skstruct.objectives import Likelihood
+from skstruct.scores import MISSING, Scores, Targets, clamp
 
 __all__ = ["decode", "entropy", "marginals", "neg_log_likelihood", "sample", "top_k"]
 
@@ -90,7 +89,7 @@ def marginals(node_scores, edges, edge_scores, inference="auto", *, known=None):
     >>> found.node.tolist(), round(float(np.exp(found.log_partition)), 6)
     ([[0.5, 0.5], [0.5, 0.5]], 6.0)
     """
-    scores, plan = _read(node_scores, edges, edge_scores, inference, known)
+    scores, plan = _plan(node_scores, edges, edge_scores, inference, known)
     found = queries.pair_marginals(plan, scores)
     return GraphMarginals(float(found.log_partition[0]), found.node, found.edge, plan.exact, bool(found.converged[0]))
 
@@ -119,9 +118,8 @@ def decode(node_scores, edges, edge_scores, inference="auto", *, known=None):
     >>> decode([[1.0, 0.0], [0.0, 0.2]], [(0, 1)], [[[0.5, 0.0], [0.0, 0.5]]])
     GraphDecoding(labels=array([0, 0]), score=1.5, bound=1.5, optimal=True)
     """
-    scores, plan = _read(node_scores, edges, edge_scores, inference, known)
-    found = plan.decode(scores)
-    require_allowed(plan, scores, found.score)
+    scores, plan = _plan(node_scores, edges, edge_scores, inference, known)
+    found = queries.decode(plan, scores)
     return GraphDecoding(found.labels, float(found.score[0]), float(found.bound[0]), bool(found.optimal[0]))
 
 
@@ -151,12 +149,12 @@ def neg_log_likelihood(node_scores, edges, edge_scores, y, inference="auto"):
     >>> round(loss, 4), d_node.tolist()
     (0.6931, [[0.5, -0.5]])
     """
-    scores, plan = _read(node_scores, edges, edge_scores, inference)
+    scores, inference = _read(node_scores, edges, edge_scores, inference)
     y = _check_codes(y, scores.node.shape[0], scores.node.shape[1], "y")
     if (y == MISSING).any():  # else the score of y tells
-        queries.require_possible(plan, scores, y)
-    loss, gradient = Likelihood().value_and_gradient(plan, scores, y, np.ones(1))
-    return loss, gradient.node, gradient.edge
+        queries.require_possible(inference.plan, scores, y)
+    loss, gradient = Likelihood().value_and_gradient(inference, scores, Targets(y, np.ones(1)))
+    return float(loss[0]), gradient.node, gradient.edge
 
 
 def entropy(node_scores, edges, edge_scores, inference="auto", *, known=None):
@@ -184,7 +182,7 @@ def entropy(node_scores, edges, edge_scores, inference="auto", *, known=None):
     >>> round(entropy(np.zeros((3, 2)), [(0, 1)], np.zeros((1, 2, 2))) / float(np.log(2)), 6)
     3.0
     """
-    scores, plan = _read(node_scores, edges, edge_scores, inference, known)
+    scores, plan = _plan(node_scores, edges, edge_scores, inference, known)
     return float(queries.entropy(plan, scores)[0])
 
 
@@ -212,9 +210,8 @@ def sample(node_scores, edges, edge_scores, n_samples=1, inference="auto", *, kn
     array([0, 0, 0, 0])
     """
     n_samples = queries.positive_integer(n_samples, "n_samples")
-    scores, plan = _read(node_scores, edges, edge_scores, inference, known)
-    require_allowed(plan, scores, plan.decode(scores).score)
-    return plan.sample(scores, n_samples, queries.generator(random_state))
+    scores, plan = _plan(node_scores, edges, edge_scores, inference, known)
+    return queries.sample(plan, scores, n_samples, queries.generator(random_state))
 
 
 def top_k(node_scores, edges, edge_scores, k, inference="auto", *, known=None):
@@ -250,7 +247,7 @@ def top_k(node_scores, edges, edge_scores, k, inference="auto", *, known=None):
     ([[1, 1], [1, 0], [0, 1]], [1.5, 1.0, 0.5])
     """
     k = queries.positive_integer(k, "k")
-    scores, plan = _read(node_scores, edges, edge_scores, inference, known)
+    scores, plan = _plan(node_scores, edges, edge_scores, inference, known)
     labels, score = queries.top_k(plan, scores, k)
     if not len(labels):
         raise InfeasibleGraph(0, NONE_ALLOWED)
@@ -270,11 +267,18 @@ def _check_codes(codes, n_nodes, n_states, name):
     return codes.astype(np.intp)
 
 
-def _read(node_scores, edges, edge_scores, inference, known=None):
-    """Check the tensors of one graph and plan inference on it."""
+def _plan(node_scores, edges, edge_scores, inference, known):
+    """Scores of one graph, given what is known, and the plan of inference on it."""
+    scores, inference = _read(node_scores, edges, edge_scores, inference)
+    if known is not None:
+        scores = clamp(scores, _check_codes(known, len(scores.node), scores.node.shape[1], "known"))
+    return scores, inference.plan
+
+
+def _read(node_scores, edges, edge_scores, inference):
+    """Check the tensors of one graph; its scores, and inference on it."""
     node, edges, edge = check_score_tensors(node_scores, edges, edge_scores)
     n_nodes, n_states = node.shape
     rows = np.zeros(len(edges), np.int32) if len(edge) == 1 else None
-    plan = resolve(inference, BACKENDS, "inference").plan(Topology.from_edges(edges, n_nodes), n_states)
-    scores = Scores(node, edge, rows)
-    return scores if known is None else clamp(scores, _check_codes(known, n_nodes, n_states, "known")), plan
+    backend = resolve(inference, InferenceBackend, BACKENDS)
+    return Scores(node, edge, rows), LazyPlan(backend, Topology.from_edges(edges, n_nodes), n_states)

@@ -26,12 +26,12 @@ from sklearn.metrics import (
 )
 from sklearn.preprocessing import label_binarize
 
-from skstruct._class_columns import METHODS, ClassColumns, position, require_comparable, union
-from skstruct._label_types import plain_labels
-from skstruct._labels import flatten_labels, flatten_values
-from skstruct._missing import missing_mask
-from skstruct._ragged import RaggedArray, as_ragged, is_ragged
-from skstruct._target_shapes import check_flat
+from skstruct.data.class_columns import METHODS, ClassColumns, position, require_comparable, union
+from skstruct.data.label_types import plain_labels
+from skstruct.data.labels import flatten_labels, flatten_values
+from skstruct.data.missing import missing_mask
+from skstruct.data.ragged import RaggedArray, as_ragged, is_ragged
+from skstruct.data.target_shapes import check_flat
 
 __all__ = [
     "node_scorer",

@@ -8,12 +8,12 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import cross_val_predict as sklearn_cross_val_predict
 from sklearn.utils import get_tags
 
-from skstruct._class_columns import METHODS, ClassColumns, union
-from skstruct._graph_input import as_dataset, is_graph_input
-from skstruct._missing import missing_mask
-from skstruct._node_view import NodeView
-from skstruct._ragged import RaggedArray, as_ragged, is_ragged
-from skstruct._target_shapes import refuse_iterator, refuse_several
+from skstruct.data.class_columns import METHODS, ClassColumns, union
+from skstruct.data.graph_input import as_dataset, is_graph_input
+from skstruct.data.missing import missing_mask
+from skstruct.data.node_view import NodeView
+from skstruct.data.ragged import RaggedArray, as_ragged, is_ragged
+from skstruct.data.target_shapes import refuse_iterator, refuse_several
 
 __all__ = ["cross_val_predict", "graph_label"]
 

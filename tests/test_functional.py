@@ -6,8 +6,8 @@ from scipy.stats import chisquare
 
 from skstruct import Topology
 from skstruct import functional as F
-from skstruct._records import Scores
 from skstruct.exceptions import InfeasibleGraph, UnsupportedTopology
+from skstruct.scores import Scores
 from skstruct.testing import enumerate_exactly
 
 GRAPHS = {

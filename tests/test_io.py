@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.functional import marginals
 from skstruct.inference import Enumeration, JunctionTree
 from skstruct.io import read_uai, read_uai_log_partition, read_uai_marginals, write_uai
+from skstruct.scores import Scores
 
 # Variables of 2, 3 and 2 states; a unary factor, an edge, the same edge reversed, another edge, a constant.
 MODEL = """MARKOV

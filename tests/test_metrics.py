@@ -32,11 +32,11 @@ from sklearn.model_selection import (
 from sklearn.preprocessing import StandardScaler
 
 from skstruct import metrics
-from skstruct._dataset import GraphDataset
-from skstruct._graph_input import as_dataset, is_graph_input
-from skstruct._labels import flatten_labels
-from skstruct._node_view import NodeView
-from skstruct._ragged import RaggedArray, is_ragged
+from skstruct.data.dataset import GraphDataset
+from skstruct.data.graph_input import as_dataset, is_graph_input
+from skstruct.data.labels import flatten_labels
+from skstruct.data.node_view import NodeView
+from skstruct.data.ragged import RaggedArray, is_ragged
 from skstruct.metrics import METRICS, graph_scorer, node_scorer
 from skstruct.preprocessing import NodeClassifier
 

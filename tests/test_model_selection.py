@@ -14,11 +14,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skstruct import GraphCRFClassifier
-from skstruct._dataset import GraphDataset
-from skstruct._graph_input import as_dataset
-from skstruct._labels import flatten_labels
-from skstruct._node_view import NodeView
-from skstruct._ragged import RaggedArray
+from skstruct.data.dataset import GraphDataset
+from skstruct.data.graph_input import as_dataset
+from skstruct.data.labels import flatten_labels
+from skstruct.data.node_view import NodeView
+from skstruct.data.ragged import RaggedArray
 from skstruct.model_selection import cross_val_predict, graph_label
 from skstruct.preprocessing import NodeClassifier, NodeTransformer
 

@@ -8,12 +8,12 @@ import scipy.sparse as sp
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from skstruct import Graph, GraphCRFClassifier, GraphDataset, Topology, functional
-from skstruct._records import Scores
 from skstruct.decoding import DECODERS
 from skstruct.features import LinearFeatures
 from skstruct.inference import BACKENDS, Chain
 from skstruct.objectives import Likelihood
 from skstruct.preprocessing import EdgeTransformer, NodeTransformer
+from skstruct.scores import Scores
 
 # ---------------------------------------------------------------------------------------- sparse matrices
 N_ROWS = 6

@@ -32,12 +32,17 @@ def public_modules():
 
 
 def public_names(module_name):
-    """Full names of the public classes, functions and scorers of a module, in its own order."""
+    """Full names of the public classes, functions and scorers of a module, in its own order.
+
+    What the package itself exports has its page there.
+    """
     module = importlib.import_module(module_name)
     names = getattr(module, "__all__", None)
     if names is None:
         names = [name for name, value in vars(module).items() if inspect.isclass(value)]
-    return [f"{module_name}.{name}" for name in names if name[0] != "_" and callable(getattr(module, name))]
+    at_top = [] if module is skstruct else [getattr(skstruct, name) for name in skstruct.__all__]
+    public = [name for name in names if name[0] != "_" and callable(getattr(module, name))]
+    return [f"{module_name}.{name}" for name in public if all(getattr(module, name) is not value for value in at_top)]
 
 
 def component_tables(module_name):

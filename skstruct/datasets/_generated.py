@@ -16,8 +16,8 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils import Bunch, check_random_state
 
-from skstruct._dataset import GraphDataset
-from skstruct._ragged import RaggedArray
+from skstruct.data.dataset import GraphDataset
+from skstruct.data.ragged import RaggedArray
 
 
 def make_chain(

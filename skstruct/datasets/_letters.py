@@ -10,8 +10,8 @@ from importlib.resources import files
 import numpy as np
 from sklearn.utils import Bunch
 
-from skstruct._dataset import GraphDataset
-from skstruct._ragged import RaggedArray
+from skstruct.data.dataset import GraphDataset
+from skstruct.data.ragged import RaggedArray
 
 DESCR = """OCR letters, folds 0 and 1
 ==========================

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.utils import Bunch
 
-from skstruct._dataset import GraphDataset
-from skstruct._ragged import RaggedArray
+from skstruct.data.dataset import GraphDataset
+from skstruct.data.ragged import RaggedArray
 
 DESCR = """Snakes
 ======

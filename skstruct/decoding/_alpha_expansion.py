@@ -31,7 +31,7 @@ class AlphaExpansion(Decoder):
     --------
     >>> import numpy as np
     >>> from skstruct import Topology
-    >>> from skstruct._records import Scores
+    >>> from skstruct.scores import Scores
     >>> from skstruct.decoding import AlphaExpansion
     >>> ring = Topology.from_edges([(0, 1), (1, 2), (2, 3), (3, 0)], n_nodes=4)
     >>> node = np.array([[0.0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0.5, 0.6]])

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from skstruct._records import Scores
 from skstruct.decoding._alpha_expansion import AlphaExpansion, expand
 from skstruct.decoding._base import Decoder, graph_score, graph_scores
 from skstruct.decoding._graph_cut import GraphCut
@@ -10,7 +9,7 @@ from skstruct.decoding._icm import improve
 from skstruct.decoding._linear_program import IntegerProgram
 from skstruct.decoding._trws import TreeReweightedMaxProduct
 from skstruct.inference import Auto
-from skstruct.inference._base import is_optimal, parts
+from skstruct.scores import Scores, is_optimal
 
 
 class AutoDecoder(Decoder):
@@ -33,7 +32,7 @@ class AutoDecoder(Decoder):
     --------
     >>> import numpy as np
     >>> from skstruct import Topology
-    >>> from skstruct._records import Scores
+    >>> from skstruct.scores import Scores
     >>> from skstruct.decoding import AutoDecoder
     >>> triangle = Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3)
     >>> differ = Scores(np.array([[0.3, 0], [0, 0], [0, 0]]), -np.eye(2)[None], np.zeros(3, int))
@@ -60,7 +59,7 @@ class AutoDecoder(Decoder):
                 labels[nodes], bound[graphs] = solve(part, own)
                 left[graphs] = False
 
-        for graphs, plan in parts(Auto().plan(topology, scores.node.shape[1])):
+        for graphs, plan in Auto().plan(topology, scores.node.shape[1]).groups:
             if plan.exact:
                 settle(graphs, _by(plan))
         graphs = np.flatnonzero(left)

@@ -11,11 +11,10 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skstruct._records import Scores
-from skstruct._score_checks import check_scores
-from skstruct._topology import Topology
+from skstruct.data.topology import Topology
 from skstruct.exceptions import UnsupportedTopology
-from skstruct.inference._base import conclude, edge_rows, less_maxima, merge_edges
+from skstruct.inference._base import merge_edges
+from skstruct.scores import Scores, check_scores, conclude, edge_rows, less_maxima
 
 
 class Decoder(BaseEstimator):
@@ -24,6 +23,8 @@ class Decoder(BaseEstimator):
     Subclasses store their parameters in ``__init__`` and implement `_decode_graph`, or `_decode` for a whole
     batch; those that do not take everything also `_accepts`.
     """
+
+    parameter: ClassVar[str] = "decoding"
 
     name: ClassVar[str]
     family: ClassVar[str]  # what it takes, to complete the sentence "'graph_cut' takes ..."

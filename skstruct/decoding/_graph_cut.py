@@ -34,7 +34,7 @@ class GraphCut(Decoder):
     --------
     >>> import numpy as np
     >>> from skstruct import Topology
-    >>> from skstruct._records import Scores
+    >>> from skstruct.scores import Scores
     >>> from skstruct.decoding import GraphCut
     >>> square = Topology.from_edges([(0, 1), (1, 2), (2, 3), (3, 0)], n_nodes=4)
     >>> agree = Scores(np.array([[2.0, 0], [0, 1], [0, 0], [0, 0]]), np.eye(2)[None], np.zeros(4, int))

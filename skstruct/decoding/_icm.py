@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from skstruct._jit import kernel
-from skstruct._topology import Topology
+from skstruct.data.adjacency import adjacency
+from skstruct.data.topology import Topology
 from skstruct.decoding._base import Decoder, graph_score, trivial_bound
-from skstruct.inference._adjacency import adjacency
-from skstruct.inference._allowed import find_allowed
+from skstruct.inference.allowed import find_allowed
+from skstruct.kernels.jit import kernel
 
 MAX_SWEEPS = 100
 
@@ -36,7 +36,7 @@ class ICM(Decoder):
     --------
     >>> import numpy as np
     >>> from skstruct import Topology
-    >>> from skstruct._records import Scores
+    >>> from skstruct.scores import Scores
     >>> from skstruct.decoding import ICM
     >>> chain = Topology.from_edges([(0, 1), (1, 2)], n_nodes=3)
     >>> agree = Scores(np.array([[1.0, 0], [0, 0.2], [1.0, 0]]), 0.5 * np.eye(2)[None], np.zeros(2, int))

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
-from skstruct._records import Scores
 from skstruct.decoding._base import Decoder, at_least, graph_score, trivial_bound
 from skstruct.decoding._icm import improve, local_search
 from skstruct.decoding._polytope import LARGEST_COST, n_variables, polytope, reparametrise
+from skstruct.scores import Scores
 
 INFEASIBLE = 2  # status of scipy.optimize
 SOLVED = 0
@@ -19,7 +19,7 @@ class _Program(Decoder):
     max_variables: int
 
     @property
-    def family(self):  # type: ignore[override]  # it depends on a parameter
+    def family(self):
         """What it takes, in words."""
         return (
             f"graphs of at most max_variables={self.max_variables} variables "
@@ -73,7 +73,7 @@ class LinearProgram(_Program):
     --------
     >>> import numpy as np
     >>> from skstruct import Topology
-    >>> from skstruct._records import Scores
+    >>> from skstruct.scores import Scores
     >>> from skstruct.decoding import LinearProgram
     >>> triangle = Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3)
     >>> differ = Scores(np.array([[0.3, 0], [0, 0], [0, 0]]), -np.eye(2)[None], np.zeros(3, int))
@@ -128,7 +128,7 @@ class IntegerProgram(_Program):
     --------
     >>> import numpy as np
     >>> from skstruct import Topology
-    >>> from skstruct._records import Scores
+    >>> from skstruct.scores import Scores
     >>> from skstruct.decoding import IntegerProgram
     >>> triangle = Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3)
     >>> differ = Scores(np.array([[0.3, 0], [0, 0], [0, 0]]), -np.eye(2)[None], np.zeros(3, int))

@@ -23,7 +23,7 @@ class TreeReweightedMaxProduct(Decoder):
     --------
     >>> import numpy as np
     >>> from skstruct import Topology
-    >>> from skstruct._records import Scores
+    >>> from skstruct.scores import Scores
     >>> from skstruct.decoding import TreeReweightedMaxProduct
     >>> triangle = Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3)
     >>> agree = Scores(np.array([[0.3, 0], [0, 0], [0, 0]]), np.eye(2)[None], np.zeros(3, int))

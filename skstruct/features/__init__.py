@@ -3,12 +3,12 @@
 ``FEATURE_MAPS`` maps the names that ``features=`` takes to classes.
 """
 
-from skstruct.features._base import FeatureMap, FeaturePlan
+from skstruct.features._base import FEATURE_MAPS, FeatureMap, FeaturePlan
 from skstruct.features._chunk_schemes import bio_forbidden_pairs
 from skstruct.features._constrained import ConstrainedFeatures
 from skstruct.features._linear import LinearFeatures
 
-FEATURE_MAPS = {"linear": LinearFeatures, "constrained": ConstrainedFeatures}
+FEATURE_MAPS |= {"linear": LinearFeatures, "constrained": ConstrainedFeatures}
 
 __all__ = [
     "FEATURE_MAPS",

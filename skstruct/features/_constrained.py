@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
-from skstruct._records import Scores
-from skstruct._resolve import resolve
-from skstruct.features._base import FeaturePlan
+from skstruct.components import resolve
+from skstruct.features._base import FEATURE_MAPS, FeatureMap, FeaturePlan
+from skstruct.scores import Scores
 
 
-class ConstrainedFeatures(BaseEstimator):
+class ConstrainedFeatures(FeatureMap):
     """Another feature map with constraints: forbidden pairs of labels score -inf on edges, forbidden labels on nodes.
 
     The constraints hold in training and prediction: forbidden labellings have probability 0 and take no part in
@@ -59,8 +58,21 @@ class ConstrainedFeatures(BaseEstimator):
         self.forbidden_pairs = forbidden_pairs
         self.allowed_labels = allowed_labels
 
-    def plan(self, dataset, classes, codes=None):
-        """Lay out the parameters of the constrained map; see `FeatureMap`.
+    def collect(self, dataset, codes, classes):
+        """Collect the statistics of the constrained map; see `FeatureMap`."""
+        edge_features = dataset.edge_features
+        return ConstrainedStatistics(
+            self._inner().collect(dataset, codes, classes),
+            dataset.node_features.shape[1],
+            0 if edge_features is None else edge_features.shape[1],
+        )
+
+    def merge(self, first, second):
+        """Combine the statistics of two pieces of the data; see `FeatureMap`."""
+        return first._replace(inner=self._inner().merge(first.inner, second.inner))
+
+    def plan_from(self, statistics, classes):
+        """Set up the parameters of the constrained map, and the masks; see `FeatureMap`.
 
         Raises
         ------
@@ -73,14 +85,11 @@ class ConstrainedFeatures(BaseEstimator):
         UserWarning
             If no pair of a list has two classes.
         """
-        from skstruct.features import FEATURE_MAPS  # the table holds this class
-
         code = {label: number for number, label in enumerate(np.asarray(classes).tolist())}
-        n_edge_features = 0 if dataset.edge_features is None else dataset.edge_features.shape[1]
         shared_mask, edge_masks, pairs = None, {}, self.forbidden_pairs
         if isinstance(pairs, dict):
             for column, own in pairs.items():
-                _check_column("forbidden_pairs", column, n_edge_features, "edge features")
+                _check_column("forbidden_pairs", column, statistics.n_edge_features, "edge features")
                 edge_masks[int(column)] = _pair_mask(f"forbidden_pairs[{column}]", own, code)
         elif pairs is not None:
             shared_mask = _pair_mask("forbidden_pairs", pairs, code)
@@ -91,10 +100,21 @@ class ConstrainedFeatures(BaseEstimator):
                 f"labels, got {self.allowed_labels!r}."
             )
         for column, labels in (self.allowed_labels or {}).items():
-            _check_column("allowed_labels", column, dataset.node_features.shape[1], "node features")
+            _check_column("allowed_labels", column, statistics.n_features, "node features")
             node_masks[int(column)] = _label_mask(f"allowed_labels[{column}]", labels, code)
-        inner = resolve(self.features, FEATURE_MAPS, "features").plan(dataset, classes, codes)
+        inner = self._inner().plan_from(statistics.inner, classes)
         return ConstrainedPlan(inner, node_masks, edge_masks, shared_mask)
+
+    def _inner(self):
+        return resolve(self.features, FeatureMap, FEATURE_MAPS)
+
+
+class ConstrainedStatistics(NamedTuple):
+    """What the plan of the constrained map depends on."""
+
+    inner: Any
+    n_features: int
+    n_edge_features: int
 
 
 def _check_column(name, column, n_columns, what):
@@ -191,7 +211,7 @@ class ConstrainedInputs(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class ConstrainedPlan:
+class ConstrainedPlan(FeaturePlan):
     """The plan of another map, with masks of 0 and -inf to add to its scores."""
 
     inner: FeaturePlan
@@ -238,9 +258,23 @@ class ConstrainedPlan:
             {column: _nonzero(batch.edge_features, column) for column in self.edge_masks},
         )
 
+    def part(self, inputs, batch, graphs):
+        """Inputs of consecutive graphs of a batch; see `FeaturePlan`."""
+        nodes, edges = (slice(ptr[graphs.start], ptr[graphs.stop]) for ptr in (batch.node_ptr, batch.edge_ptr))
+        return ConstrainedInputs(
+            self.inner.part(inputs.inner, batch, graphs),
+            {column: _within(rows, nodes) for column, rows in inputs.nodes.items()},
+            {key: _within(rows, edges) for key, rows in inputs.edges.items()},
+        )
+
     def scores(self, inputs, coef):
-        """Scores of the constrained map, -inf where forbidden."""
-        node, edge, rows = self.inner.scores(inputs.inner, coef)
+        """Scores of the constrained map, -inf where forbidden; see `FeaturePlan`."""
+        scores, context = self.inner.scores(inputs.inner, coef)
+        return self._masked(inputs, scores), (inputs, context)
+
+    def _masked(self, inputs, scores):
+        """Scores with the masks added."""
+        node, edge, rows = scores
         for column, mask in self.node_masks.items():
             node[inputs.nodes[column]] += mask
         if self.shared_mask is not None:
@@ -251,12 +285,29 @@ class ConstrainedPlan:
             edge[inputs.edges[column]] += mask
         return Scores(node, edge, rows)
 
-    def pullback(self, inputs, coef, gradient, out):
+    def pullback(self, context, d_scores, out):
         """Adjoint of the constrained map: the gradient is zero where labels are forbidden."""
-        self.inner.pullback(inputs.inner, coef, gradient, out)
+        self.inner.pullback(context[1], d_scores, out)
+
+    def step(self, context, d_scores, coef, rate):
+        """Step of the constrained map; see `FeaturePlan`."""
+        self.inner.step(context[1], d_scores, coef, rate)
+
+    def tangent(self, context, d_coef):
+        """Tangent of the constrained map; forbidden scores do not move."""
+        inputs, inner = context
+        node, edge, rows = self._masked(inputs, self.inner.tangent(inner, d_coef))
+        node, edge = (np.where(np.isneginf(part), 0.0, part) for part in (node, edge))
+        return Scores(node, edge, rows)
 
 
 def _nonzero(features, column):
     """Rows that are nonzero in a column."""
     values = features[:, [column]]
     return np.unique(values.nonzero()[0])
+
+
+def _within(rows, part):
+    """Those of the sorted row numbers that are in a slice, counted from its start."""
+    first, last = np.searchsorted(rows, [part.start, part.stop])
+    return rows[first:last] - part.start

@@ -5,19 +5,19 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
-from skstruct._records import Scores
-from skstruct._simd import padded
-from skstruct._tables import is_sparse
+from skstruct.data.tables import is_sparse, take_rows
+from skstruct.features._base import FeatureMap, FeaturePlan
 from skstruct.features._edge_weights import EDGE_WEIGHTS, EdgeWeights
-from skstruct.features._node_weights import NodeInputs, NodeWeights
+from skstruct.features._node_weights import NodeInputs, NodeWeights, ObservedPairs
+from skstruct.kernels.simd import padded
+from skstruct.scores import Scores
 
 NODE_WEIGHTS = ["all", "observed"]
 DTYPES = ["float64", "float32"]
 
 
-class LinearFeatures(BaseEstimator):
+class LinearFeatures(FeatureMap):
     """Node and edge scores linear in the features: ``s_n = X W + b``, ``s_e[e] = sum_k F[e, k] U[k]``.
 
     Without edge features all edges share one matrix ``U[0]``, as the transitions of a chain do.
@@ -76,47 +76,79 @@ class LinearFeatures(BaseEstimator):
         self.node_weights = node_weights
         self.dtype = dtype
 
-    def plan(self, dataset, classes, codes=None):
-        """Lay out the parameters.
+    def collect(self, dataset, codes, classes):
+        """Collect the numbers of features and the observed pairs; see `FeatureMap`."""
+        self._check()
+        n_states, features = len(classes), dataset.node_features
+        ends = codes[dataset.topology.edges].astype(np.int64)
+        pairs = np.unique((ends[:, 0] * n_states + ends[:, 1])[(ends >= 0).all(axis=1)])
+        n_edge_features = None if dataset.edge_features is None else dataset.edge_features.shape[1]
+        is_observed = self.node_weights == "observed"
+        observed = ObservedPairs.of(features, codes, n_states) if is_observed else None
+        return LinearStatistics(
+            features.shape[1], is_sparse(features), n_edge_features, dataset.n_edges > 0, pairs, observed
+        )
 
-        Parameters
-        ----------
-        dataset : GraphDataset
-        classes : ndarray of shape (n_states,)
-        codes : ndarray of shape (n_nodes,), default=None
-            State codes of the labels, negative where unknown; only observed weights depend on them.
+    def merge(self, first, second):
+        """Combine the statistics of two pieces of the data; see `FeatureMap`.
 
-        Returns
-        -------
-        plan : FeaturePlan
+        Raises
+        ------
+        ValueError
+            If the pieces have different numbers of features.
+        """
+        for field_, what in (("n_features", "node features"), ("n_edge_features", "edge features")):
+            numbers = getattr(first, field_), getattr(second, field_)
+            if numbers[0] != numbers[1]:
+                raise ValueError(
+                    f"LinearFeatures: one piece of the data has {numbers[0]} {what}, another {numbers[1]}."
+                )
+        return LinearStatistics(
+            first.n_features,
+            first.is_sparse or second.is_sparse,
+            first.n_edge_features,
+            first.has_edges or second.has_edges,
+            np.union1d(first.pairs, second.pairs),
+            first.observed.merged(second.observed) if first.observed else None,
+        )
+
+    def plan_from(self, statistics, classes):
+        """Set up the parameters; see `FeatureMap`.
 
         Raises
         ------
         ValueError
             If `edge_weights`, `node_weights` or `dtype` is unknown.
         """
+        self._check()
+        n_states, s = len(classes), statistics
+        if s.observed is None:
+            nodes = NodeWeights.of_all(s.n_features, n_states, padded(n_states) if s.is_sparse else n_states)
+        else:
+            nodes = NodeWeights.of_observed(s.observed, n_states)
+        n_matrices = int(s.has_edges) if s.n_edge_features is None else s.n_edge_features
+        if n_matrices:
+            edges = EdgeWeights.of(self.edge_weights, n_states, np.stack(np.divmod(s.pairs, n_states), axis=1))
+        else:
+            edges = EdgeWeights.none(n_states)
+        return LinearPlan(nodes, edges, n_matrices, bool(self.fit_intercept), self.dtype)
+
+    def _check(self):
         known_values = {"edge_weights": list(EDGE_WEIGHTS), "node_weights": NODE_WEIGHTS, "dtype": DTYPES}
         for name, known in known_values.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"LinearFeatures: {name} must be one of {known}, got {getattr(self, name)!r}.")
-        n_states = len(classes)
-        codes = np.full(dataset.n_nodes, -1) if codes is None else codes
-        if self.node_weights == "all":
-            features = dataset.node_features
-            row_length = padded(n_states) if is_sparse(features) else n_states
-            nodes = NodeWeights.of_all(features.shape[1], n_states, row_length)
-        else:
-            nodes = NodeWeights.of_observed(dataset.node_features, codes, n_states)
-        if dataset.edge_features is not None:
-            n_matrices = dataset.edge_features.shape[1]
-        else:
-            n_matrices = int(dataset.n_edges > 0)
-        if n_matrices:
-            ends = codes[dataset.topology.edges]
-            edges = EdgeWeights.of(self.edge_weights, n_states, ends[(ends >= 0).all(axis=1)])
-        else:
-            edges = EdgeWeights.none(n_states)
-        return LinearPlan(nodes, edges, n_matrices, bool(self.fit_intercept), np.dtype(self.dtype))
+
+
+class LinearStatistics(NamedTuple):
+    """What the plan of a linear map depends on."""
+
+    n_features: int
+    is_sparse: bool
+    n_edge_features: int | None
+    has_edges: bool
+    pairs: np.ndarray  # numbers ``first * n_states + second`` of the pairs of labels that edges have, sorted
+    observed: ObservedPairs | None
 
 
 class LinearInputs(NamedTuple):
@@ -128,14 +160,19 @@ class LinearInputs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LinearPlan:
+class LinearPlan(FeaturePlan):
     """Layout ``[node weights, b (n_states,), edge parameters (n_matrices, n_free)]``."""
 
     nodes: NodeWeights
     edges: EdgeWeights
     n_matrices: int
     fit_intercept: bool
-    dtype: np.dtype = field(compare=False)
+    precision: str = field(compare=False)  # name of the type of `coef` in training
+
+    @property
+    def dtype(self):
+        """Type of the `coef` of training."""
+        return np.dtype(self.precision)
 
     @property
     def n_coef(self):
@@ -162,10 +199,6 @@ class LinearPlan:
         edge = coef[n_nodes + n_intercept :].reshape(self.n_matrices, self.edges.n_free)
         return coef[:n_nodes], coef[n_nodes : n_nodes + n_intercept], edge
 
-    def initial_coef(self, random_state):
-        """Zero: the objective is convex in a linear map."""
-        return np.zeros(self.n_coef)
-
     def prepare(self, batch):
         """Lay out the features of a batch for `scores` and `pullback`."""
         node = batch.node_features
@@ -173,8 +206,18 @@ class LinearPlan:
             node = self.nodes.prepare(node)
         return LinearInputs(node, batch.edge_features, batch.n_edges)
 
+    def part(self, inputs, batch, graphs):
+        """Views of the inputs of consecutive graphs; see `FeaturePlan`."""
+        nodes, edges = (slice(ptr[graphs.start], ptr[graphs.stop]) for ptr in (batch.node_ptr, batch.edge_ptr))
+        is_prepared = isinstance(inputs.node, NodeInputs)
+        return LinearInputs(
+            inputs.node.of_nodes(nodes) if is_prepared else inputs.node[nodes],
+            None if inputs.edge is None else take_rows(inputs.edge, edges),
+            edges.stop - edges.start,
+        )
+
     def scores(self, inputs, coef):
-        """Scores of all nodes and edges of a batch, in nats."""
+        """Scores of all nodes and edges of a batch, in nats, and `inputs`; see `FeaturePlan`."""
         n_states = self.nodes.n_states
         weights, intercept, parameters = self._split(coef)
         if not self.fit_intercept:
@@ -185,20 +228,32 @@ class LinearPlan:
             node = np.asarray(inputs.node @ self.nodes.matrix(weights), coef.dtype)
             node += intercept
         if not inputs.n_edges:  # no edge, no matrix: with thousands of states it is large
-            return Scores(node, np.zeros((0, n_states, n_states), coef.dtype), np.zeros(0, np.int32))
+            return Scores(node, np.zeros((0, n_states, n_states), coef.dtype), np.zeros(0, np.int32)), inputs
         matrices = self.edges.expand(parameters).astype(coef.dtype, copy=False)
         if inputs.edge is not None:
             edge = np.asarray(inputs.edge @ matrices.reshape(self.n_matrices, n_states**2), coef.dtype)
-            return Scores(node, edge.reshape(inputs.n_edges, n_states, n_states))
+            return Scores(node, edge.reshape(inputs.n_edges, n_states, n_states)), inputs
         if not self.n_matrices:  # trained without any edge: edges say nothing
             matrices = np.zeros((1, n_states, n_states), coef.dtype)
-        return Scores(node, matrices, np.zeros(inputs.n_edges, np.int32))
+        return Scores(node, matrices, np.zeros(inputs.n_edges, np.int32)), inputs
 
-    def pullback(self, inputs, coef, gradient, out):
+    def tangent(self, context, d_coef):
+        """Scores of `d_coef`: the map is linear."""
+        return self.scores(context, d_coef)[0]
+
+    def step(self, context, d_scores, coef, rate):
+        """Step in place, since the gradient does not depend on `coef`; see `FeaturePlan`."""
+        node, edge, _ = d_scores
+        node *= -rate
+        edge *= -rate
+        self.pullback(context, d_scores, coef)
+
+    def pullback(self, context, d_scores, out):
         """Adjoint of `scores`: ``dW = X' dS_n``, ``db = sum_i dS_n[i]``, ``dU_k = sum_e F[e, k] dS_e[e]``.
 
         Weights that are not `free` get a gradient, too, which the caller drops.
         """
+        inputs, gradient = context, d_scores
         weights, intercept, parameters = self._split(out)
         if isinstance(inputs.node, NodeInputs):
             self.nodes.pullback(inputs.node, gradient.node, weights)

@@ -12,15 +12,51 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from skstruct._jit import kernel
-from skstruct._simd import add_rows, add_scaled_rows, add_scaled_to_rows, add_to_rows, lanes, padded, prefetch
-from skstruct._sparse_checks import check_sparse
-from skstruct._tables import is_sparse
+from skstruct.data.sparse_checks import check_sparse
+from skstruct.data.tables import is_sparse
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import add_rows, add_scaled_rows, add_scaled_to_rows, add_to_rows, lanes, padded, prefetch
 
 ROW_TIME = 2  # adding a row of the table takes about as long as adding two single weights, text from CoNLL-2000 says
 USES_PER_GAP = 4  # additions saved for each entry of a row that is no weight: it takes time, too, when all are updated
 IN_TABLE = -1
+NEVER = np.iinfo(np.int64).max
 AHEAD = 64  # pairs between asking memory for a weight and using it: waiting less saves a tenth of the sums of text
+
+
+class ObservedPairs(NamedTuple):
+    """How often each feature occurs with each label in a piece of the data, and when it occurs first."""
+
+    counts: csr_array  # (n_features, n_states)
+    first_use: np.ndarray  # (n_features,) among the stored numbers; NEVER for a feature that does not occur
+    n_stored: int
+
+    @classmethod
+    def of(cls, features, codes, n_states):
+        """Count the nonzero features, (n_nodes, n_features), of nodes whose label, (n_nodes,), is not negative."""
+        features = csr_array(features)
+        known = np.flatnonzero(codes >= 0)
+        labels = csr_array((np.ones(len(known), np.int32), (known, codes[known])), shape=(features.shape[0], n_states))
+        occurs = csr_array(
+            ((features.data != 0).astype(np.int32), features.indices, features.indptr), shape=features.shape
+        )
+        first_use = np.full(features.shape[1], NEVER)
+        first_use[features.indices[::-1]] = np.arange(features.nnz)[::-1]
+        return cls(_without_zeros(occurs.T @ labels), first_use, features.nnz)
+
+    def merged(self, later):
+        """Counts of this piece and a later one."""
+        first_use = np.where(self.first_use < NEVER, self.first_use, later.first_use)
+        new = (self.first_use == NEVER) & (later.first_use < NEVER)
+        first_use[new] += self.n_stored
+        return ObservedPairs(_without_zeros(self.counts + later.counts), first_use, self.n_stored + later.n_stored)
+
+
+def _without_zeros(counts):
+    counts = csr_array(counts)
+    counts.eliminate_zeros()
+    counts.sort_indices()
+    return counts
 
 
 class NodeInputs(NamedTuple):
@@ -33,6 +69,19 @@ class NodeInputs(NamedTuple):
     pairs: np.ndarray  # numbers of the single weights
     pair_labels: np.ndarray
     pair_values: np.ndarray
+
+    def of_nodes(self, nodes):
+        """Views of the inputs of consecutive nodes, given as a slice."""
+        rows = _ranges(self.row_ptr, nodes, self.rows, self.row_values)
+        if len(self.pair_ptr) == 1:  # all features have a row of the table
+            return NodeInputs._make([*rows, *self[3:]])
+        return NodeInputs._make([*rows, *_ranges(self.pair_ptr, nodes, *self[4:])])
+
+
+def _ranges(ptr, nodes, *arrays):
+    """Offsets of the nodes from 0, and their ranges of the arrays; empty arrays stay empty."""
+    part = ptr[nodes.start : nodes.stop + 1]
+    return [part - part[0], *(array[part[0] : part[-1]] for array in arrays)]
 
 
 def label_dtype(n_states):
@@ -75,44 +124,32 @@ class NodeWeights:
         return cls(n_features, n_states, n_features, row_length, None, no_labels, free.ravel())
 
     @classmethod
-    def of_observed(cls, features, codes, n_states):
+    def of_observed(cls, observed, n_states):
         """A weight for the pairs that occur: a nonzero feature on a node with that label.
 
         Parameters
         ----------
-        features : array or sparse array of shape (n_nodes, n_features)
-        codes : ndarray of shape (n_nodes,)
-            Labels; negative ones are unknown.
+        observed : ObservedPairs
         n_states : int
         """
-        features = csr_array(features)
-        known = np.flatnonzero(codes >= 0)
-        labels = csr_array((np.ones(len(known), np.int32), (known, codes[known])), shape=(features.shape[0], n_states))
-        occurs = csr_array(
-            ((features.data != 0).astype(np.int32), features.indices, features.indptr), shape=features.shape
-        )
-        observed = csr_array(occurs.T @ labels)  # (n_features, n_states), how often
-        observed.eliminate_zeros()
-        observed.sort_indices()
-        number, occurrences = np.diff(observed.indptr), observed.sum(axis=1)
+        counts = observed.counts
+        number, occurrences = np.diff(counts.indptr), counts.sum(axis=1)
         # Neighbours in memory are used together: common features, and rare ones that come up for the first time at
         # about the same place. With rare ones in random order, sums over CoNLL-2000 take twice as long.
         in_table = occurrences * (number - ROW_TIME) > USES_PER_GAP * (padded(n_states) - number)
         frequent = np.flatnonzero(in_table)
         frequent = frequent[np.argsort(-occurrences[frequent], kind="stable")]
-        first_use = np.zeros(len(number), np.int64)
-        first_use[features.indices[::-1]] = np.arange(features.nnz)[::-1]
         rare = np.flatnonzero((number > 0) & ~in_table)
-        rare = rare[np.argsort(first_use[rare], kind="stable")]
+        rare = rare[np.argsort(observed.first_use[rare], kind="stable")]
         places = np.zeros((len(number), 2), np.int32)
         places[rare] = np.stack([np.cumsum(number[rare]) - number[rare], number[rare]], axis=1)
         places[frequent] = np.stack([np.arange(len(frequent)), np.full(len(frequent), IN_TABLE)], axis=1)
         free = np.zeros((len(frequent), padded(n_states)), bool)
-        free[np.repeat(np.arange(len(frequent)), number[frequent]), observed[frequent].indices] = True
-        pair_labels = observed[rare].indices.astype(label_dtype(n_states))
+        free[np.repeat(np.arange(len(frequent)), number[frequent]), counts[frequent].indices] = True
+        pair_labels = counts[rare].indices.astype(label_dtype(n_states))
         all_free = np.concatenate([free.ravel(), np.ones(len(pair_labels), bool)])
         n_rows, row_length = free.shape
-        return cls(features.shape[1], n_states, n_rows, row_length, places, pair_labels, all_free)
+        return cls(len(number), n_states, n_rows, row_length, places, pair_labels, all_free)
 
     def __eq__(self, other):
         if not isinstance(other, NodeWeights) or (self.n_features, self.n_states) != (other.n_features, other.n_states):

@@ -3,15 +3,8 @@
 ``BACKENDS`` maps the names that ``inference=`` takes to classes; tests, benchmarks and the API page loop over it.
 """
 
-from skstruct._records import Decoding, Marginals, Scores
 from skstruct.inference._auto import Auto
-from skstruct.inference._base import (
-    InferenceBackend,
-    InferencePlan,
-    direct_marginals,
-    exact_decoding,
-    score_labelling,
-)
+from skstruct.inference._base import BACKENDS, InferenceBackend, InferencePlan, LazyPlan
 from skstruct.inference._chain import Chain
 from skstruct.inference._edgeless import Edgeless
 from skstruct.inference._enumeration import Enumeration
@@ -21,8 +14,9 @@ from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._mean_field import MeanField
 from skstruct.inference._tree import Tree
 from skstruct.inference._tree_reweighted import TreeReweightedBP
+from skstruct.scores import Decoding, Marginals, Scores, direct_marginals, exact_decoding, score_labelling
 
-BACKENDS = {
+BACKENDS |= {
     "auto": Auto,
     "edgeless": Edgeless,
     "chain": Chain,
@@ -39,6 +33,7 @@ __all__ = [
     "BACKENDS",
     "InferenceBackend",
     "InferencePlan",
+    "LazyPlan",
     "Scores",
     "Marginals",
     "Decoding",

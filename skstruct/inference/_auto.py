@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skstruct._records import Decoding, Marginals, Scores
-from skstruct._resolve import require_role
-from skstruct._topology import Topology
-from skstruct.inference._base import InferenceBackend, InferencePlan, decode_above, marginals_from
+from skstruct.components import require_component
+from skstruct.data.topology import Topology
+from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._chain import Chain
 from skstruct.inference._edgeless import Edgeless
 from skstruct.inference._junction_tree import JunctionTree
 from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._tree import Tree
+from skstruct.scores import Decoding, Marginals, Scores
 
 EDGELESS, CHAIN = 0, 1  # places in the list of candidates
 
@@ -53,7 +53,7 @@ class Auto(InferenceBackend):
         exact = [Edgeless(), Chain(), Tree(), JunctionTree(self.max_entries)]
         candidates = self.candidates or [*exact, LoopyBP()]
         for backend in self.candidates or []:
-            require_role(backend, "inference", "candidates of Auto must be inference backends")
+            require_component(backend, InferenceBackend, "candidates of Auto must be inference backends")
         choice = np.full(topology.n_graphs, len(candidates))
         for number, backend in enumerate(candidates):
             if (choice < number).all():
@@ -92,7 +92,7 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _MixedPlan:
+class _MixedPlan(InferencePlan):
     """Plans of several backends for the parts of one batch."""
 
     topology: Topology
@@ -104,7 +104,7 @@ class _MixedPlan:
         return all(part.plan.exact for part in self.mixture)
 
     @property
-    def parts(self):
+    def groups(self):
         return [(part.graphs, part.plan) for part in self.mixture]
 
     def _split(self, scores):
@@ -131,7 +131,7 @@ class _MixedPlan:
             part_weights, part_labels = (
                 None if given is None else given[at] for given, at in ((weights, part.graphs), (labels, part.nodes))
             )
-            found = marginals_from(part.plan, own, part_weights, part_labels)
+            found = part.plan.marginals_from(own, part_weights, part_labels)
             out.node[part.nodes] = found.node
             out.edge[part.edges if scores.edge_matrix is None else slice(None)] += found.edge
             for name in ("log_partition", "n_iter", "residual", "converged"):
@@ -143,7 +143,7 @@ class _MixedPlan:
 
     def decode_above(self, scores, floor):
         """As `decode`, with less work where no labelling of a graph scores more than `floor`, (n_graphs,)."""
-        return self._gather(scores, lambda part, own: decode_above(part.plan, own, floor[part.graphs]))
+        return self._gather(scores, lambda part, own: part.plan.decode_above(own, floor[part.graphs]))
 
     def _gather(self, scores, decode):
         t = self.topology

@@ -5,12 +5,13 @@ from functools import cached_property
 
 import numpy as np
 
-from skstruct._jit import kernel
-from skstruct._simd import aligned_zeros, lanes, padded
-from skstruct._topology import Topology
-from skstruct.inference._base import InferenceBackend, LabelledExactly, direct_marginals, exact_decoding, in_double
+from skstruct.data.topology import Topology
+from skstruct.inference._base import InferenceBackend
 from skstruct.inference._chain_kernels import ROWS, SINGLE_RANGE, forward_backward_shared, viterbi_shared
-from skstruct.inference._message_passing import SMALLEST_MESSAGE, sum_product
+from skstruct.inference._message_passing import SMALLEST_MESSAGE, LabelledExactly, sum_product
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import aligned_zeros, lanes, padded
+from skstruct.scores import direct_marginals, exact_decoding, in_double, weigh_nodes
 
 NO_EDGE = -1
 
@@ -79,7 +80,7 @@ class _ChainPlan(LabelledExactly):
         return len(scores.edge) == 1 and self.is_plain
 
     @property
-    def takes_single(self):
+    def supports_float32(self):
         return self.is_plain
 
     @cached_property
@@ -107,6 +108,7 @@ class _ChainPlan(LabelledExactly):
             rows = np.zeros(t.n_edges, np.int32)
             with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
                 _forward_backward_log(*self.arrays, unsafe, scores.node, scores.edge, rows, weights, *found)
+        weigh_nodes(t, found.node, weights)
         return found
 
     def _add_marginals(self, scores, graphs, weights, out):

@@ -6,9 +6,9 @@ These are the transitions of text and letters. Chains with gaps, reversed edges 
 
 import numpy as np
 
-from skstruct._jit import kernel
-from skstruct._simd import add_pairs, backward_step, best_step, exp_row, forward_step
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, SMALLEST_POTENTIAL
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import add_pairs, backward_step, best_step, exp_row, forward_step
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
 SAFE_SCORE = -300.0  # if no score of a node plus one of an edge is below, no message gets too small

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skstruct._topology import Topology
-from skstruct.inference._base import InferenceBackend, direct_marginals, exact_decoding
+from skstruct.data.topology import Topology
+from skstruct.inference._base import InferenceBackend, InferencePlan
+from skstruct.scores import direct_marginals, exact_decoding, weigh_nodes
 
 
 class Edgeless(InferenceBackend):
@@ -35,7 +36,7 @@ class Edgeless(InferenceBackend):
 
 
 @dataclass(frozen=True)
-class _EdgelessPlan:
+class _EdgelessPlan(InferencePlan):
     topology: Topology
     name = Edgeless.name
     exact = True
@@ -49,7 +50,7 @@ class _EdgelessPlan:
             log_total = np.log(total) + shift
             node /= total
         log_partition = self.topology.sum_nodes(log_total[:, 0])
-        return direct_marginals(log_partition, node, np.zeros_like(scores.edge))
+        return direct_marginals(log_partition, weigh_nodes(self.topology, node, weights), np.zeros_like(scores.edge))
 
     def decode(self, scores):
         return exact_decoding(self.topology, scores, scores.node.argmax(axis=1))

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct._jit import kernel
-from skstruct.inference._adjacency import adjacency
+from skstruct.data.adjacency import adjacency
 from skstruct.inference._base import merge_edges
 from skstruct.inference._fill_graph import eliminate_graphs
+from skstruct.kernels.jit import kernel
 
 
 class Elimination(NamedTuple):

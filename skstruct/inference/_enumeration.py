@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from skstruct._topology import Topology
-from skstruct.inference._base import InferenceBackend, direct_marginals, edge_rows, exact_decoding
+from skstruct.data.topology import Topology
+from skstruct.inference._base import InferenceBackend, InferencePlan
+from skstruct.scores import direct_marginals, edge_rows, exact_decoding, weigh_nodes
 
 
 class Enumeration(InferenceBackend):
@@ -38,7 +39,7 @@ class Enumeration(InferenceBackend):
         self.max_labellings = max_labellings
 
     @property
-    def family(self):  # type: ignore[override]  # it depends on a parameter
+    def family(self):
         """What it takes, in words."""
         return f"graphs with at most {self.max_labellings} labellings"
 
@@ -52,7 +53,7 @@ class Enumeration(InferenceBackend):
 
 
 @dataclass(frozen=True)
-class _EnumerationPlan:
+class _EnumerationPlan(InferencePlan):
     topology: Topology
     name = Enumeration.name
     exact = True
@@ -94,7 +95,7 @@ class _EnumerationPlan:
             for (i, j), row in zip(ends, rows[edges]):
                 pair = np.bincount(labels[:, i] * n_states + labels[:, j], probability, n_states**2)
                 edge[row] += weights[g] * pair.reshape(n_states, n_states)
-        return direct_marginals(log_partition, node, edge)
+        return direct_marginals(log_partition, weigh_nodes(t, node, weights), edge)
 
     def decode(self, scores):
         codes = np.zeros(self.topology.n_nodes, np.intp)

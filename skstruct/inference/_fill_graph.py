@@ -8,7 +8,7 @@ tables of bounded size all orders take near-linear time, also on graphs with hub
 
 import numpy as np
 
-from skstruct._jit import kernel
+from skstruct.kernels.jit import kernel
 
 MIN_FILL, MIN_DEGREE, GIVEN = range(3)
 

@@ -6,13 +6,13 @@ from numbers import Integral
 
 import numpy as np
 
-from skstruct._records import Marginals
-from skstruct._topology import Topology
-from skstruct.inference._adjacency import adjacency
-from skstruct.inference._allowed import find_allowed
-from skstruct.inference._base import InferenceBackend, InferencePlan, edge_rows, require_allowed, score_labelling
+from skstruct.data.adjacency import adjacency
+from skstruct.data.topology import Topology
+from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._gibbs_kernels import anneal, average, colour, draw
 from skstruct.inference._loopy import LoopyBP
+from skstruct.inference.allowed import find_allowed
+from skstruct.scores import Marginals, edge_rows, score_labelling, weigh_nodes
 
 PENALTY = 20.0  # nats below the lowest score of a matrix that its forbidden pairs get while annealing
 STRONG = 4.0  # nats by which an edge prefers two states equal (or unequal), from which on it ties nodes together
@@ -86,7 +86,7 @@ class Gibbs(InferenceBackend):
     --------
     >>> import numpy as np
     >>> from skstruct import Topology
-    >>> from skstruct._records import Scores
+    >>> from skstruct.scores import Scores
     >>> from skstruct.inference import Gibbs
     >>> plan = Gibbs().plan(Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3), n_states=2)
     >>> scores = Scores(np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]), np.zeros((3, 2, 2)))
@@ -132,7 +132,7 @@ class Gibbs(InferenceBackend):
 
 
 @dataclass(frozen=True)
-class _GibbsPlan:
+class _GibbsPlan(InferencePlan):
     topology: Topology
     decoder: InferencePlan
     seeds: np.ndarray  # (n_chains,)
@@ -228,7 +228,8 @@ class _GibbsPlan:
         log_partition = np.where(score > -np.inf, np.maximum(estimate, lower), -np.inf)
         converged = (residual <= self.tol) & (log_partition - FAILED <= estimate)
         n_iter = np.full(t.n_graphs, self.burn_in + self.n_samples)
-        return Marginals(log_partition, means.mean(axis=0), counts, n_iter, residual, converged), errors
+        node = weigh_nodes(t, means.mean(axis=0), weights)
+        return Marginals(log_partition, node, counts, n_iter, residual, converged), errors
 
     def marginals(self, scores, weights=None):
         return self._estimate(scores, weights)[0]
@@ -250,7 +251,7 @@ class _GibbsPlan:
         random = rng.integers(0, 2**64, size=(t.n_graphs, n_chains), dtype=np.uint64)
         drawn = np.zeros((-(-n_samples // n_chains), n_chains, t.n_nodes), np.intp)
         start, score = self._start(scores, None)
-        require_allowed(self, scores, score)
+        self.require_allowed(scores, score)
         with np.errstate(all="ignore"):
             rows, labels, _ = self._burn_in(scores, random, start)
             binds, hard = self._binding(rows, scores)

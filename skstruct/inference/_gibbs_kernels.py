@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skstruct._jit import kernel
+from skstruct.kernels.jit import kernel
 
 STEP, MIX_1, MIX_2 = (
     np.uint64(0x9E3779B97F4A7C15),

@@ -7,15 +7,15 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from skstruct._topology import Topology
-from skstruct.inference._base import InferenceBackend, LabelledExactly
+from skstruct.data.topology import Topology
+from skstruct.inference._base import InferenceBackend
 from skstruct.inference._elimination import Elimination, collect_scopes, eliminate
 from skstruct.inference._junction_tree_kernels import (
     propagate,
     propagate_log,
     sample_labels,
 )
-from skstruct.inference._message_passing import sum_product
+from skstruct.inference._message_passing import LabelledExactly, sum_product
 
 LARGEST = 1e15  # entries, 8e15 bytes: more than any memory, and few enough for 64-bit offsets
 
@@ -61,7 +61,7 @@ class JunctionTree(InferenceBackend):
         self.max_entries = max_entries
 
     @property
-    def family(self):  # type: ignore[override]  # it depends on a parameter
+    def family(self):
         """What it takes, in words."""
         return f"graphs whose tables need at most max_entries={self.max_entries:.3g} numbers"
 

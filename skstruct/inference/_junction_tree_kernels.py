@@ -6,8 +6,8 @@ bucket eliminates. Every operation is a walk over a table with a running offset 
 
 import numpy as np
 
-from skstruct._jit import kernel
 from skstruct.inference._message_passing import SMALLEST_MESSAGE
+from skstruct.kernels.jit import kernel
 
 BLOCK = 64  # entries of a table that share one step of the odometer
 

@@ -5,9 +5,10 @@ import itertools
 
 import numpy as np
 
-from skstruct._jit import kernel
-from skstruct.inference._base import edge_rows, in_double, merge_edges
+from skstruct.inference._base import merge_edges
 from skstruct.inference._tree import ROOT, rooted_forest
+from skstruct.kernels.jit import kernel
+from skstruct.scores import edge_rows, in_double
 
 
 def k_best_of_forest(topology, scores, k):

@@ -5,24 +5,17 @@ from functools import cached_property
 
 import numpy as np
 
-from skstruct._records import Marginals
-from skstruct._simd import lanes
-from skstruct._topology import Topology
-from skstruct.inference._adjacency import Adjacency, adjacency
-from skstruct.inference._allowed import find_allowed
-from skstruct.inference._base import (
-    InferenceBackend,
-    SampledByGibbs,
-    conclude,
-    edge_rows,
-    less_maxima,
-    score_labelling,
-)
+from skstruct.data.adjacency import Adjacency, adjacency
+from skstruct.data.topology import Topology
+from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._loopy_kernels import propagate
 from skstruct.inference._loopy_log import decode_log, propagate_log
 from skstruct.inference._loopy_order import local_arrays, spread_numbers, sweep_numbers
 from skstruct.inference._loopy_two_states import propagate_two_states
 from skstruct.inference._trws import improve_labels
+from skstruct.inference.allowed import find_allowed
+from skstruct.kernels.simd import lanes
+from skstruct.scores import Marginals, conclude, edge_rows, less_maxima, score_labelling, weigh_nodes
 
 
 class LoopyBP(InferenceBackend):
@@ -99,7 +92,7 @@ class LoopyBP(InferenceBackend):
 
 
 @dataclass(frozen=True)
-class _LoopyPlan(SampledByGibbs):
+class _LoopyPlan(InferencePlan):
     topology: Topology
     n_states: int
     damping: float
@@ -153,6 +146,7 @@ class _LoopyPlan(SampledByGibbs):
             if unsafe.any():
                 n_iter[unsafe] = 0
                 propagate_log(*self.arrays, *settings, np.flatnonzero(unsafe), node, edge, rows, weights, *out)
+        weigh_nodes(t, out[1], weights)
         return Marginals(*out)
 
     def decode(self, scores):

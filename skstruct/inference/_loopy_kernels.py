@@ -11,10 +11,10 @@ Scratch arrays are as large as the largest graph, so that those of small graphs 
 
 import numpy as np
 
-from skstruct._jit import kernel
-from skstruct._simd import add_pair, exp_matrix, exp_row, leave_one_out, pair_total, send, send_back, send_potts
 from skstruct.inference._loopy_log import FALLBACK_DAMPING
 from skstruct.inference._message_passing import SMALLEST_POTENTIAL
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import add_pair, exp_matrix, exp_row, leave_one_out, pair_total, send, send_back, send_potts
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
 SMALLEST_TOP = 1e-150  # a product scaled on its way whose maximum falls below this has lost information

@@ -5,7 +5,7 @@ The plain twin of the fast kernels; messages are the same, as logarithms, and no
 
 import numpy as np
 
-from skstruct._jit import kernel
+from skstruct.kernels.jit import kernel
 
 FALLBACK_DAMPING = 0.5  # for graphs that do not converge undamped; see LoopyBP
 DECODING_SWEEPS = 50  # on forests one is exact; elsewhere tree-reweighted sweeps follow

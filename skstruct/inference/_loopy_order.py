@@ -4,8 +4,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from skstruct._jit import kernel
-from skstruct.inference._adjacency import adjacency
+from skstruct.data.adjacency import adjacency
+from skstruct.kernels.jit import kernel
 
 
 def sweep_numbers(topology):

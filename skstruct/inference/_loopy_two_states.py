@@ -7,10 +7,10 @@ ratio 0 or infinite.
 
 import numpy as np
 
-from skstruct._jit import kernel
-from skstruct._simd import exp_row
 from skstruct.inference._loopy_log import FALLBACK_DAMPING
 from skstruct.inference._message_passing import SMALLEST_POTENTIAL
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import exp_row
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
 LARGE, LOG_LARGE = 1e150, 345.0  # products stay within this factor of 1: two of them are still normal numbers

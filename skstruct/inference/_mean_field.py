@@ -6,19 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct._jit import kernel
-from skstruct._records import Marginals
-from skstruct._topology import Topology
-from skstruct.inference._adjacency import adjacency
+from skstruct.data.adjacency import adjacency
+from skstruct.data.topology import Topology
 from skstruct.inference._auto import Auto
-from skstruct.inference._base import (
-    InferenceBackend,
-    InferencePlan,
-    SampledByGibbs,
-    decode_above,
-    edge_rows,
-    score_labelling,
-)
+from skstruct.inference._base import InferenceBackend, InferencePlan
+from skstruct.kernels.jit import kernel
+from skstruct.scores import Marginals, edge_rows, score_labelling, weigh_nodes
 
 MAX_ENTRIES = 2e4  # of a junction tree that decodes, so that it costs less than the updates
 TILT = 0.05  # mass that the first start moves to the best state of each node
@@ -116,7 +109,7 @@ class _Ascent(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _MeanFieldPlan(SampledByGibbs):
+class _MeanFieldPlan(InferencePlan):
     topology: Topology
     max_iter: int
     tol: float
@@ -152,7 +145,7 @@ class _MeanFieldPlan(SampledByGibbs):
         free[t.node_graph[~allowed.any(axis=1)]] = False
         self._ascend(scores, rows, np.flatnonzero(free), start, best)
 
-        decoded = decode_above(self.decoder, scores, best.log_partition)
+        decoded = self.decoder.decode_above(scores, best.log_partition)
         start, score = decoded.labels, decoded.score
         if labels is not None:
             own = score_labelling(t, scores, labels)
@@ -164,7 +157,9 @@ class _MeanFieldPlan(SampledByGibbs):
         found = np.flatnonzero(best.log_partition > -np.inf)
         _count(*self.arrays, found, rows, weights, best.q, counts)
         converged = best.residual <= self.tol
-        return Marginals(best.log_partition, best.q, counts, best.n_iter, best.residual, converged)
+        return Marginals(
+            best.log_partition, weigh_nodes(t, best.q, weights), counts, best.n_iter, best.residual, converged
+        )
 
     def _almost_uniform(self, scores, allowed):
         """Distributions (n_nodes, n_states) over the allowed states, with a little more mass on the best one."""

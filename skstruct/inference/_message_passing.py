@@ -9,8 +9,9 @@ fast result is dropped and the log-domain kernel, the plain twin of the fast one
 
 import numpy as np
 
-from skstruct._records import Marginals
-from skstruct.inference._base import edge_rows
+from skstruct.data.topology import Topology
+from skstruct.inference._base import InferencePlan
+from skstruct.scores import Marginals, edge_rows, exact_decoding, weigh_nodes
 
 SMALLEST_POTENTIAL = 1e-75  # exp(-172): scores of one row or matrix within 172 nats are safe
 SMALLEST_MESSAGE = 1e-150  # the kernels' own bound: message * message and message * potential stay > 1e-308
@@ -66,4 +67,30 @@ def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False):
         log_partition += t.sum_nodes(node_shift) + t.sum_edges(edge_shift[rows])
         if unsafe.any():
             safe(*plan.arrays, np.flatnonzero(unsafe), scores.node, scores.edge, rows, weights, *out)
+    weigh_nodes(t, node_marginals, weights)
     return Marginals(*out)
+
+
+class LabelledExactly(InferencePlan):
+    """Decoding and samples of an exact plan by one kernel, which labels nodes one by one given those before."""
+
+    topology: Topology
+
+    def decode(self, scores):
+        """Return a best labelling."""
+        return exact_decoding(self.topology, scores, self._labels(scores, np.zeros((1, 0)))[0])
+
+    def sample(self, scores, n_samples, rng):
+        """Draw labellings from the model, independently, (n_samples, n_nodes)."""
+        return self._labels(scores, rng.random((n_samples, self.topology.n_nodes)))
+
+    def _labels(self, scores, uniforms):
+        rows = edge_rows(scores, self.topology.n_edges).astype(np.int32, copy=False)
+        labels = np.zeros((len(uniforms), self.topology.n_nodes), np.intp)
+        with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
+            self._draw(scores.node, scores.edge, rows, uniforms, labels)
+        return labels
+
+    def _draw(self, node, edge, rows, uniforms, labels):
+        """Write a labelling for each row of `uniforms`: drawn with these, or a best one where they are empty."""
+        raise NotImplementedError

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct._jit import kernel
-from skstruct._topology import Topology
+from skstruct.data.topology import Topology
+from skstruct.kernels.jit import kernel
 
 MORE_FORESTS = 8  # a graph gets twice the forests that cover it, and so many more
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct._jit import kernel
-from skstruct._topology import Topology
-from skstruct.inference._adjacency import adjacency
-from skstruct.inference._base import InferenceBackend, LabelledExactly
-from skstruct.inference._message_passing import SMALLEST_MESSAGE, sum_product
+from skstruct.data.adjacency import adjacency
+from skstruct.data.topology import Topology
+from skstruct.inference._base import InferenceBackend
+from skstruct.inference._message_passing import SMALLEST_MESSAGE, LabelledExactly, sum_product
+from skstruct.kernels.jit import kernel
 
 ROOT = -1
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from skstruct._jit import kernel
-from skstruct._records import Marginals, Scores
-from skstruct._topology import Topology
-from skstruct.inference._base import InferenceBackend, SampledByGibbs, edge_rows
+from skstruct.data.topology import Topology
+from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._message_passing import exponentiate
 from skstruct.inference._spanning_forests import Forests, spanning_forests
 from skstruct.inference._tree import Tree
+from skstruct.kernels.jit import kernel
+from skstruct.scores import Marginals, Scores, edge_rows, weigh_nodes
 
 FALLBACK_DAMPING = 0.5  # for graphs that do not settle undamped
 LEAST_SUM = 1e-250  # what a sum loses to underflow is beyond rounding as long as the sum is above this
@@ -98,7 +98,7 @@ class TreeReweightedBP(InferenceBackend):
         self.tol = tol
 
     @property
-    def bound(self):  # type: ignore[override]  # it depends on a parameter
+    def bound(self):
         """What the log-partition is to the true one: "upper", or None if `rho` is a number."""
         return "upper" if isinstance(self.rho, str) else None
 
@@ -124,7 +124,7 @@ class TreeReweightedBP(InferenceBackend):
 
 
 @dataclass(frozen=True)
-class _MessagePlan(SampledByGibbs):
+class _MessagePlan(InferencePlan):
     """Messages with given edge weights; subclasses derive the answer from them."""
 
     topology: Topology
@@ -201,7 +201,7 @@ class _TreesPlan(_MessagePlan):
     n_states: int
 
     @property
-    def exact(self):  # type: ignore[override]  # it depends on the graphs
+    def exact(self):
         return bool(self.topology.is_forest.all())
 
     @cached_property
@@ -297,6 +297,7 @@ class _NumberPlan(_MessagePlan):
         counts = np.zeros_like(scores.edge)
         kept = allowed[t.edge_graph]
         np.add.at(counts, rows[kept], weights[t.edge_graph[kept]][:, None, None] * pair[kept])
+        weigh_nodes(t, marginals, weights)
         return Marginals(log_partition, marginals, counts, n_iter, residual, residual <= self.settings[2])
 
 

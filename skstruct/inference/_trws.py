@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from skstruct._jit import kernel
-from skstruct.inference._base import OPTIMAL
+from skstruct.kernels.jit import kernel
+from skstruct.scores import OPTIMAL
 
 MAX_SWEEPS = 200
 PATIENCE = 20  # sweeps without a better bound or labelling, by more than GAIN of the loss

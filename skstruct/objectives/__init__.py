@@ -3,9 +3,9 @@
 ``OBJECTIVES`` maps the names that ``objective=`` takes to classes.
 """
 
-from skstruct.inference._base import MISSING
 from skstruct.objectives._base import Objective
 from skstruct.objectives._likelihood import Likelihood
+from skstruct.scores import MISSING
 
 OBJECTIVES = {"likelihood": Likelihood}
 

@@ -1,26 +1,62 @@
-"""What an objective is: it asks the inference plan a query and returns a loss and its score gradient."""
+"""What an objective is: from scores and targets to the losses of graphs and their gradient.
 
-from typing import Protocol
+To add an objective, write one file with a subclass of `Objective`, and add one row to ``OBJECTIVES`` in
+``objectives/__init__.py``.
+"""
+
+from typing import ClassVar
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
-from skstruct._records import Scores
-from skstruct.inference._base import InferencePlan
+from skstruct.inference._base import LazyPlan
+from skstruct.scores import Scores, Targets
 
 
-class Objective(Protocol):
-    """Holds the parameters of a loss; a ``BaseEstimator``."""
+class Objective(BaseEstimator):
+    """Base class of the objectives; holds the parameters of a loss.
 
-    def value_and_gradient(
-        self, plan: InferencePlan, scores: Scores, y: np.ndarray, weights: np.ndarray
-    ) -> tuple[float, Scores]:
-        """Weighted sum of the graphs' losses, and its gradient with respect to `scores`.
+    Attributes
+    ----------
+    smooth : bool
+        Whether the loss has a gradient everywhere. L-BFGS refuses an objective with kinks.
+    probabilistic : bool
+        Whether training with the loss gives scores that define probabilities. `predict_proba` refuses otherwise.
+    convex : bool
+        Whether the loss is a convex function of the scores, where inference is exact.
+    """
+
+    parameter: ClassVar[str] = "objective"
+    smooth: ClassVar[bool] = True
+    probabilistic: ClassVar[bool] = True
+    convex: ClassVar[bool] = True
+
+    def value_and_gradient(self, inference: LazyPlan, scores: Scores, targets: Targets) -> tuple[np.ndarray, Scores]:
+        """Loss of each graph, and the gradient of the weighted sum with respect to the scores.
 
         Parameters
         ----------
-        plan : InferencePlan
+        inference : LazyPlan
+            Its `topology` is there at once; `plan` is made when it is first read. An objective that needs no inference
+            reads the topology only.
         scores : Scores
-        y : ndarray of shape (n_nodes,)
-            State codes, or `MISSING`.
-        weights : ndarray of shape (n_graphs,)
+            Float64, unless ``inference.plan`` supports float32.
+        targets : Targets
+
+        Returns
+        -------
+        loss : ndarray of shape (n_graphs,)
+            In nats. It is not multiplied by ``targets.graph_weight``.
+        d_scores : Scores
+            Gradient of ``targets.graph_weight @ loss``.
+
+        Raises
+        ------
+        InfeasibleGraph
+            If the loss of a graph is not defined: no labelling is allowed, or the given labels are forbidden.
         """
+        raise NotImplementedError
+
+    def hessian_product(self, inference: LazyPlan, scores: Scores, targets: Targets, direction: Scores) -> Scores:
+        """Derivative of the gradient in the direction `direction`, a change of the scores; optional."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement hessian_product.")

@@ -1,16 +1,15 @@
 """The negative log-likelihood, and the model-marginals theorem that gives its gradient."""
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
-from skstruct._indexing import first_outside
-from skstruct._jit import kernel
-from skstruct._records import Scores
+from skstruct.data.indexing import first_outside
 from skstruct.exceptions import InfeasibleGraph
-from skstruct.inference._base import MISSING, clamp, edge_rows, marginals_from, require_allowed
+from skstruct.kernels.jit import kernel
+from skstruct.objectives._base import Objective
+from skstruct.scores import MISSING, Scores, clamp, edge_rows
 
 
-class Likelihood(BaseEstimator):
+class Likelihood(Objective):
     """``loss = log Z - s(y)``, with gradient *model marginals minus empirical counts*.
 
     Where labels are missing, the likelihood of the known ones: ``loss = log Z - log Z_clamped``, with
@@ -32,8 +31,8 @@ class Likelihood(BaseEstimator):
     GraphCRFClassifier(objective=Likelihood())
     """
 
-    def value_and_gradient(self, plan, scores, y, weights):
-        """Weighted loss of a batch and its gradient; see `Objective`.
+    def value_and_gradient(self, inference, scores, targets):
+        """Losses of a batch and their gradient; see `Objective`.
 
         Raises
         ------
@@ -42,22 +41,32 @@ class Likelihood(BaseEstimator):
         ValueError
             If `y` holds a number that is no state code.
         """
-        t = plan.topology
+        t, plan, y, weights = inference.topology, inference.plan, targets.codes, targets.graph_weight
         _check_codes(t, y, scores.node.shape[1])
         complete = not (y == MISSING).any()
-        model = marginals_from(plan, scores, weights, y if complete else None)
-        require_allowed(plan, scores, model.log_partition)
+        model = plan.marginals_from(scores, weights, y if complete else None)
+        plan.require_allowed(scores, model.log_partition)
         if not complete:
             given = plan.marginals(clamp(scores, y), weights)
             target = given.log_partition
-            node = (model.node - given.node) * weights[t.node_graph][:, None]
-            edge = model.edge - given.edge
+            node, edge = model.node - given.node, model.edge - given.edge
         else:
             node, edge, target = model.node, model.edge, np.empty(t.n_graphs)
             ptrs, rows = (t.node_ptr, t.edge_ptr), edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
             _subtract_labelling(*ptrs, t.edges, rows, y, weights, scores.node, scores.edge, node, edge, target)
-        _require_finite(target, "the labels in y are forbidden, they score -inf")
-        return float(weights @ (model.log_partition - target)), Scores(node, edge, scores.edge_matrix)
+        forbidden = np.flatnonzero(~np.isfinite(target))
+        if len(forbidden):
+            raise InfeasibleGraph(forbidden[0], "the labels in y are forbidden, they score -inf")
+        return model.log_partition - target, Scores(node, edge, scores.edge_matrix)
+
+    def hessian_product(self, inference, scores, targets, direction):
+        """Derivative of the marginals, less that of the marginals given the known labels; see `Objective`."""
+        plan, y, weights = inference.plan, targets.codes, targets.graph_weight
+        _, (node, edge, rows) = plan.derivative(scores, direction, weights)
+        if (y == MISSING).any():
+            _, given = plan.derivative(clamp(scores, y), direction, weights)
+            node, edge = node - given.node, edge - given.edge
+        return Scores(node, edge, rows)
 
 
 def _check_codes(topology, y, n_states):
@@ -73,22 +82,13 @@ def _check_codes(topology, y, n_states):
         )
 
 
-def _require_finite(log_values, problem):
-    bad = np.flatnonzero(~np.isfinite(log_values))
-    if len(bad):
-        raise InfeasibleGraph(bad[0], problem)
-
-
 @kernel
 def _subtract_labelling(node_ptr, edge_ptr, edges, rows, y, weights, node_scores, edge_scores, node, edge, target):
-    """Marginals to weighted marginals minus the indicators of `y`, in place; ``target[g]`` is the score of `y`."""
+    """Subtract the weighted indicators of `y` from weighted marginals, in place; ``target[g]`` is the score of `y`."""
     for g in range(len(target)):
         score, weight = 0.0, weights[g]
         for t in range(node_ptr[g], node_ptr[g + 1]):
             score += float(node_scores[t, y[t]])
-            if weight != 1.0:
-                for x in range(node.shape[1]):
-                    node[t, x] *= weight
             node[t, y[t]] -= weight
         for e in range(edge_ptr[g], edge_ptr[g + 1]):
             i, j = edges[e]

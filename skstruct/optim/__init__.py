@@ -3,10 +3,17 @@
 ``OPTIMIZERS`` maps the names that ``optimizer=`` takes to classes.
 """
 
-from skstruct.optim._base import Optimizer, StochasticFunction
+from skstruct.optim._base import Loss, Optimizer, OptimizerState, StochasticLoss
 from skstruct.optim._lbfgs import LBFGS
 from skstruct.optim._sgd import AveragedSGD
 
 OPTIMIZERS = {"lbfgs": LBFGS, "sgd": AveragedSGD}
 
-__all__ = ["OPTIMIZERS", "Optimizer", "StochasticFunction", *(cls.__name__ for cls in OPTIMIZERS.values())]
+__all__ = [
+    "OPTIMIZERS",
+    "Loss",
+    "Optimizer",
+    "OptimizerState",
+    "StochasticLoss",
+    *(cls.__name__ for cls in OPTIMIZERS.values()),
+]

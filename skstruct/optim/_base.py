@@ -1,49 +1,74 @@
-"""What an optimiser is: it minimises ``fun(coef) -> value, gradient`` and always returns its best iterate."""
+"""What an optimiser is: an iterable of states that lead from a start to a minimum of ``loss(coef) -> value, gradient``.
 
-from typing import Protocol
+To add an optimiser, write one file with a subclass of `Optimizer` that implements `Optimizer.iterate`, and add one row
+to ``OPTIMIZERS`` in ``optim/__init__.py``.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from scipy.optimize import OptimizeResult
+from sklearn.base import BaseEstimator
+
+STOPPED = "stopped by the callback"
 
 
-class Optimizer(Protocol):
-    """Holds the parameters of an algorithm; a ``BaseEstimator``."""
+@dataclass
+class OptimizerState:
+    """Where an optimiser is after an iteration.
 
-    def minimize(
-        self, fun, coef0: np.ndarray, *, l1: np.ndarray | None, max_iter: int, tol: float, callback=None
-    ) -> OptimizeResult:
-        """Minimise ``fun(coef) + sum(l1 * abs(coef))``.
+    Subclasses hold what the algorithm needs to continue. A state pickles, and `Optimizer.iterate` continues from it.
 
-        Parameters
-        ----------
-        fun : callable
-            ``fun(coef) -> value, gradient`` of the smooth part. It must not keep `coef`, which may change after the
-            call. Stochastic optimisers need a `StochasticFunction`.
-        coef0 : ndarray of shape (n_coef,)
-        l1 : ndarray of shape (n_coef,) or None
-        max_iter : int
-        tol : float
-            Stop when no component of the (projected) gradient exceeds it.
-        callback : callable, default=None
-            Called with ``(iteration, value, gradient_norm)`` after each iteration; the norm is nan where the optimiser
-            does not know it.
+    Attributes
+    ----------
+    x : ndarray of shape (n_coef,)
+        The best parameters so far. The array is not changed afterwards.
+    value : float
+        The minimised function at `x`, with the L1 term; stochastic optimisers give an estimate.
+    gradient_norm : float
+        Largest component of the gradient at `x` (with an L1 term: of the subgradient of smallest norm). nan if the
+        optimiser does not know it.
+    n_iter, n_evaluations : int
+        Iterations, and evaluations of the whole function, since the start.
+    success : bool
+        Whether the iterations ended as they should. False while they go on.
+    message : str
+        Why the iterations ended. Empty while they go on.
+    """
 
-        Returns
-        -------
-        result : OptimizeResult
-            Best iterate `x` with its `fun`, iterations `nit`, evaluations `nfev`, `success`, `message`,
-            `loss_curve` (value after each iteration) and `interrupt` (the KeyboardInterrupt that ended it, or
-            None).
-        """
+    x: np.ndarray
+    value: float
+    gradient_norm: float
+    n_iter: int = 0
+    n_evaluations: int = 0
+    success: bool = False
+    message: str = ""
 
 
-class StochasticFunction(Protocol):
+class Loss(Protocol):
+    """What an optimiser minimises; a plain function will do for most.
+
+    Attributes
+    ----------
+    smooth : bool
+        Whether the function has a gradient everywhere. A function without this attribute is taken to be smooth.
+    """
+
+    smooth: bool
+
+    def __call__(self, coef: np.ndarray) -> tuple[float, np.ndarray]:
+        """Value and gradient; the function keeps no reference to `coef`, which may change after the call."""
+
+
+class StochasticLoss(Loss, Protocol):
     r"""A sum over mini-batches, with an L2 penalty, :math:`\sum_b loss_b(w) + \frac12 \sum_j \lambda_j w_j^2`.
 
     Attributes
     ----------
     n_batches : int
-        Mini-batches; in the training of the estimator, of up to sixteen graphs each.
+        Mini-batches. In the training of the estimator a mini-batch has up to sixteen graphs.
     l2 : ndarray of shape (n_coef,)
         :math:`\lambda`, at least 0.
     """
@@ -51,14 +76,14 @@ class StochasticFunction(Protocol):
     n_batches: int
     l2: np.ndarray
 
-    def __call__(self, coef: np.ndarray) -> tuple[float, np.ndarray]:
-        """Value and gradient of the whole sum, penalty included; see `Optimizer.minimize`."""
+    def batch(self, number: int, coef: np.ndarray) -> tuple[float, np.ndarray]:
+        """Value and gradient of ``loss_b``, without the penalty."""
 
     def steps(self, batches: np.ndarray, coef: np.ndarray, rate: float) -> float:
-        """Take a gradient step on each of some mini-batches, one after the other.
+        """Do gradient steps on some mini-batches, one after the other.
 
         Each step is ``coef -= rate * gradient`` with the gradient of ``loss_b`` at the current `coef`, without penalty.
-        It should cost what the mini-batch costs, not O(n_coef).
+        The cost of a step is the cost of its mini-batch, not O(n_coef).
 
         Parameters
         ----------
@@ -74,3 +99,135 @@ class StochasticFunction(Protocol):
         loss : float
             Sum of ``loss_b``, each at the `coef` before its step.
         """
+
+
+class Optimizer(BaseEstimator):
+    """Base class of the optimisers; holds the parameters of an algorithm.
+
+    A subclass implements `iterate`, and declares what it can minimise. `minimize` runs the iterations.
+
+    Attributes
+    ----------
+    accepts_l1 : bool
+        Whether the algorithm minimises a function with an L1 term.
+    needs_smooth : bool
+        Whether the algorithm fails on functions with kinks.
+    stochastic : bool
+        Whether the algorithm needs a `StochasticLoss`.
+    """
+
+    parameter: ClassVar[str] = "optimizer"
+
+    accepts_l1: ClassVar[bool] = False
+    needs_smooth: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = False
+
+    def iterate(
+        self,
+        loss: Loss,
+        start: np.ndarray | OptimizerState,
+        *,
+        l1: np.ndarray | None = None,
+        max_iter: int,
+        tol: float,
+    ) -> Iterator[OptimizerState]:
+        """Yield the state at the start, and after each iteration.
+
+        The last state tells in `success` and `message` why the iterations ended; it may be yielded once more to do so.
+        The state may be the same object each time; whoever wants to keep it makes a copy or pickles it.
+
+        Parameters
+        ----------
+        loss : Loss or StochasticLoss
+        start : ndarray of shape (n_coef,), or OptimizerState
+            A state of the same optimiser continues where it was: the result has the same bits as without the break.
+        l1 : ndarray of shape (n_coef,), default=None
+            Weights of the L1 term ``sum(l1 * abs(coef))``; None for no such term.
+        max_iter : int
+            Iterations since the start, with those before a continued state.
+        tol : float
+            Stop when no component of the gradient exceeds it.
+
+        Yields
+        ------
+        state : OptimizerState
+        """
+        raise NotImplementedError
+
+    def check(self, loss: Any, l1: np.ndarray | None) -> None:
+        """Refuse a function that the algorithm cannot minimise, before it is evaluated.
+
+        Raises
+        ------
+        ValueError
+            If there is an L1 term, or `loss` has kinks, and the algorithm does not support this.
+        TypeError
+            If the algorithm needs mini-batches and `loss` has none.
+        """
+        name = type(self).__name__
+        if l1 is not None and not self.accepts_l1:
+            raise ValueError(f"{name} does not support an L1 penalty; use optimizer='lbfgs', or l1_ratio=0.")
+        if self.needs_smooth and not getattr(loss, "smooth", True):  # a plain function declares nothing
+            raise ValueError(f"{name} needs a smooth objective, and this one has kinks; use optimizer='sgd'.")
+        if self.stochastic and not hasattr(loss, "steps"):
+            raise TypeError(f"{name} needs a function with mini-batches, got {loss!r}; use optimizer='lbfgs'.")
+
+    def minimize(
+        self,
+        loss: Any,
+        start: np.ndarray | OptimizerState,
+        *,
+        l1: np.ndarray | None = None,
+        max_iter: int,
+        tol: float,
+        callback: Callable[[OptimizerState], Any] | None = None,
+    ) -> OptimizeResult:
+        """Minimise ``loss(coef) + sum(l1 * abs(coef))``, and keep the best iterate whatever ends the iterations.
+
+        Parameters
+        ----------
+        loss, start, l1, max_iter, tol
+            As for `iterate`.
+        callback : callable, default=None
+            Called with the state after each iteration. The iterations end if it returns a true value.
+
+        Returns
+        -------
+        result : OptimizeResult
+            Best iterate `x` with its value `fun`, iterations `nit`, evaluations `nfev`, `success`, `message`,
+            `loss_curve` (value after each iteration), the last `state`, and `interrupt` (the KeyboardInterrupt that
+            ended the iterations, or None).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the algorithm cannot minimise `loss`, or a parameter is out of range.
+        """
+        self.check(loss, l1)
+        curve: list[float] = []
+        state, interrupt, stopped = None, None, False
+        try:
+            for state in self.iterate(loss, start, l1=l1, max_iter=max_iter, tol=tol):
+                if state.message or state.n_iter == 0:
+                    continue
+                curve.append(state.value)
+                stopped = callback is not None and bool(callback(state))
+                if stopped:
+                    break
+        except KeyboardInterrupt as error:
+            if state is None:  # there is no iterate yet
+                raise
+            interrupt = error
+        assert state is not None, f"{self!r} yielded no state"
+        message = "interrupted" if interrupt else STOPPED if stopped else state.message
+        return OptimizeResult(
+            x=state.x,
+            fun=float(state.value),
+            nit=state.n_iter,
+            nfev=state.n_evaluations,
+            success=state.success and interrupt is None,
+            message=message,
+            loss_curve=np.array(curve),
+            state=state,
+            interrupt=interrupt,
+        )

@@ -1,10 +1,13 @@
 """Limited-memory BFGS where each direction is two matrix-vector products with the history."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from skstruct._jit import kernel
-from skstruct._simd import aligned_zeros
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import aligned_zeros
+from skstruct.optim._base import OptimizerState
 from skstruct.optim._line_search import line_search
 
 EPS = np.finfo(float).eps
@@ -12,71 +15,124 @@ FLAT = 4 * EPS  # relative decrease below which the value has ceased to fall
 BLOCK = 2**12  # numbers of a vector that stay in cache while those of all pairs pass by
 
 
-def descend(run, start, n_corrections, max_iter, tol):
-    """Minimise a smooth function with L-BFGS.
+@dataclass(kw_only=True)
+class LBFGSState(OptimizerState):
+    """State of a search with `History`; `x` is the best point evaluated, `point` the one that the search has reached.
 
-    Beside the function, an iteration reads the history twice and some fifteen vectors of parameters once, all at the
+    Attributes
+    ----------
+    point : ndarray of shape (n_coef,)
+    point_value, point_norm : float
+        Value and largest component of the (sub)gradient at `point`.
+    history : History or None
+        None before the first evaluation of a search.
+    flat : bool
+        Whether the last iteration did not lower the value.
+    n_searches : int
+        Searches begun; a failed one is followed by a second one from `x`.
+    """
+
+    point: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    point_value: float = np.inf
+    point_norm: float = np.inf
+    history: "History | None" = None
+    flat: bool = False
+    n_searches: int = 0
+
+    @classmethod
+    def at(cls, start):
+        """State before the first evaluation."""
+        return cls(x=np.array(start, np.float64), value=np.inf, gradient_norm=np.inf)
+
+    def keep_best(self, x, value, gradient_norm):
+        """Count an evaluation, and copy its point if no value was lower."""
+        self.n_evaluations += 1
+        if value < self.value or self.gradient_norm == np.inf:  # at the start even a value that is not finite
+            self.x, self.value, self.gradient_norm = x.copy(), value, gradient_norm
+
+
+def descend(loss, state, n_corrections, max_iter, tol):
+    """Search for a minimum of a smooth function by L-BFGS; yield after each iteration.
+
+    Besides the function, an iteration reads the history twice and about fifteen vectors of parameters once, all at the
     speed of memory.
 
     Parameters
     ----------
-    run : callable
-        ``run(coef) -> value, gradient``; then ``run.norm`` is the largest component of the gradient. `coef` changes
-        after the call, and so may the gradient. ``run.finish_iteration()`` is called after each iteration.
-    start : ndarray of shape (n_coef,)
+    loss : callable
+        ``loss(coef) -> value, gradient``. `coef` changes after the call, and so may the gradient.
+    state : LBFGSState
+        Where the search starts: at ``state.point`` if there is a history, else at ``state.x``.
     n_corrections, max_iter : int
     tol : float
         Stop when no component of the gradient exceeds it.
 
     Returns
     -------
-    n_iter : int
     converged : bool
         The gradient is small, or the value has ceased to fall.
     message : str
     """
-    x, trial = aligned_zeros(len(start)), aligned_zeros(len(start))  # as features are summed fastest
-    x[:] = start
-    value, gradient = run(x)
-    if not (np.isfinite(value) and np.isfinite(gradient).all()):
-        return 0, False, "value or gradient is not finite at the start"
-    if run.norm <= tol:
-        return 0, True, "gradient within tol at the start"
-    history = History(gradient, n_corrections)
-    del gradient  # a vector of memory
-    n_iter = 0
-    while n_iter < max_iter:
-        line = _Line(run, x, history.direction(), trial)
-        slope = history.gradient @ line.direction
+
+    def evaluate(x):
+        value, gradient = loss(x)
+        norm = largest(gradient)
+        state.keep_best(x, value, norm)
+        return value, gradient, norm
+
+    x, trial = (aligned_zeros(len(state.x)) for _ in range(2))  # features are summed fastest if aligned
+    if state.history is None:
+        x[:] = state.x
+        state.point_value, gradient, state.point_norm = evaluate(x)
+        state.point = x
+        if not (np.isfinite(state.point_value) and np.isfinite(gradient).all()):
+            return False, "value or gradient is not finite at the start"
+        state.history = History(gradient, n_corrections)
+        del gradient  # a vector of memory
+        if state.n_iter == 0:
+            yield state
+    else:
+        x[:] = state.point
+    history = state.history
+    while True:
+        if state.point_norm <= tol:
+            return True, "gradient within tol"
+        if state.flat:
+            return True, "the value has ceased to fall"
+        if state.n_iter >= max_iter:
+            return False, "max_iter reached"
+        line = _Line(evaluate, x, history.direction(), trial)
+        slope, value = history.gradient @ line.direction, state.point_value
         step, found = line_search(line, value, slope, history.first_step()) if slope < 0 else (0.0, value)
         if not step:  # a jump lies ahead; a fresh direction may avoid it
             if not history.places:
-                return n_iter, False, "line search without a lower value"
+                return False, "line search without a lower value"
             history.forget()
             continue
         history.remember(x, trial, line.gradient)
-        flat = value - found <= FLAT * max(abs(value), abs(found), 1.0)
-        x, trial, value = trial, x, found
-        n_iter += 1
-        run.finish_iteration()
-        if run.norm <= tol:
-            return n_iter, True, "gradient within tol"
-        if flat:
-            return n_iter, True, "the value has ceased to fall"
-    return n_iter, False, "max_iter reached"
+        state.flat = value - found <= FLAT * max(abs(value), abs(found), 1.0)
+        x, trial = trial, x
+        state.point, state.point_value, state.point_norm = x, found, line.norm
+        state.n_iter += 1
+        yield state
+
+
+def largest(gradient):
+    """Largest absolute component; 0 without components."""
+    return float(max(gradient.max(initial=0.0), -gradient.min(initial=0.0)))
 
 
 class _Line:
-    """A function along a direction; `trial` and `gradient` are those of the last evaluation."""
+    """A function along a direction; `trial`, `gradient` and `norm` are those of the last evaluation."""
 
-    def __init__(self, run, x, direction, trial):
-        self.run, self.x, self.direction, self.trial = run, x, direction, trial
-        self.gradient = None
+    def __init__(self, evaluate, x, direction, trial):
+        self.evaluate, self.x, self.direction, self.trial = evaluate, x, direction, trial
+        self.gradient, self.norm = None, np.inf
 
     def __call__(self, step):
         np.multiply(self.direction, step, out=self.trial)
         self.trial += self.x
-        value, self.gradient = self.run(self.trial)
+        value, self.gradient, self.norm = self.evaluate(self.trial)
         return float(value), float(self.gradient @ self.direction)
 
 
@@ -127,18 +183,19 @@ class History:
         """Drop all pairs."""
         self.places.clear()
 
-    def direction(self):
-        """Minus the inverse Hessian times the gradient, (n_coef,); overwritten by the next call."""
+    def direction(self, vector=None):
+        """Minus the inverse Hessian times `vector` (None: the gradient), (n_coef,); overwritten by the next call."""
+        own = vector is None
+        vector = self.gradient if own else vector
         if not self.places:
-            return np.negative(self.gradient, out=self._direction)
+            return np.negative(vector, out=self._direction)
+        products = self.products if own else self._products(vector)
         k = np.array(self.places)
         r, yy = np.triu(self.sy[np.ix_(k, k)]), self.yy[np.ix_(k, k)]
         gamma = r[-1, -1] / yy[-1, -1]
-        a = solve_triangular(r, self.products[k, 0], check_finite=False)
-        c = solve_triangular(
-            r, r.diagonal() * a - gamma * (self.products[k, 1] - yy @ a), trans="T", check_finite=False
-        )
-        np.multiply(self.gradient, -gamma, out=self._direction)
+        a = solve_triangular(r, products[k, 0], check_finite=False)
+        c = solve_triangular(r, r.diagonal() * a - gamma * (products[k, 1] - yy @ a), trans="T", check_finite=False)
+        np.multiply(vector, -gamma, out=self._direction)
         _add_pairs(self.pairs, k, np.stack([-c, gamma * a], axis=1) * self.scales[k], self._direction)
         return self._direction
 
@@ -156,9 +213,7 @@ class History:
                 self.scales[place, column] = np.ldexp(0.5, np.frexp(max(vector.max(), -vector.min()))[1])
                 np.divide(vector, self.scales[place, column], out=self.pairs[place, column], casting="same_kind")
         self.gradient[:] = gradient
-        products = np.zeros_like(self.products)
-        _multiply_pairs(self.pairs, np.array(self.places, dtype=int), self.gradient, products)
-        products *= self.scales
+        products = self._products(self.gradient)
         if convex:
             k = np.array(self.places[:-1], dtype=int)
             change = products - self.products
@@ -166,6 +221,12 @@ class History:
             self.yy[k, place] = self.yy[place, k] = change[k, 1]
             self.sy[place, place], self.yy[place, place] = sy, yy
         self.products = products
+
+    def _products(self, vector):
+        """Products of both of each pair with a vector, (n_corrections, 2)."""
+        products = np.zeros((len(self.pairs), 2))
+        _multiply_pairs(self.pairs, np.array(self.places, dtype=int), vector, products)
+        return products * self.scales
 
 
 @kernel(fastmath={"contract", "reassoc"})

@@ -1,14 +1,14 @@
 """Averaged stochastic gradient descent: a good solution after a few passes over the data."""
 
 import math
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.optimize import OptimizeResult
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from skstruct._jit import kernel
+from skstruct.kernels.jit import kernel
+from skstruct.optim._base import Optimizer, OptimizerState
 
 PARTS = 10  # of an epoch; all that touches every parameter, penalty and average, happens between parts
 SAMPLE = 64  # mini-batches that judge a learning rate
@@ -16,12 +16,12 @@ FIRST_RATE = 16.0
 MAX_DOUBLINGS = 30  # or halvings of a learning rate
 
 
-class AveragedSGD(BaseEstimator):
+class AveragedSGD(Optimizer):
     r"""Stochastic gradient descent, a mini-batch at a time, and the average of its path [1]_.
 
     In few epochs, each hardly dearer than one evaluation of the gradient, it comes near the minimum: as near as
     prediction needs, often, but not to several digits of the objective. It needs an objective that can be cut into
-    mini-batches (see `StochasticFunction`), and no L1 penalty.
+    mini-batches (see `StochasticLoss`), and no L1 penalty.
 
     A step on mini-batch :math:`b` is :math:`w \leftarrow w - \eta_t n \nabla loss_b(w)` where :math:`n` is the number
     of mini-batches, so that the rate :math:`\eta` does not depend on the number of data. It decays as
@@ -61,93 +61,103 @@ class AveragedSGD(BaseEstimator):
     ...             loss += (coef[0] - number) ** 2 / 2
     ...             coef -= rate * (coef - number)
     ...         return loss
-    >>> found = AveragedSGD(n_epochs=100, random_state=0).minimize(Squares(), np.zeros(1), l1=None, max_iter=100, tol=0)
+    >>> found = AveragedSGD(n_epochs=100, random_state=0).minimize(Squares(), np.zeros(1), max_iter=100, tol=0)
     >>> bool(abs(found.x[0] - 4.5) < 0.1)
     True
     """
+
+    needs_smooth = False
+    stochastic = True
 
     def __init__(self, n_epochs=8, *, learning_rate=None, random_state=None):
         self.n_epochs = n_epochs
         self.learning_rate = learning_rate
         self.random_state = random_state
 
-    def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
-        """Come near the minimum of a `StochasticFunction`; see `Optimizer`.
-
-        An iteration is an epoch. `loss_curve` and the callback get the loss of its steps, each before the step, with
-        the penalty at its end: an estimate of the objective, which costs nothing. Only start and result are evaluated;
-        the callback's norm is nan.
-
-        Raises
-        ------
-        TypeError
-            If `fun` has no mini-batches.
-        ValueError
-            If there is an L1 penalty, or a parameter is out of range.
-        """
+    def check(self, loss, l1):
+        """Refuse parameters out of range, an L1 penalty and a function without mini-batches; see `Optimizer`."""
         if not isinstance(self.n_epochs, Integral) or self.n_epochs < 1:
             raise ValueError(f"AveragedSGD: n_epochs must be an integer >= 1, got {self.n_epochs!r}.")
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
             raise ValueError(f"AveragedSGD: learning_rate must be None or a positive number, got {rate!r}.")
-        if l1 is not None:
-            raise ValueError("AveragedSGD does not take an L1 penalty; use optimizer='lbfgs'.")
-        if not hasattr(fun, "steps"):
-            raise TypeError(f"AveragedSGD needs a function with mini-batches, got {fun!r}; use optimizer='lbfgs'.")
-        rng = check_random_state(self.random_state)
-        coef = np.array(coef0, dtype=np.float64)
-        x, curve, interrupt = coef.copy(), [], None
-        value, gradient = fun(coef)
-        n_evaluations, success, message = 1, False, ""
-        try:
-            if np.abs(gradient).max(initial=0.0) <= tol:
-                success, message = True, "gradient within tol at the start"
-            else:
-                if rate is None:
-                    rate = _calibrate(fun, coef, rng.permutation(fun.n_batches)[:SAMPLE])
-                start_value = value
-                for average, value in _epochs(fun, coef, rate, min(self.n_epochs, max_iter), rng):
-                    x[:] = average
-                    curve.append(value)
-                    if callback is not None:
-                        callback(len(curve), value, math.nan)
-                value, n_evaluations = fun(x)[0], 2
-                if not value < start_value:
-                    x, value = np.array(coef0, dtype=np.float64), start_value
-                    message = f"the steps led upwards, with learning_rate={rate:.3g}"
-                elif max_iter < self.n_epochs:
-                    message = "max_iter reached"
-                else:
-                    success, message = True, "n_epochs done"
-        except KeyboardInterrupt as error:
-            interrupt, message = error, "interrupted"
-        return OptimizeResult(
-            x=x,
-            fun=float(value),
-            nit=len(curve),
-            nfev=n_evaluations,
-            success=success,
-            message=message,
-            loss_curve=np.array(curve),
-            interrupt=interrupt,
+        super().check(loss, l1)
+
+    def iterate(self, loss, start, *, l1=None, max_iter, tol):
+        """Yield the start, then the average of the path after each epoch; see `Optimizer`.
+
+        The value of a state is the sum of the losses of the steps of its epoch, each before the step, plus the penalty
+        at the end of the epoch: an estimate of the objective, which costs nothing. Only start and result are evaluated.
+        """
+        state = start if isinstance(start, _SGDState) else self._start(loss, start)
+        if state is not start:
+            yield state
+        state.message = ""
+        n_epochs = min(self.n_epochs, max_iter)
+        if state.n_iter == 0 and state.gradient_norm <= tol:
+            state.success, state.message = True, "gradient within tol"
+            yield state
+            return
+        if state.rate is None:
+            state.rate = _calibrate(loss, state.coef, state.rng.permutation(loss.n_batches)[:SAMPLE])
+        while state.n_iter < n_epochs:
+            _epoch(loss, state, n_epochs)
+            yield state
+        state.value, state.n_evaluations = loss(state.x)[0], state.n_evaluations + 1
+        if not state.value < state.start_value:
+            state.x, state.value = state.start, state.start_value
+            state.message = f"the steps led upwards, with learning_rate={state.rate:.3g}"
+        elif max_iter < self.n_epochs:
+            state.message = "max_iter reached"
+        else:
+            state.success, state.message = True, "n_epochs done"
+        yield state
+
+    def _start(self, loss, start):
+        coef = np.array(start, dtype=np.float64)
+        value, gradient = loss(coef)
+        return _SGDState(
+            x=coef.copy(),
+            value=value,
+            gradient_norm=float(np.abs(gradient).max(initial=0.0)),
+            n_evaluations=1,
+            start=coef.copy(),
+            start_value=value,
+            coef=coef,
+            average=coef.copy(),
+            rate=self.learning_rate,
+            rng=check_random_state(self.random_state),
         )
 
 
-def _epochs(fun, coef, rate, n_epochs, rng):
-    """Run epochs from `coef`, which changes; after each one yield the result so far and the epoch's loss."""
-    n_parts = min(PARTS, fun.n_batches)
-    average, n_averaged = coef.copy(), 0
-    decay = rate * fun.n_batches * fun.l2.mean()
-    for epoch in range(n_epochs):
-        loss = 0.0
-        for part, batches in enumerate(np.array_split(rng.permutation(fun.n_batches), n_parts)):
-            step = rate * fun.n_batches / (1 + decay * (epoch + part / n_parts))
-            loss += fun.steps(batches, coef, step)
-            is_averaged = 2 * epoch >= n_epochs - 1
-            n_averaged += is_averaged
-            share = 1.0 / n_averaged if is_averaged else 0.0
-            _shrink(coef, fun.l2, step * len(batches) / fun.n_batches, average, share)
-        yield average if n_averaged else coef, loss + _penalty(fun.l2, coef)
+@dataclass(kw_only=True)
+class _SGDState(OptimizerState):
+    """State after an epoch; `x` is the average of the path, or its end before the averaging starts."""
+
+    start: np.ndarray
+    start_value: float
+    coef: np.ndarray  # end of the path
+    average: np.ndarray
+    rate: float | None
+    rng: np.random.RandomState
+    n_averaged: int = 0
+
+
+def _epoch(loss, state, n_epochs):
+    """Pass over the data once; the averaging covers the second half of `n_epochs`."""
+    total, epoch, coef = 0.0, state.n_iter, state.coef
+    n_parts = min(PARTS, loss.n_batches)
+    decay = state.rate * loss.n_batches * loss.l2.mean()
+    for part, batches in enumerate(np.array_split(state.rng.permutation(loss.n_batches), n_parts)):
+        step = state.rate * loss.n_batches / (1 + decay * (epoch + part / n_parts))
+        total += loss.steps(batches, coef, step)
+        is_averaged = 2 * epoch >= n_epochs - 1
+        state.n_averaged += is_averaged
+        fraction = 1.0 / state.n_averaged if is_averaged else 0.0
+        _shrink(coef, loss.l2, step * len(batches) / loss.n_batches, state.average, fraction)
+    state.x = (state.average if state.n_averaged else coef).copy()
+    state.value, state.gradient_norm = total + _penalty(loss.l2, coef), math.nan
+    state.n_iter += 1
 
 
 def _calibrate(fun, start, batches):
@@ -171,11 +181,11 @@ def _calibrate(fun, start, batches):
 
 
 @kernel
-def _shrink(coef, l2, step, average, share):
-    """Step on the penalty, implicitly, which no rate makes unstable; a `share` of the result goes to the average."""
+def _shrink(coef, l2, step, average, fraction):
+    """Step on the penalty, implicitly, which no rate makes unstable; a `fraction` of the result goes to the average."""
     for k in range(len(coef)):
         coef[k] /= 1.0 + step * l2[k]
-        average[k] += share * (coef[k] - average[k])
+        average[k] += fraction * (coef[k] - average[k])
 
 
 @kernel(fastmath={"contract", "reassoc"})

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from skstruct._tables import is_frame
+from skstruct.data.tables import is_frame
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows
 
 COLLECTIONS = (list, tuple, set, frozenset, np.ndarray)

@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
-from skstruct._graph_input import as_dataset, is_graph_input, refuse_more_dimensions
-from skstruct._node_view import NodeView
+from skstruct.data.graph_input import as_dataset, is_graph_input, refuse_more_dimensions
+from skstruct.data.node_view import NodeView
 from skstruct.preprocessing._stacked import Stack, StackedTransformer, inner_has
 
 

@@ -1,6 +1,6 @@
 """ImagesToGraphs: the first step of a pipeline for images."""
 
-from skstruct._dataset import GraphDataset
+from skstruct.data.dataset import GraphDataset
 from skstruct.preprocessing._sequences import GraphBuilder
 
 

@@ -9,9 +9,9 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skstruct._labels import flatten_labels
-from skstruct._ragged import RaggedArray, is_ragged
-from skstruct._sklearn_callers import refuse_flat_scoring
+from skstruct.data.labels import flatten_labels
+from skstruct.data.ragged import RaggedArray, is_ragged
+from skstruct.data.sklearn_callers import refuse_flat_scoring
 from skstruct.preprocessing._stacked import routed, routing_owner, stack_nodes
 
 

@@ -10,9 +10,9 @@ from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skstruct._builders import chain_edges
-from skstruct._dataset import GraphDataset
-from skstruct._tables import is_sparse
+from skstruct.data.builders import chain_edges
+from skstruct.data.dataset import GraphDataset
+from skstruct.data.tables import is_sparse
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skstruct._dataset import GraphDataset
+from skstruct.data.dataset import GraphDataset
 
 
 class GraphBuilder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword

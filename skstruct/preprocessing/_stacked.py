@@ -13,12 +13,12 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skstruct._graph_input import as_dataset, is_graph_input, refuse_more_dimensions
-from skstruct._labels import flatten_values
-from skstruct._node_view import NodeView
-from skstruct._ragged import is_ragged
-from skstruct._sparse_checks import check_sparse
-from skstruct._tables import is_frame, is_sparse, n_rows, take_rows
+from skstruct.data.graph_input import as_dataset, is_graph_input, refuse_more_dimensions
+from skstruct.data.labels import flatten_values
+from skstruct.data.node_view import NodeView
+from skstruct.data.ragged import is_ragged
+from skstruct.data.sparse_checks import check_sparse
+from skstruct.data.tables import is_frame, is_sparse, n_rows, take_rows
 
 
 @dataclass(frozen=True)

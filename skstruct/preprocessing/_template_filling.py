@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from skstruct._jit import kernel
+from skstruct.kernels.jit import kernel
 from skstruct.preprocessing._template_notation import CONSTANTS
 from skstruct.preprocessing._token_codes import HashedPairs, HashedTexts, PairTable
 

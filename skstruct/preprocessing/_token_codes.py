@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import murmurhash3_32
 
-from skstruct._jit import kernel
+from skstruct.kernels.jit import kernel
 
 
 class HashedTexts:

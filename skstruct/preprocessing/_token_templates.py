@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from skstruct._tables import is_frame
+from skstruct.data.tables import is_frame
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows
 from skstruct.preprocessing._template_filling import Streams, Template, pack_rows
 from skstruct.preprocessing._template_notation import CONSTANTS, DERIVATIONS, column_functions, parse_templates

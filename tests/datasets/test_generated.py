@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.datasets import make_chain, make_grid, make_tree
 from skstruct.inference import Enumeration
+from skstruct.scores import Scores
 
 # Small enough to enumerate. `coupling` is strong, so that a wrong matrix or a lost message would show.
 TINY = {

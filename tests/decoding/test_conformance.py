@@ -7,7 +7,6 @@ import pytest
 from sklearn.base import clone
 
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.decoding import (
     DECODERS,
     ICM,
@@ -20,62 +19,22 @@ from skstruct.decoding import (
     TreeReweightedMaxProduct,
 )
 from skstruct.exceptions import UnsupportedTopology
-from skstruct.testing import ACCURACY, SCORES, _families, _random_scores, enumerate_exactly
+from skstruct.scores import Scores
+from skstruct.testing import check_decoder, enumerate_exactly
+from skstruct.testing._decoding import check_decoding
+from skstruct.testing._models import SCORES, families, random_scores
 
 EXACT = {"auto", "graph_cut", "integer_program"}
 
 
-def check_decoder(decoder, topology, scores, exact, context):
-    """Hold what a decoder returns to what it claims; True if it took the batch."""
-    if not decoder.accepts(topology, scores).all():
-        return False
-    before = [scores.node.copy(), scores.edge.copy()]
-    found, truth = decoder.decode(topology, scores), enumerate_exactly(topology, scores)
-    np.testing.assert_array_equal(before[0], scores.node, err_msg=context)
-    np.testing.assert_array_equal(before[1], scores.edge, err_msg=context)
-    assert found.labels.shape == (topology.n_nodes,), context
-    assert found.labels.dtype.kind == "i", context
-    rows = np.arange(topology.n_edges) if scores.edge_matrix is None else scores.edge_matrix
-    for g in range(topology.n_graphs):
-        nodes, edges = np.arange(*topology.node_ptr[g : g + 2]), np.arange(*topology.edge_ptr[g : g + 2])
-        i, j = topology.edges[edges].T
-        total = scores.node[nodes, found.labels[nodes]].sum()
-        total += scores.edge[rows[edges], found.labels[i], found.labels[j]].sum()
-        best, slack = truth.best_score[g], ACCURACY * (1 + abs(truth.best_score[g]))
-        where = f"{context}, graph {g}: {found}, best {best}"
-        if best == -np.inf:
-            assert found.score[g] == -np.inf, where
-            assert found.optimal[g] or not exact, where
-            continue
-        assert found.score[g] == pytest.approx(total, abs=slack), where
-        assert found.score[g] <= found.bound[g] + slack, where
-        assert found.bound[g] >= best - slack, where
-        assert found.optimal[g] or not exact, where
-        assert found.optimal[g] == (found.bound[g] == found.score[g]), where
-        if found.optimal[g]:
-            assert found.score[g] >= best - slack, where
-    return True
-
-
 @pytest.mark.parametrize("name", DECODERS)
-def test_families(
-    name,
-):
-    rng = np.random.default_rng(0)
-    decoder = DECODERS[name]()
-    n_checked = 0
-    for family, topology in _families(rng):
-        for _, kind, shared in itertools.product(range(3), SCORES, (False, True)):
-            n_states = int(rng.integers(1, 4 if topology.n_nodes < 6 else 3))
-            scores = _random_scores(rng, topology, n_states, SCORES[kind], shared)
-            context = f"{name}, family {family!r}, {kind} scores, {n_states} states, shared={shared}"
-            n_checked += check_decoder(decoder, topology, scores, name in EXACT, context)
-    assert n_checked > 20
+def test_battery(name):
+    assert check_decoder(DECODERS[name](), exact=name in EXACT) > 20
 
 
 def balanced(rng, topology, kind, shared):
     """Two states, every cycle with an even number of edges that favour unequal states."""
-    scores = _random_scores(rng, topology, 2, SCORES[kind], shared)
+    scores = random_scores(rng, topology, 2, SCORES[kind], shared)
     edge = scores.edge.copy()
     with np.errstate(invalid="ignore"):
         against = edge[:, 0, 0] + edge[:, 1, 1] < edge[:, 0, 1] + edge[:, 1, 0]
@@ -91,7 +50,7 @@ def balanced(rng, topology, kind, shared):
 
 def expandable(rng, topology, n_states, kind, shared):
     """Minus a metric of the states, plus terms of the ends, in several kinds."""
-    scores = _random_scores(rng, topology, n_states, SCORES[kind], shared)
+    scores = random_scores(rng, topology, n_states, SCORES[kind], shared)
     finite = np.where(np.isneginf(scores.edge), 0.0, scores.edge)
     states = np.arange(n_states)
     distance = np.abs(states[:, None] - states)
@@ -105,11 +64,11 @@ def test_graph_cut_is_exact_where_signs_are_balanced(kind):
     rng = np.random.default_rng(1)
     n_checked = n_models = 0
     for _ in range(6):
-        for family, topology in _families(rng):
+        for family, topology in families(rng):
             for shared in (False, True):
                 scores = balanced(rng, topology, kind, shared)
                 n_models += 1
-                n_checked += check_decoder(GraphCut(), topology, scores, True, f"family {family!r}, {kind}")
+                n_checked += check_decoding(GraphCut(), topology, scores, True, f"family {family!r}, {kind}")
     assert n_checked > 0.8 * n_models
 
 
@@ -118,8 +77,8 @@ def test_graph_cut_accepts_what_forbidden_states_decouple():
     triangle = Topology.from_edges([(0, 1), (1, 2), (2, 0)], 3)
     n_accepted = 0
     for _ in range(300):
-        scores = _random_scores(rng, triangle, 2, (2.0, 0.35), False)
-        n_accepted += check_decoder(GraphCut(), triangle, scores, True, str(scores))
+        scores = random_scores(rng, triangle, 2, (2.0, 0.35), False)
+        n_accepted += check_decoding(GraphCut(), triangle, scores, True, str(scores))
     assert n_accepted > 150
 
 
@@ -128,10 +87,10 @@ def test_expansion_moves(kind):
     rng = np.random.default_rng(3)
     optimal = total = 0
     for _ in range(4):
-        for family, topology in _families(rng):
+        for family, topology in families(rng):
             n_states = int(rng.integers(2, 4 if topology.n_nodes < 6 else 3))
             scores = expandable(rng, topology, n_states, kind, False)
-            assert check_decoder(AlphaExpansion(), topology, scores, False, f"family {family!r}, {kind}")
+            assert check_decoding(AlphaExpansion(), topology, scores, False, f"family {family!r}, {kind}")
             found, icm = AlphaExpansion().decode(topology, scores), ICM().decode(topology, scores)
             assert (found.score >= icm.score).all()
             best = enumerate_exactly(topology, scores).best_score
@@ -142,9 +101,9 @@ def test_expansion_moves(kind):
 
 def test_linear_program_is_exact_on_forests_and_on_balanced_signs():
     rng = np.random.default_rng(4)
-    for family, topology in _families(rng):
+    for family, topology in families(rng):
         for kind in SCORES:
-            assert check_decoder(
+            assert check_decoding(
                 LinearProgram(),
                 topology,
                 balanced(rng, topology, kind, False),
@@ -173,7 +132,7 @@ def test_repeated_edges_are_judged_together():
     assert not GraphCut().accepts(Topology.from_edges(triangle, 3), scores)[0]
     repeated = Topology.from_edges([*triangle, (0, 2)], 3)
     outweighed = scores._replace(edge=np.concatenate([scores.edge, 1.5 * attract[None]]))
-    assert check_decoder(GraphCut(), repeated, outweighed, True, "repeated")
+    assert check_decoding(GraphCut(), repeated, outweighed, True, "repeated")
 
 
 def test_a_refusal_names_the_graph_and_the_remedy():
@@ -256,12 +215,12 @@ def test_auto_without_anything_exact():
         _decode = AutoDecoder._approximate
 
     rng = np.random.default_rng(6)
-    for family, topology in _families(rng):
+    for family, topology in families(rng):
         for kind, shared in itertools.product(SCORES, (False, True)):
-            scores = _random_scores(rng, topology, 3 if topology.n_nodes < 6 else 2, SCORES[kind], shared)
+            scores = random_scores(rng, topology, 3 if topology.n_nodes < 6 else 2, SCORES[kind], shared)
             context = f"family {family!r}, {kind}, shared={shared}"
-            assert check_decoder(Approximate(), topology, scores, True, context)
-            assert check_decoder(Approximate(max_variables=0), topology, scores, False, context)
+            assert check_decoding(Approximate(), topology, scores, True, context)
+            assert check_decoding(Approximate(max_variables=0), topology, scores, False, context)
 
 
 def test_limits_of_the_integer_program_leave_a_bound():

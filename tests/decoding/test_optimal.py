@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.decoding import DECODERS
 from skstruct.inference import BACKENDS
-from skstruct.inference._base import score_labelling
+from skstruct.scores import Scores, score_labelling
 
 GRAPHS = {
     "triangle": ([(0, 1), (1, 2), (2, 0)], 3),

@@ -9,7 +9,6 @@ from skstruct import GraphCRFClassifier
 from skstruct.decoding import Decoder
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.features import ConstrainedFeatures
-from skstruct.inference import BACKENDS
 
 LABELS = ["a", "b", "c"]
 DIFFER = [(label, label) for label in LABELS]
@@ -100,7 +99,7 @@ def test_impossible_graphs_are_errors_in_all_queries(no_colouring, inference, qu
     crf, X, y = no_colouring
     if (query == "predict_top_k" and inference != "auto") or (query == "fit" and inference != "auto"):
         return
-    crf.inference_ = BACKENDS[inference]()
+    crf.set_params(inference=inference)
     with pytest.raises(InfeasibleGraph, match="graph 1: no labelling is allowed, all score -inf"):
         QUERIES[query](crf, X, y)
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
-from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray, _chunks, _training
+from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
+from skstruct.estimator import _chunks, _training
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.features import ConstrainedFeatures, LinearFeatures
 from skstruct.inference import LoopyBP
-from skstruct.objectives import Likelihood
+from skstruct.objectives import Likelihood, Objective
 from skstruct.optim import LBFGS, AveragedSGD
 
 FITTED = ("coef_", "intercept_", "edge_coef_")
@@ -21,18 +21,18 @@ def same_weights(a, b, **tolerance):
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), **tolerance)
 
 
-class Interrupted(BaseEstimator):
+class Interrupted(Objective):
     """A likelihood that fails after some evaluations."""
 
     def __init__(self, error, calls):
         self.error = error
         self.calls = calls  # a list, shared by clones
 
-    def value_and_gradient(self, plan, scores, y, weights):
+    def value_and_gradient(self, inference, scores, targets):
         self.calls.append(1)
         if len(self.calls) > 10:
             raise self.error
-        return Likelihood().value_and_gradient(plan, scores, y, weights)
+        return Likelihood().value_and_gradient(inference, scores, targets)
 
 
 # -------------------------------------------------------------------------------------------- weights
@@ -153,7 +153,44 @@ def test_warm_start(make_data):
     again = warm.fit(X, y)
     assert again.n_iter_ <= 2
     other = make_data(sizes=(5, 4, 6, 3), n_features=4)  # another number of weights: starts anew
-    same_weights(warm.fit(*other), GraphCRFClassifier(C=10, **TIGHT).fit(*other), rtol=0)
+    with pytest.warns(UserWarning, match="the features or their map differ .*: training starts anew") as caught:
+        warm.fit(*other)
+    assert caught[0].filename == __file__
+    same_weights(warm, GraphCRFClassifier(C=10, **TIGHT).fit(*other), rtol=0)
+
+
+class TwoNames(LinearFeatures):
+    """A linear map with other names for its weights."""
+
+    def plan_from(self, statistics, classes):
+        plan = super().plan_from(statistics, classes)
+
+        class Plan(type(plan)):
+            def attributes(self, coef):
+                return {"weights_": super().attributes(coef)["coef_"]}
+
+        return Plan(**vars(plan))
+
+
+def test_a_refit_leaves_nothing_of_another_map(make_data):
+    X, y = make_data()
+    crf = GraphCRFClassifier().fit(X, y)
+    crf.set_params(features=TwoNames()).fit(X, y)
+    assert crf.weights_.shape == (3, 2)
+    assert not any(hasattr(crf, name) for name in FITTED)
+    crf.set_params(features="linear").fit(X, y)
+    assert not hasattr(crf, "weights_")
+
+
+def test_verbose_prints_what_is_known(make_data, capsys):
+    X, y = make_data()
+    GraphCRFClassifier(optimizer="sgd", verbose=1, random_state=0).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 8
+    assert lines[0].startswith("[GraphCRFClassifier] iteration 1: loss ")
+    assert not any("nan" in line or "gradient" in line for line in lines)
+    GraphCRFClassifier(verbose=1).fit(X, y)
+    assert "relative gradient" in capsys.readouterr().out
 
 
 def test_without_warm_start_fit_forgets(make_data):
@@ -166,7 +203,9 @@ def test_without_warm_start_fit_forgets(make_data):
 def test_warm_start_with_other_classes_starts_anew(make_data):
     X, y = make_data(sizes=(5, 4, 6, 3))
     names = RaggedArray(np.array(["c", "a", "b"])[y.values], y.ptr)
-    warm = GraphCRFClassifier(warm_start=True).fit(X, y).fit(X, names)
+    warm = GraphCRFClassifier(warm_start=True).fit(X, y)
+    with pytest.warns(UserWarning, match="the classes differ .*: training starts anew"):
+        warm.fit(X, names)
     same_weights(warm, GraphCRFClassifier().fit(X, names), rtol=0)
 
 

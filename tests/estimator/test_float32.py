@@ -4,19 +4,19 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
 
 from skstruct import GraphCRFClassifier
 from skstruct.features import ConstrainedFeatures, LinearFeatures
+from skstruct.optim import Optimizer
 
 
-class _Recorder(BaseEstimator):
+class _Recorder(Optimizer):
     """An optimiser that appends value and gradient at a point to `found`, and minimises nothing."""
 
     def __init__(self, found=None):
         self.found = found
 
-    def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
+    def minimize(self, fun, coef0, *, l1=None, max_iter, tol, callback=None):
         self.found.append(fun(np.random.default_rng(0).normal(size=len(coef0))))
         raise StopIteration
 

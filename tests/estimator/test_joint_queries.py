@@ -195,7 +195,7 @@ def test_bounds_meet_where_exact_and_hold_elsewhere(fitted):
         np.testing.assert_allclose(bound, exact, atol=1e-10)
     loopy = GraphCRFClassifier(C=3.0, inference="loopy_bp").fit(X, y)
     truth = GraphCRFClassifier(C=3.0, inference="loopy_bp", max_iter=1000).fit(X, y)
-    truth.inference_ = crf.inference_  # the same weights, exact inference
+    truth.set_params(inference=crf.inference_)  # the same weights, exact inference
     lower, upper = loopy.log_partition_bounds(X)
     assert (lower <= truth.log_partition(X) + 1e-9).all()
     assert (upper >= truth.log_partition(X) - 1e-9).all()

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray, as_ragged
-from skstruct._missing import missing_mask
+from skstruct.data.missing import missing_mask
 
 
 class Tag(str, enum.Enum):  # noqa: UP042 - a StrEnum is converted by its value, this one by its name

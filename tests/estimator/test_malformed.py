@@ -282,6 +282,7 @@ def test_fit(data, params, error, patterns):
         caught.match(pattern)
     assert vars(crf).keys() == before.keys()
     assert all(vars(crf)[name] is before[name] for name in before)
+    crf.set_params(inference="auto")  # queries use the parameter as it is now
     np.testing.assert_array_equal(crf.predict_proba(X).values, expected)
     fresh = GraphCRFClassifier(**params)  # and one that was not, does not look fitted
     with pytest.raises(error):

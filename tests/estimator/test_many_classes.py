@@ -8,10 +8,10 @@ from scipy.sparse import csr_array
 from scipy.special import log_softmax, logsumexp
 
 from skstruct import GraphCRFClassifier, GraphDataset, Topology
-from skstruct._records import Scores
 from skstruct.decoding import DECODERS
 from skstruct.features import LinearFeatures
 from skstruct.inference import BACKENDS
+from skstruct.scores import Scores
 
 numba = pytest.importorskip("numba")
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="takes minutes in plain Python")
@@ -98,9 +98,9 @@ def test_chunks_without_edges_allocate_none():
     inputs = plan.prepare(GraphDataset(np.ones((3, 1)), node_ptr=[0, 2, 3]))
     coef, out = np.ones(plan.n_coef), np.zeros(plan.n_coef)
     assert peak(plan.scores, inputs, coef) < FEW
-    scores = plan.scores(inputs, coef)
+    scores, context = plan.scores(inputs, coef)
     np.testing.assert_array_equal(scores.node, 2.0)
-    assert peak(plan.pullback, inputs, coef, scores, out) < FEW
+    assert peak(plan.pullback, context, scores, out) < FEW
     np.testing.assert_array_equal(out[:N_CLASSES], 6.0)
     assert out[-1] == 0.0
 
@@ -113,14 +113,15 @@ def test_observed_weights_beyond_16_bits(n_classes):
     plan = LinearFeatures(node_weights="observed").plan(GraphDataset(x), np.arange(n_classes), labels)
     coef = np.zeros(plan.n_coef)
     coef[plan.free] = np.arange(1.0, plan.free.sum() + 1)
-    found = plan.scores(plan.prepare(GraphDataset(csr_array(x))), coef).node
+    found = plan.scores(plan.prepare(GraphDataset(csr_array(x))), coef)[0].node
     weights = plan.attributes(coef)["coef_"].toarray()
     seen = np.zeros((5, n_classes))
     seen[np.arange(5), labels] = 1.0
     np.testing.assert_array_equal(weights.T != 0, x.T @ seen > 0)
     np.testing.assert_allclose(found, x @ weights.T + plan.attributes(coef)["intercept_"])
     out, inputs = np.zeros(plan.n_coef), plan.prepare(GraphDataset(x))
-    plan.pullback(inputs, coef, plan.scores(inputs, coef), out)
+    scores, context = plan.scores(inputs, coef)
+    plan.pullback(context, scores, out)
     wanted = np.where(weights.T != 0, x.T @ found, 0.0)
     np.testing.assert_allclose(plan.attributes(out * plan.free)["coef_"].toarray().T, wanted)
 

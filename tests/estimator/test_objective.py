@@ -3,20 +3,20 @@
 import numpy as np
 import pytest
 from scipy.optimize import OptimizeResult
-from sklearn.base import BaseEstimator
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
 from skstruct.features import LinearFeatures
 from skstruct.inference import LoopyBP
+from skstruct.optim import Optimizer
 
 
-class Probe(BaseEstimator):
+class Probe(Optimizer):
     """An optimiser that goes to a random point and compares the gradient there with central differences."""
 
     def __init__(self, seed=0):
         self.seed = seed
 
-    def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
+    def minimize(self, fun, coef0, *, l1=None, max_iter, tol, callback=None):
         rng = np.random.default_rng(self.seed)
         x, step = rng.normal(size=len(coef0)), 1e-5
         value, gradient = fun(x)

@@ -3,22 +3,23 @@
 import numpy as np
 import pytest
 from scipy.optimize import OptimizeResult
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
-from skstruct import GraphCRFClassifier, _training
+from skstruct import GraphCRFClassifier
+from skstruct.estimator import _chunks
 from skstruct.features import LinearFeatures
-from skstruct.optim import LBFGS, AveragedSGD
+from skstruct.optim import LBFGS, AveragedSGD, Optimizer
 
 SIZES = np.random.default_rng(0).integers(1, 7, size=120)
 
 
-class Probe(BaseEstimator):
+class Probe(Optimizer):
     """Hands the function that is minimised to a test."""
 
     def __init__(self, body):
         self.body = body
 
-    def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
+    def minimize(self, fun, coef0, *, l1=None, max_iter, tol, callback=None):
         self.body(fun)
         return OptimizeResult(x=coef0, fun=0.0, nit=0, nfev=0, success=True, loss_curve=np.zeros(0), interrupt=None)
 
@@ -26,14 +27,14 @@ class Probe(BaseEstimator):
 @pytest.mark.parametrize("storage", ["dense", "csr"])
 @pytest.mark.parametrize("features", [LinearFeatures(), LinearFeatures("observed", node_weights="observed")])
 def test_minibatches_add_up_to_the_whole(make_data, monkeypatch, storage, features):
-    monkeypatch.setattr(_training, "MINIBATCH_SCORES", 40)
+    monkeypatch.setattr(_chunks, "MINIBATCH_SCORES", 40)
     X, y = make_data(sizes=SIZES, storage=storage)
     weights = np.random.default_rng(1).random(len(SIZES))
 
     def body(fun):
         coef = np.random.default_rng(2).normal(size=len(fun.l2)) * fun.feature_plan.free
         penalty = 0.5 * (fun.l2 * coef) @ coef
-        assert fun.n_batches > len(SIZES) / _training.MINIBATCH_GRAPHS > 3
+        assert fun.n_batches > len(SIZES) / _chunks.MINIBATCH_GRAPHS > 3
         value, gradient = fun(coef)
         total, moved = 0.0, np.zeros_like(coef)
         for batch in range(fun.n_batches):

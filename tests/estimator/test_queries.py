@@ -1,5 +1,7 @@
 """What a fitted estimator answers, against enumeration of the labellings of the scores that it reports."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -135,7 +137,7 @@ def test_report_of_mixed_graphs(make_data):
 def test_report_tells_what_did_not_converge(make_data):
     X, y = make_data("cycle", sizes=(4, 1, 5))
     crf = GraphCRFClassifier().fit(X, y)
-    crf.inference_ = LoopyBP(max_iter=1, tol=1e-14)
+    crf.set_params(inference=LoopyBP(max_iter=1, tol=1e-14))
     report = crf.inference_report(X)
     assert report["converged"].tolist() == [False, True, False]
     assert (report["residual"][[0, 2]] > 1e-14).all()
@@ -144,7 +146,8 @@ def test_report_tells_what_did_not_converge(make_data):
 def test_decoding_differs_where_it_should(brute_force):
     """The likeliest labelling has 0.4, but the first node's label in it has less than 0.3 + 0.3."""
     crf = GraphCRFClassifier().fit([([[0.0], [0.0]], [(0, 1)])], [[0, 1]])
-    crf._coef = np.concatenate([np.zeros(4), np.log([0.3, 0.3, 1e-9, 0.4])])  # W, b, U
+    coef = np.concatenate([np.zeros(4), np.log([0.3, 0.3, 1e-9, 0.4])])  # W, b, U
+    crf._model = dataclasses.replace(crf._model, coef=coef)
     X = [([[0.0], [0.0]], [(0, 1)])]
     assert crf.predict(X)[0].tolist() == [1, 1]
     assert crf.set_params(decoding="marginal").predict(X)[0].tolist() == [0, 1]
@@ -229,7 +232,7 @@ def test_unfitted(make_data, query):
 def test_large_scores_stay_finite(make_data):
     X, y = make_data(sizes=(5, 4, 6))
     crf = GraphCRFClassifier().fit(X, y)
-    crf._coef = crf._coef * 1e4
+    crf._model = dataclasses.replace(crf._model, coef=crf._model.coef * 1e4)
     assert np.isfinite(crf.predict_proba(X).values).all()
     assert np.isfinite(crf.log_partition(X)).all()
     log_proba = crf.predict_log_proba(X).values

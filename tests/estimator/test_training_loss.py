@@ -4,11 +4,12 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
 
-from skstruct import GraphCRFClassifier, _chunks, _training
-from skstruct._simd import aligned_zeros
-from skstruct._training import _OrderedSum
+from skstruct import GraphCRFClassifier
+from skstruct.estimator import _chunks, _training
+from skstruct.estimator._training import _OrderedSum
+from skstruct.kernels.simd import aligned_zeros
+from skstruct.optim import Optimizer
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
@@ -24,13 +25,13 @@ def test_vectors_are_added_in_the_order_of_their_numbers(order):
     assert not any(np.shares_memory(total.value, vector) for vector in spare)
 
 
-class _Body(BaseEstimator):
+class _Body(Optimizer):
     """An optimiser that hands the function to ``body(fun, coef0)``, and minimises nothing."""
 
     def __init__(self, body=None):
         self.body = body
 
-    def minimize(self, fun, coef0, *, l1, max_iter, tol, callback=None):
+    def minimize(self, fun, coef0, *, l1=None, max_iter, tol, callback=None):
         self.body(fun, coef0)
         raise StopIteration
 

@@ -7,8 +7,8 @@ import pytest
 from scipy.sparse import csr_array, csr_matrix
 
 from skstruct import GraphDataset
-from skstruct._records import Scores
 from skstruct.features import LinearFeatures
+from skstruct.scores import Scores
 
 C = 4  # states
 KINDS = ["full", "symmetric", "antisymmetric", "potts"]
@@ -63,7 +63,7 @@ def test_scores_written_out(kind, n_edge_features, fit_intercept):
     b, rest = (rest[:C], rest[C:]) if fit_intercept else (np.zeros(C), rest)
     U = np.array([written_out(kind, part) for part in rest.reshape(n_matrices, -1)])
 
-    scores = plan.scores(plan.prepare(batch), coef)
+    scores, _ = plan.scores(plan.prepare(batch), coef)
     for i in range(batch.n_nodes):
         np.testing.assert_allclose(scores.node[i], batch.node_features[i] @ W + b)
     for e in range(batch.n_edges):
@@ -91,11 +91,11 @@ def test_pullback_is_the_adjoint_of_scores(kind, storage, dtype, n_edge_features
     plan = LinearFeatures(kind, fit_intercept).plan(batch, np.arange(C))
     rng = np.random.default_rng(2)
     coef = rng.normal(size=plan.n_coef)
-    scores = plan.scores(plan.prepare(batch), coef)
+    scores, context = plan.scores(plan.prepare(batch), coef)
     assert scores.node.dtype == scores.edge.dtype == np.float64
     G = Scores(rng.normal(size=scores.node.shape), rng.normal(size=scores.edge.shape), scores.edge_matrix)
     out = np.ones(plan.n_coef)
-    plan.pullback(plan.prepare(batch), coef, G, out)  # adds
+    plan.pullback(context, G, out)  # adds
     left = (scores.node * G.node).sum() + (scores.edge * G.edge).sum()
     assert left == pytest.approx(coef @ (out - 1.0), rel=1e-12)
 
@@ -108,7 +108,7 @@ def test_sparse_is_dense(kind, storage, dtype):
     batch = batch.with_edge_features(dense(sparse.edge_features))
     plan = LinearFeatures(kind).plan(batch, np.arange(C))
     coef = np.random.default_rng(3).normal(size=plan.n_coef)
-    for a, b in zip(plan.scores(plan.prepare(batch), coef)[:2], plan.scores(plan.prepare(sparse), coef)[:2]):
+    for a, b in zip(plan.scores(plan.prepare(batch), coef)[0][:2], plan.scores(plan.prepare(sparse), coef)[0][:2]):
         assert type(b) is np.ndarray
         np.testing.assert_allclose(a, b)
 
@@ -136,7 +136,8 @@ def test_no_edges(kind, n_edge_features):
     coef = np.arange(plan.n_coef, dtype=float)
     assert plan.attributes(coef)["edge_coef_"].shape == (n_edge_features, C, C)
     out = np.zeros(plan.n_coef)
-    plan.pullback(plan.prepare(edgeless), coef, plan.scores(plan.prepare(edgeless), coef), out)
+    scores, context = plan.scores(plan.prepare(edgeless), coef)
+    plan.pullback(context, scores, out)
     assert np.isfinite(out).all()
 
 
@@ -144,14 +145,14 @@ def test_trained_without_edges():
     batch = make_batch(n_edge_features=0)
     edgeless = GraphDataset(batch.node_features, node_ptr=batch.node_ptr)
     plan = LinearFeatures().plan(edgeless, np.arange(C))
-    scores = plan.scores(plan.prepare(batch), np.ones(plan.n_coef))
+    scores, _ = plan.scores(plan.prepare(batch), np.ones(plan.n_coef))
     assert not scores.edge[scores.edge_matrix].any()
 
 
 def test_one_state(kind):
     plan = LinearFeatures(kind).plan(make_batch(), np.arange(1))
     coef = np.ones(plan.n_coef)
-    assert plan.scores(plan.prepare(make_batch()), coef).edge.shape == (6, 1, 1)
+    assert plan.scores(plan.prepare(make_batch()), coef)[0].edge.shape == (6, 1, 1)
     assert plan.attributes(coef)["edge_coef_"].shape == (3, 1, 1)
 
 
@@ -161,10 +162,8 @@ def test_a_shared_matrix_takes_no_memory_per_edge():
     plan = LinearFeatures().plan(batch, np.arange(states))
     coef = np.ones(plan.n_coef)
     tracemalloc.start()
-    scores = plan.scores(plan.prepare(batch), coef)
-    plan.pullback(
-        plan.prepare(batch), coef, Scores(scores.node, np.ones_like(scores.edge), scores.edge_matrix), coef.copy()
-    )
+    scores, context = plan.scores(plan.prepare(batch), coef)
+    plan.pullback(context, Scores(scores.node, np.ones_like(scores.edge), scores.edge_matrix), coef.copy())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert scores.edge.shape == (1, states, states)

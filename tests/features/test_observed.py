@@ -5,9 +5,9 @@ import pytest
 from scipy.sparse import csr_array
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
-from skstruct._records import Scores
 from skstruct.features import LinearFeatures
-from skstruct.features._node_weights import IN_TABLE, NodeWeights
+from skstruct.features._node_weights import IN_TABLE, NodeWeights, ObservedPairs
+from skstruct.scores import Scores
 
 N, D = 300, 40
 
@@ -69,7 +69,7 @@ def test_the_table_is_for_features_that_are_frequent_on_several_labels():
     labels = np.r_[np.arange(100) % 3, np.arange(7), np.full(100, 4)]
     x = np.zeros((len(labels), 3))
     x[:100, 0] = x[100:107, 1] = x[107:, 2] = 1.0  # often, three labels; seven, once each; often, one label
-    nodes = NodeWeights.of_observed(csr_array(x), labels, n_states=22)
+    nodes = NodeWeights.of_observed(ObservedPairs.of(x, labels, 22), 22)
     assert nodes.n_rows == 1
     assert nodes.places[:, 1].tolist() == [IN_TABLE, 7, 1]
 
@@ -79,11 +79,11 @@ def test_scores_and_pullback_are_those_of_a_masked_matrix(data, n_states):
     plan, rng = make_plan(X, y, n_states), np.random.default_rng(1)
     coef = rng.normal(size=plan.n_coef) * plan.free
     found, x = plan.attributes(coef), X.node_features.toarray()
-    scores = plan.scores(plan.prepare(X), coef)
+    scores, context = plan.scores(plan.prepare(X), coef)
     np.testing.assert_allclose(scores.node, x @ found["coef_"].toarray().T + found["intercept_"], atol=1e-12)
     gradient = Scores(rng.normal(size=scores.node.shape), rng.normal(size=scores.edge.shape), scores.edge_matrix)
     out = np.zeros(plan.n_coef)
-    plan.pullback(plan.prepare(X), coef, gradient, out)
+    plan.pullback(context, gradient, out)
     back = plan.attributes(out * plan.free)
     node, _ = seen_pairs(X, y, n_states)
     np.testing.assert_allclose(back["coef_"].toarray().T, (x.T @ gradient.node) * node, atol=1e-12)
@@ -100,7 +100,9 @@ def test_features_that_are_dense_or_new(data, n_states):
     dense = X.with_node_features(np.ones((N, D)))
     expected = plan.attributes(coef)["coef_"].toarray().sum(axis=1) + plan.attributes(coef)["intercept_"]
     for batch in (new, dense):
-        np.testing.assert_allclose(plan.scores(plan.prepare(batch), coef).node, np.tile(expected, (N, 1)), atol=1e-12)
+        np.testing.assert_allclose(
+            plan.scores(plan.prepare(batch), coef)[0].node, np.tile(expected, (N, 1)), atol=1e-12
+        )
 
 
 def test_unknown_labels_observe_nothing():

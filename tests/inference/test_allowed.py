@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._records import Decoding, Scores
 from skstruct.decoding import DECODERS
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.functional import decode, entropy, marginals, neg_log_likelihood, sample, top_k
 from skstruct.inference import BACKENDS
-from skstruct.inference._allowed import find_allowed
-from skstruct.inference._base import require_allowed, score_labelling
+from skstruct.inference.allowed import find_allowed
+from skstruct.scores import Decoding, Scores, score_labelling
 
 HARD = [(0, 1), (0, 4), (1, 2), (1, 3), (1, 4), (2, 3), (3, 4)]  # six colourings with three colours
 PETERSEN = (
@@ -213,4 +212,4 @@ def test_a_known_labelling_is_a_start(name):
     assert 0.0 <= found.log_partition[0] <= np.log(6) + 1.0
     np.testing.assert_allclose(found.node.sum(axis=1), 1.0)
     with pytest.raises(InfeasibleGraph, match="no allowed labelling was found"):
-        require_allowed(plan, scores, np.array([-np.inf]))
+        plan.require_allowed(scores, np.array([-np.inf]))

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.exceptions import UnsupportedTopology
-from skstruct.inference import BACKENDS, InferenceBackend
-from skstruct.inference._base import direct_marginals, exact_decoding
+from skstruct.inference import BACKENDS, InferenceBackend, InferencePlan
+from skstruct.scores import Scores, direct_marginals, exact_decoding, weigh_nodes
 from skstruct.testing import check_inference_backend
 
 MUST_ACCEPT = {  # a backend that refuses everything would pass any battery
@@ -33,7 +32,7 @@ def test_accepts_its_family(name):
 
 
 @dataclass(frozen=True)
-class _ToyPlan:
+class _ToyPlan(InferencePlan):
     topology: Topology
     spoil: float
     name = "toy"
@@ -43,9 +42,8 @@ class _ToyPlan:
         node = np.exp(scores.node - scores.node.max(axis=1, keepdims=True))
         total = node.sum(axis=1, keepdims=True)
         log_total = np.log(total[:, 0]) + scores.node.max(axis=1)
-        return direct_marginals(
-            self.topology.sum_nodes(log_total) + self.spoil, node / total, np.zeros_like(scores.edge)
-        )
+        node = weigh_nodes(self.topology, node / total, weights)
+        return direct_marginals(self.topology.sum_nodes(log_total) + self.spoil, node, np.zeros_like(scores.edge))
 
     def decode(self, scores):
         return exact_decoding(self.topology, scores, scores.node.argmax(axis=1))

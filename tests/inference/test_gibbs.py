@@ -11,10 +11,9 @@ from scipy.stats import chi2
 from scipy.stats import t as student
 
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.inference import Gibbs, JunctionTree
-from skstruct.inference._base import score_labelling
+from skstruct.scores import Scores, score_labelling
 from skstruct.testing import enumerate_exactly
 
 LATTICE = Topology.from_edges([(0, 1), (1, 2), (3, 4), (4, 5), (0, 3), (1, 4), (2, 5)], 6)

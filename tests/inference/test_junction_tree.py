@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from skstruct import GraphCRFClassifier, Topology
-from skstruct._records import Scores
 from skstruct.exceptions import UnsupportedTopology
 from skstruct.inference import Auto, JunctionTree
 from skstruct.inference._elimination import eliminate
+from skstruct.scores import Scores
 
 
 # ------------------------------------------------------------------------------------------ long graphs

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.inference import Chain, LoopyBP, Tree
 from skstruct.inference import _message_passing as message_passing
+from skstruct.scores import Scores
 
 N_STATES = 4
 

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._jit import kernel
-from skstruct._records import Marginals, Scores
-from skstruct._simd import (
+from skstruct.data.adjacency import adjacency
+from skstruct.inference import LoopyBP, Tree
+from skstruct.inference._loopy_log import propagate_log
+from skstruct.inference._loopy_order import spread_numbers, sweep_numbers
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import (
     add_pair,
     exp_matrix,
     lanes,
@@ -16,11 +19,7 @@ from skstruct._simd import (
     send_back,
     send_potts,
 )
-from skstruct.inference import LoopyBP, Tree
-from skstruct.inference._adjacency import adjacency
-from skstruct.inference._base import edge_rows
-from skstruct.inference._loopy_log import propagate_log
-from skstruct.inference._loopy_order import spread_numbers, sweep_numbers
+from skstruct.scores import Marginals, Scores, edge_rows
 
 SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 21, 64, 65]
 GRID = [(0, 1), (2, 1), (3, 0), (4, 1), (5, 2), (3, 4), (4, 5), (6, 3), (7, 4), (5, 8), (7, 6), (7, 8)]

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.inference import JunctionTree, MeanField
-from skstruct.inference._base import edge_marginals, score_labelling
+from skstruct.scores import Scores, score_labelling
 from skstruct.testing import enumerate_exactly
 
 SQUARE = Topology.from_edges([(0, 1), (1, 2), (2, 3), (3, 0), (0, 2)], 4)
@@ -63,7 +62,7 @@ def test_value_is_that_of_its_own_marginals(forbidden, rng):
         assert found.log_partition[0] == pytest.approx(free_energy(found.node, scores), rel=1e-12)
         i, j = SQUARE.edges.T
         wanted = found.node[i][:, :, None] * found.node[j][:, None, :]
-        np.testing.assert_allclose(edge_marginals(plan, scores), wanted, atol=1e-15)
+        np.testing.assert_allclose(plan.edge_marginals(scores), wanted, atol=1e-15)
 
 
 @pytest.mark.parametrize("forbidden", [0.0, 0.2])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.inference import BACKENDS
+from skstruct.scores import Scores
 
 numba = pytest.importorskip("numba")
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")

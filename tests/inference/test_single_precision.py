@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.inference import Chain, Tree
-from skstruct.inference._base import in_double
+from skstruct.scores import Scores, in_double
 
 LENGTHS = [3, 0, 1, 70, 12, 2]
 
@@ -76,10 +75,10 @@ def test_no_labelling_is_allowed():
     assert (Chain().plan(t, 3).marginals(scores).log_partition > -np.inf).sum() == 2  # of one node, and of none
 
 
-def test_who_takes_single_precision():
-    assert Chain().plan(chains(), 3).takes_single
-    assert not Chain().plan(Topology.from_edges([(1, 0)], 2), 3).takes_single  # runs through the plain kernels
-    assert not getattr(Tree().plan(chains(), 3), "takes_single", False)
+def test_who_supports_float32_precision():
+    assert Chain().plan(chains(), 3).supports_float32
+    assert not Chain().plan(Topology.from_edges([(1, 0)], 2), 3).supports_float32  # runs through the plain kernels
+    assert not getattr(Tree().plan(chains(), 3), "supports_float32", False)
     t, scores = make_scores(3, node_scale=1.0)
     one_each = scores._replace(edge=np.repeat(scores.edge, t.n_edges, axis=0), edge_matrix=None)
     compare(Chain().plan(t, 3), one_each, rtol=1e-12)

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct._records import Scores
 from skstruct.inference import JunctionTree, LoopyBP, MeanField, Tree, TreeReweightedBP
-from skstruct.inference._base import edge_marginals
 from skstruct.inference._tree_reweighted import spanning_forests
+from skstruct.scores import Scores
 from skstruct.testing import check_inference_backend, enumerate_exactly
 
 TIGHT = {"tol": 1e-13, "max_iter": 2000}
@@ -111,7 +110,7 @@ def test_settled_marginals_agree_along_edges(rng):
     topology = grid(4, 4)
     plan = TreeReweightedBP(**TIGHT).plan(topology, 3)
     scores = random_scores(topology, rng, n_states=3)
-    node, pairs = plan.marginals(scores).node, edge_marginals(plan, scores)
+    node, pairs = plan.marginals(scores).node, plan.edge_marginals(scores)
     np.testing.assert_allclose(pairs.sum(axis=2), node[topology.edges[:, 0]], atol=1e-9)
     np.testing.assert_allclose(pairs.sum(axis=1), node[topology.edges[:, 1]], atol=1e-9)
 

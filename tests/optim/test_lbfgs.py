@@ -1,11 +1,13 @@
 """L-BFGS on functions with known minima, and on those that make it stumble."""
 
+import pickle
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize as scipy_minimize
 from scipy.optimize import rosen, rosen_der
 
-from skstruct.optim import LBFGS, AveragedSGD, _lbfgs
+from skstruct.optim import LBFGS, AveragedSGD
 
 TARGET = np.array([3.0, -0.5, 0.0, 0.2])
 
@@ -14,13 +16,22 @@ def square(x):
     return 0.5 * ((x - TARGET) ** 2).sum(), x - TARGET
 
 
+def noting(seen):
+    """Callback that appends what it sees to a list."""
+    return lambda state: seen.append((state.n_iter, state.value, state.gradient_norm))
+
+
 def minimize(fun, coef0, **kwargs):
     return LBFGS().minimize(fun, coef0, **{"l1": None, "max_iter": 200, "tol": 1e-8, **kwargs})
 
 
 def test_curved_valley():
     seen = []
-    result = minimize(lambda x: (rosen(x), rosen_der(x)), np.array([-1.2, 1.0]), callback=lambda *row: seen.append(row))
+    result = minimize(
+        lambda x: (rosen(x), rosen_der(x)),
+        np.array([-1.2, 1.0]),
+        callback=noting(seen),
+    )
     np.testing.assert_allclose(result.x, 1.0, atol=1e-6)
     assert result.success
     assert result.interrupt is None
@@ -45,7 +56,7 @@ def test_l1_has_a_closed_form():
 
 def test_l1_reports_the_projected_gradient():
     norms = []
-    minimize(square, np.ones(4), l1=np.full(4, 0.3), callback=lambda number, value, norm: norms.append(norm))
+    minimize(square, np.ones(4), l1=np.full(4, 0.3), callback=lambda state: norms.append(state.gradient_norm))
     assert norms[-1] <= 1e-8
 
 
@@ -87,20 +98,12 @@ class Jumping:
         return self.values[-1], gradient
 
 
-@pytest.mark.parametrize(("l1", "search"), [(None, "descend"), (np.full(4, 1e-3), "minimize")])
-def test_a_jump_keeps_the_best_iterate_and_restarts_once(l1, search, monkeypatch):
-    starts = []
-
-    def spy(fun, start, *args, **kwargs):
-        starts.append(start.copy())
-        return original(fun, start, *args, **kwargs)
-
-    original = getattr(_lbfgs, search)
-    monkeypatch.setattr(_lbfgs, search, spy)
+@pytest.mark.parametrize("l1", [None, np.full(4, 1e-3)])
+def test_a_jump_keeps_the_best_iterate_and_restarts_once(l1):
     jumping = Jumping()
     result = minimize(jumping, np.zeros(4), l1=l1)
     assert not result.success
-    assert len(starts) == 2
+    assert result.state.n_searches == 2
     values = np.array(jumping.values)
     if l1 is not None:
         values = values + [l1 @ np.abs(x) for x in jumping.points]
@@ -288,6 +291,73 @@ def test_the_function_may_use_its_arrays_again(l1):
     assert result.nfev == expected.nfev
 
 
+# -------------------------------------------------------------------------------------------- stop and continue
+def l1_of(n_coef, strength):
+    return None if strength is None else np.full(n_coef, strength)
+
+
+@pytest.mark.parametrize("strength", [None, 1e-3])
+@pytest.mark.parametrize("name", ["valley of 20", "logistic", "hard quadratic"])
+def test_a_pickled_state_continues_to_the_same_bits(name, strength):
+    fun, start = PROBLEMS[name]
+    l1 = l1_of(len(start), strength)
+    whole = minimize(fun, start, l1=l1)
+    for n_iter in (0, 1, 7, whole.nit):
+        stopped = next(s for s in LBFGS().iterate(fun, start, l1=l1, max_iter=200, tol=1e-8) if s.n_iter == n_iter)
+        continued = minimize(fun, pickle.loads(pickle.dumps(stopped)), l1=l1)
+        np.testing.assert_array_equal(continued.x, whole.x)
+        assert (continued.nit, continued.nfev, continued.fun) == (whole.nit, whole.nfev, whole.fun)
+        np.testing.assert_array_equal(continued.loss_curve, whole.loss_curve[n_iter:])
+
+
+def test_a_larger_max_iter_continues():
+    fun, start = PROBLEMS["logistic"]
+    short = minimize(fun, start, max_iter=5)
+    assert short.message == "max_iter reached"
+    whole = minimize(fun, start)
+    np.testing.assert_array_equal(minimize(fun, short.state).x, whole.x)
+    again = minimize(fun, whole.state)
+    assert again.success
+    assert again.nfev == whole.nfev
+
+
+def test_the_callback_stops():
+    fun, start = PROBLEMS["logistic"]
+    result = minimize(fun, start, callback=lambda state: state.n_iter == 4)
+    assert result.nit == len(result.loss_curve) == 4
+    assert result.message == "stopped by the callback"
+    assert not result.success
+    assert result.fun == fun(result.x)[0]
+
+
+def test_the_states_keep_their_best_points():
+    fun, start = PROBLEMS["valley of 20"]
+    states = [(s.x, s.x.copy()) for s in LBFGS().iterate(fun, start, max_iter=50, tol=1e-8)]
+    assert len(states) > 10
+    for kept, copied in states:
+        np.testing.assert_array_equal(kept, copied)
+
+
+@pytest.mark.parametrize("strength", [1e-4, 1e-2, 0.3])
+def test_l1_ends_at_the_optimum_of_the_split_problem(strength):
+    """``coef = plus - minus`` with both parts bounded by zero, by scipy's L-BFGS-B."""
+    fun, start = PROBLEMS["logistic"]
+    n, l1 = len(start), np.full(len(start), strength)
+
+    def split(parts):
+        value, gradient = fun(parts[:n] - parts[n:])
+        return value + l1 @ (parts[:n] + parts[n:]), np.concatenate([gradient + l1, l1 - gradient])
+
+    options = {"gtol": 1e-9, "ftol": 0, "maxiter": 5000, "maxfun": 50000}
+    theirs = scipy_minimize(split, np.zeros(2 * n), jac=True, bounds=[(0, None)] * (2 * n), options=options)
+    ours = minimize(fun, start, l1=l1, max_iter=2000)
+    assert ours.success
+    assert ours.fun == pytest.approx(theirs.fun, rel=1e-9)
+    np.testing.assert_allclose(ours.x, theirs.x[:n] - theirs.x[n:], atol=1e-5)
+    subgradient = fun(ours.x)[1]
+    assert (np.abs(subgradient[ours.x == 0]) <= strength + 1e-7).all()
+
+
 # ------------------------------------------------------------------------------------------ another optimiser first
 class Squares:
     """Least squares as a sum over rows."""
@@ -319,7 +389,12 @@ def test_start_with_another_optimiser():
     optimizer = LBFGS(start_with=AveragedSGD(n_epochs=3, random_state=0))
     fun = Squares()
     result = optimizer.minimize(
-        fun, np.zeros(4), l1=None, max_iter=100, tol=1e-8, callback=lambda *row: seen.append(row)
+        fun,
+        np.zeros(4),
+        l1=None,
+        max_iter=100,
+        tol=1e-8,
+        callback=noting(seen),
     )
     assert result.success
     np.testing.assert_allclose(result.x, fun.solution(), atol=1e-7)
@@ -341,7 +416,7 @@ def test_start_with_shares_max_iter():
 
 
 def test_interrupt_of_the_first_optimiser_ends_the_second():
-    def interrupt(iteration, value, norm):
+    def interrupt(state):
         raise KeyboardInterrupt
 
     optimizer = LBFGS(start_with=AveragedSGD(n_epochs=3, random_state=0))

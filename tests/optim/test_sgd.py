@@ -1,5 +1,7 @@
 """Averaged SGD on logistic regression by mini-batches in plain numpy, whose optimum L-BFGS and scikit-learn give."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -43,6 +45,11 @@ class Logistic:
             value += loss
             coef -= rate * gradient
         return value
+
+
+def noting(seen):
+    """Callback that appends what it sees to a list."""
+    return lambda state: seen.append((state.n_iter, state.value, state.gradient_norm))
 
 
 def minimize(fun, optimizer=None, **kwargs):
@@ -146,7 +153,7 @@ def test_max_iter_limits_epochs():
 
 def test_callback_gets_the_curve():
     seen = []
-    result = minimize(Logistic(), callback=lambda *row: seen.append(row))
+    result = minimize(Logistic(), callback=noting(seen))
     assert [row[0] for row in seen] == list(range(1, 9))
     np.testing.assert_array_equal([row[1] for row in seen], result.loss_curve)
     assert np.isnan([row[2] for row in seen]).all()
@@ -176,9 +183,9 @@ def test_steps_upwards_return_the_start():
 def test_interrupt_keeps_the_last_epoch():
     fun, seen = Logistic(), []
 
-    def callback(iteration, value, norm):
-        seen.append(value)
-        if iteration == 6:
+    def callback(state):
+        seen.append(state.value)
+        if state.n_iter == 6:
             raise KeyboardInterrupt
 
     result = minimize(fun, callback=callback)
@@ -221,3 +228,27 @@ def test_refusals_name_the_remedy():
 def test_parameters():
     optimizer = LBFGS(start_with=AveragedSGD(n_epochs=2))
     assert clone(optimizer).set_params(start_with__n_epochs=3).start_with.n_epochs == 3
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [AveragedSGD(6, random_state=0), LBFGS(start_with=AveragedSGD(3, random_state=0))],
+    ids=["sgd", "lbfgs"],
+)
+def test_a_pickled_state_continues_to_the_same_bits(optimizer):
+    whole = minimize(Logistic(), optimizer)
+    for n_iter in range(whole.nit):
+        states = optimizer.iterate(Logistic(), np.zeros(15), max_iter=1000, tol=1e-6)
+        stopped = next(state for state in states if state.n_iter == n_iter)
+        continued = optimizer.minimize(Logistic(), pickle.loads(pickle.dumps(stopped)), max_iter=1000, tol=1e-6)
+        np.testing.assert_array_equal(continued.x, whole.x)
+        assert (continued.nit, continued.nfev, continued.fun) == (whole.nit, whole.nfev, whole.fun)
+
+
+def test_kinks_are_refused_by_name():
+    class Hinge(Logistic):
+        smooth = False
+
+    with pytest.raises(ValueError, match="LBFGS needs a smooth objective"):
+        minimize(Hinge(), LBFGS())
+    minimize(Hinge(), AveragedSGD(1))

@@ -12,8 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skstruct._dataset import GraphDataset
-from skstruct._ragged import as_ragged
+from skstruct.data.dataset import GraphDataset
+from skstruct.data.ragged import as_ragged
 from skstruct.preprocessing import ImagesToGraphs, NodeClassifier, NodeTransformer, SequencesToGraphs
 
 

@@ -9,8 +9,8 @@ from sklearn.model_selection import cross_val_score
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skstruct._dataset import GraphDataset
-from skstruct._ragged import RaggedArray
+from skstruct.data.dataset import GraphDataset
+from skstruct.data.ragged import RaggedArray
 from skstruct.metrics import node_accuracy
 from skstruct.model_selection import cross_val_predict
 from skstruct.preprocessing import NodeClassifier

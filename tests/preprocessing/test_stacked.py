@@ -27,9 +27,9 @@ from sklearn.preprocessing import (
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skstruct._dataset import Graph, GraphDataset
-from skstruct._node_view import NodeView
-from skstruct._ragged import RaggedArray
+from skstruct.data.dataset import Graph, GraphDataset
+from skstruct.data.node_view import NodeView
+from skstruct.data.ragged import RaggedArray
 from skstruct.preprocessing import EdgeTransformer, NodeClassifier, NodeTransformer
 
 WORDS = [["the", "dog", "sleeps"], ["cat"], ["a", "cat", "runs", "away"], ["the", "cat"]] * 3

@@ -1,0 +1,62 @@
+"""A component is given by its name in a table, or as an object."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def require_component(component: Any, base: type, place: str) -> None:
+    """Refuse what is no object of a subclass of `base`; `place` begins the message.
+
+    Raises
+    ------
+    TypeError
+        Tells to which parameter the component belongs, if to any.
+    """
+    if isinstance(component, base):
+        return
+    parameter = None if isinstance(component, type) else getattr(component, "parameter", None)
+    belongs = (
+        f"belongs to the parameter {parameter}"
+        if isinstance(parameter, str)
+        else f"is no object of a subclass of {base.__name__}"
+    )
+    raise TypeError(f"{place}, got {component!r}, which {belongs}.")
+
+
+def resolve(component: Any, base: type, table: Mapping[str, type]) -> Any:
+    """Turn the name of a row of `table` into an instance with default parameters; return objects as they are.
+
+    Parameters
+    ----------
+    component : str or object
+    base : type
+        Base class of the components. Its attribute `parameter` is the name of the parameter that accepts them.
+    table : dict of {str: type}
+
+    Returns
+    -------
+    component : object
+        An instance of `base`.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown; the message lists the known names.
+    TypeError
+        If the object is no such component; the message names the parameter that accepts it, if there is one.
+
+    Examples
+    --------
+    >>> from skstruct.components import resolve
+    >>> from skstruct.optim import OPTIMIZERS, Optimizer
+    >>> resolve("lbfgs", Optimizer, OPTIMIZERS)
+    LBFGS()
+    """
+    name = base.parameter  # type: ignore[attr-defined]
+    if isinstance(component, str):
+        if component not in table:
+            raise ValueError(f"{name} must be one of {list(table)} or an object, got {component!r}.")
+        return table[component]()
+    example = component if isinstance(component, type) else next(iter(table.values()))
+    require_component(component, base, f"{name} must be one of {list(table)} or an object such as {example.__name__}()")
+    return component

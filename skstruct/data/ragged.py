@@ -1,0 +1,304 @@
+"""Ragged arrays: one value per node of many graphs, as labels, predictions and probabilities are."""
+
+import sys
+
+import numpy as np
+
+from skstruct.data.indexing import numpy_namespace, sample_key
+from skstruct.data.label_types import join_labels, label_array, label_kind, one_kind
+from skstruct.data.sklearn_callers import refuse_flat_labels
+from skstruct.data.target_shapes import refuse_tables
+from skstruct.data.topology import take_ranges
+
+
+class RaggedArray:
+    """One array per graph, stored as one packed array and offsets.
+
+    It is a sequence of ``n_graphs`` arrays: ``len``, iteration and ``y[g]`` work by graph, slices, masks and
+    index arrays give a `RaggedArray` again, and ``proba[:, j]`` takes column ``j`` of every graph.
+    ``np.asarray`` gives a 1-D *object* array with one array per graph, so that scikit-learn's splitters see
+    graphs as samples whatever their sizes. `values` is the flat array to hand to metrics.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_nodes, ...)
+        Values of all graphs, one after the other.
+    ptr : array-like of shape (n_graphs + 1,)
+        Graph ``g`` owns ``values[ptr[g]:ptr[g + 1]]``.
+
+    Raises
+    ------
+    ValueError
+        If `ptr` does not rise from 0 to the number of values.
+
+    Examples
+    --------
+    >>> from skstruct import RaggedArray
+    >>> y = RaggedArray.from_list([["N", "V"], ["D", "N", "V"]])
+    >>> len(y), y.values, y.ptr
+    (2, array(['N', 'V', 'D', 'N', 'V'], dtype='<U1'), array([0, 2, 5]))
+    >>> y[1]
+    array(['D', 'N', 'V'], dtype='<U1')
+    """
+
+    __array_priority__ = 1000
+    __hash__ = None  # type: ignore[assignment]
+    dtype = np.dtype(object)
+    device = "cpu"
+
+    def __init__(self, values, ptr):
+        self.values = values if type(values) is np.ndarray else label_array(values, "values")
+        self.ptr = np.asarray(ptr, dtype=np.intp)
+        if self.values.ndim == 0 or self.ptr.ndim != 1 or not len(self.ptr):
+            raise ValueError("values need one row per node and ptr one offset per graph and a last one")
+        if self.ptr[0] != 0 or self.ptr[-1] != len(self.values) or (np.diff(self.ptr) < 0).any():
+            raise ValueError(
+                f"ptr must rise from 0 to the number of values, {len(self.values)}; got {self.ptr[0]} to {self.ptr[-1]}"
+            )
+
+    @classmethod
+    def from_list(cls, parts, name="y", missing_label=None):
+        """Pack one array-like per graph.
+
+        Parameters
+        ----------
+        parts : iterable of array-like
+            Of equal trailing shape; strings and numbers must not be mixed.
+        name : str, default="y"
+            What to call them in messages.
+        missing_label : object, default=None
+            A label that may stand among labels of another type. None and NaN always may.
+
+        Returns
+        -------
+        RaggedArray
+
+        Raises
+        ------
+        ValueError
+            If a part is a scalar or ragged itself, if strings and numbers are mixed, or if NumPy cannot tell two
+            labels apart.
+        """
+        arrays = [_as_part(part, name, g) for g, part in enumerate(parts)]
+        ptr = np.concatenate([[0], np.cumsum([len(a) for a in arrays], dtype=np.intp)])
+        filled = [a for a in arrays if len(a)] or arrays[:1]  # an empty list has a dtype, but no labels
+        if not filled:
+            return cls(np.zeros(0), ptr)
+        kind = one_kind({label_kind(a, name, missing_label) for a in filled} - {None}, name)
+        if kind in ("string", "bytes"):  # a missing label of another type must not become a string
+            filled = [a if a.dtype.kind in "UST" else a.astype(object) for a in filled]
+        try:
+            return cls(join_labels(filled, name), ptr)
+        except ValueError as error:
+            raise ValueError(f"{name} has values of different shapes: {error}") from error
+
+    @property
+    def shape(self):
+        """``(n_graphs, ...)``: the axis of the nodes, whose length varies, is left out."""
+        return (len(self), *self.values.shape[1:])
+
+    @property
+    def ndim(self):
+        """Length of `shape`."""
+        return self.values.ndim
+
+    @property
+    def size(self):
+        """Product of `shape`."""
+        return int(np.prod(self.shape))
+
+    def __len__(self):
+        return len(self.ptr) - 1
+
+    def __iter__(self):
+        return (self.values[a:b] for a, b in zip(self.ptr[:-1], self.ptr[1:]))
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is not Ellipsis:
+            part = self[key[0]]
+            if isinstance(part, RaggedArray):
+                return type(self)(part.values[:, key[1]], part.ptr)
+            return part[:, key[1]]
+        key = sample_key(key, len(self), "graphs")
+        if isinstance(key, int):
+            return self.values[self.ptr[key] : self.ptr[key + 1]]
+        if isinstance(key, slice):
+            ptr = self.ptr[key.start : key.stop + 1]
+            return type(self)(self.values[ptr[0] : ptr[-1]], ptr - ptr[0])
+        rows, ptr = take_ranges(self.ptr, key)
+        return type(self)(self.values[rows], ptr)
+
+    def take(self, indices, axis=0):
+        """Select graphs, as ``self[indices]`` does."""
+        if axis not in (0, None):
+            raise ValueError(f"only graphs can be taken, axis=0, got axis={axis!r}")
+        return self[indices]
+
+    def tolist(self):
+        """List of one list per graph."""
+        return [part.tolist() for part in self]
+
+    def copy(self):
+        """Return a ragged array with its own values."""
+        return type(self)(self.values.copy(), self.ptr)
+
+    def __array__(self, dtype=None, copy=None):
+        if dtype is not None and np.dtype(dtype) != object:
+            raise ValueError(
+                f"a RaggedArray is not a rectangular array of {np.dtype(dtype)}: graphs differ in size. Use "
+                ".values for the values of all nodes, and scorers from skstruct.metrics instead of "
+                "scikit-learn's scoring strings"
+            )
+        refuse_flat_labels(sys._getframe())
+        out = np.empty(len(self), dtype=object)
+        for g, part in enumerate(self):
+            out[g] = part
+        return out
+
+    def __array_function__(self, func, types, args, kwargs):
+        name = func.__name__
+        if name in ("concatenate", "concat"):
+            if kwargs.get("axis", args[1] if len(args) > 1 else 0) not in (0, None):
+                return NotImplemented
+            return _concatenate([as_ragged(part) for part in args[0]])
+        if name == "take" and args[0] is self:
+            return self.take(*args[1:], **kwargs)
+        if name == "shape":
+            return self.shape
+        if name == "ndim":
+            return self.ndim
+        if name == "array_equal":
+            a, b = args[:2]
+            ragged = isinstance(a, RaggedArray) and isinstance(b, RaggedArray)
+            return ragged and np.array_equal(a.ptr, b.ptr) and np.array_equal(a.values, b.values, **kwargs)
+        return func(*map(_object_arrays, args), **{key: _object_arrays(value) for key, value in kwargs.items()})
+
+    def __array_namespace__(self, api_version=None):
+        return numpy_namespace()
+
+    def __eq__(self, other):
+        if isinstance(other, RaggedArray):
+            if not np.array_equal(self.ptr, other.ptr):
+                return NotImplemented
+            other = other.values
+        elif np.ndim(other) != 0:
+            return NotImplemented
+        return type(self)(self.values == other, self.ptr)
+
+    def __mul__(self, factor):
+        return type(self)(self.values * factor, self.ptr)
+
+    __rmul__ = __mul__
+
+    def __neg__(self):
+        return type(self)(-self.values, self.ptr)
+
+    def __repr__(self):
+        trailing = "".join(f", {n}" for n in self.values.shape[1:])
+        return (
+            f"RaggedArray({len(self)} graphs, values of shape ({len(self.values)}{trailing}), "
+            f"dtype={self.values.dtype})"
+        )
+
+
+def as_ragged(y, name="y", missing_label=None):
+    """Pack per-node values of many graphs, whatever holds them.
+
+    Parameters
+    ----------
+    y : RaggedArray, list or tuple of arrays or lists, object array, Series, or 2-D array
+        One item per graph; a 2-D array is for graphs of equal size, one row each. The type of the labels is
+        kept.
+    name : str, default="y"
+        What to call it in messages.
+    missing_label : object, default=None
+        A label that may stand among labels of another type, such as -1 among strings. None and NaN always
+        may.
+
+    Returns
+    -------
+    RaggedArray
+
+    Raises
+    ------
+    ValueError
+        If there is one value per graph only, or if strings and numbers are mixed.
+
+    Examples
+    --------
+    >>> from skstruct import as_ragged
+    >>> as_ragged([[0, 1, 1], [2]]).values
+    array([0, 1, 1, 2])
+    """
+    if isinstance(y, RaggedArray):
+        return y
+    refuse_tables(y, name)
+    if isinstance(y, np.ndarray) and y.ndim == 2:
+        return RaggedArray(label_array(y.ravel(), name), np.arange(len(y) + 1) * y.shape[1])
+    if isinstance(y, str | bytes | dict) or not (hasattr(y, "__iter__") or hasattr(y, "__array__")):
+        raise TypeError(f"{name} must hold one array per graph, in a RaggedArray or a list, got a {type(y).__name__}")
+    if isinstance(y, np.ndarray) and (y.ndim == 0 or (y.ndim == 1 and y.dtype != object)):
+        raise ValueError(
+            f"{name} has shape {y.shape}, but one array per graph is needed; if it has one value per node, "
+            f"pass RaggedArray({name}, X.node_ptr) for a GraphDataset X"
+        )
+    return RaggedArray.from_list(y, name, missing_label)
+
+
+def is_ragged(y):
+    """Whether `y` holds one array per graph rather than one number per sample.
+
+    Parameters
+    ----------
+    y : object
+        Labels, weights or predictions.
+
+    Returns
+    -------
+    bool
+        True for a RaggedArray, a 2-D array, and a sequence whose first item is an array or a list.
+
+    Examples
+    --------
+    >>> from skstruct.data.ragged import is_ragged
+    >>> is_ragged([[0, 1], [1]]), is_ragged([0, 1, 1])
+    (True, False)
+    """
+    if isinstance(y, RaggedArray):
+        return True
+    if isinstance(y, str | bytes | dict) or not hasattr(y, "__len__") or not hasattr(y, "__iter__"):
+        return False
+    if isinstance(y, np.ndarray) and y.dtype != object:
+        return y.ndim == 2
+    if np.ndim(y) == 0 if isinstance(y, np.ndarray) else len(y) == 0:
+        return False
+    first = next(iter(y), None)
+    return isinstance(first, np.ndarray | list | tuple) or (hasattr(first, "to_numpy") and hasattr(first, "__len__"))
+
+
+def _as_part(part, name, graph):
+    """Array of one graph."""
+    array = label_array(part, f"{name}[{graph}]")
+    if array.ndim == 0:
+        raise ValueError(
+            f"{name}[{graph}] is {part!r}, but one array per graph is needed; if {name} has one value per "
+            f"node, pass RaggedArray({name}, X.node_ptr) for a GraphDataset X"
+        )
+    return array
+
+
+def _concatenate(parts):
+    """Append ragged arrays."""
+    sizes = np.concatenate([np.diff(part.ptr) for part in parts])
+    ptr = np.concatenate([[0], np.cumsum(sizes, dtype=np.intp)])
+    filled = [part.values for part in parts if len(part.values)] or [parts[0].values]
+    return RaggedArray(join_labels(filled, "y"), ptr)
+
+
+def _object_arrays(argument):
+    """Replace ragged arrays in an argument, or a list of arguments, by their object arrays."""
+    if isinstance(argument, RaggedArray):
+        return argument.__array__()
+    if isinstance(argument, list | tuple):
+        return type(argument)(map(_object_arrays, argument))
+    return argument

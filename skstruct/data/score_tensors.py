@@ -1,0 +1,64 @@
+"""The score tensors of one graph, as users pass them, are checked."""
+
+import numpy as np
+
+from skstruct.data.builders import as_edges
+
+
+def check_score_tensors(node_scores, edges, edge_scores):
+    """Check the tensors of one graph, and return copies of 64 bits.
+
+    Parameters
+    ----------
+    node_scores : array-like of shape (n_nodes, n_states)
+    edges : array-like of shape (n_edges, 2)
+    edge_scores : array-like of shape (n_edges, n_states, n_states) or (1, n_states, n_states)
+        Anything empty if there are no edges.
+
+    Returns
+    -------
+    node : ndarray of shape (n_nodes, n_states)
+    edges : ndarray of shape (n_edges, 2), int32
+    edge : ndarray of shape (n_edges, n_states, n_states) or (1, n_states, n_states)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, an edge does not join two nodes, or a score is nan or inf.
+    """
+    node = _check_scores(node_scores, "node_scores", 2)
+    n_nodes, n_states = node.shape
+    edges = as_edges(edges, "edges")
+    bad = np.flatnonzero(((edges < 0) | (edges >= n_nodes)).any(axis=1) | (edges[:, 0] == edges[:, 1]))
+    if len(bad):
+        raise ValueError(
+            f"edges[{bad[0]}] is {tuple(edges[bad[0]].tolist())}; an edge joins two different nodes among "
+            f"0..{n_nodes - 1}."
+        )
+    edge = _as_floats(edge_scores, "edge_scores")
+    edge = _check_scores(edge, "edge_scores", 3) if edge.size else np.zeros((0, n_states, n_states))
+    if edge.shape[1:] != (n_states, n_states) or (len(edge) != len(edges) and (len(edge) != 1)):
+        raise ValueError(
+            f"edge_scores must have shape ({len(edges)}, {n_states}, {n_states}), or (1, {n_states}, {n_states}) for "
+            f"one matrix shared by all edges; got {edge.shape}."
+        )
+    return node, edges, edge
+
+
+def _check_scores(scores, name, n_dimensions):
+    scores = _as_floats(scores, name)
+    if scores.ndim != n_dimensions:
+        raise ValueError(f"{name} must have {n_dimensions} dimensions, got shape {scores.shape}.")
+    bad = np.argwhere(np.isnan(scores) | np.isposinf(scores))
+    if len(bad):
+        raise ValueError(
+            f"{name}{bad[0].tolist()} is {scores[tuple(bad[0])]}; scores are finite, or -inf to forbid a state."
+        )
+    return scores
+
+
+def _as_floats(values, name):
+    try:
+        return np.array(values, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers: {error}.") from error

@@ -1,0 +1,294 @@
+"""Tables of features, whatever holds them: arrays, CSR matrices, data frames, lists of dicts or strings.
+
+Node features and edge features are stacked tables with one row per node or edge. These functions are all
+that the containers need to do with one: count, take, stack and join, without importing a data-frame library.
+"""
+
+import numbers
+
+import numpy as np
+import scipy.sparse as sp
+
+from skstruct.data.missing import is_blank, missing_mask
+from skstruct.data.sparse_checks import check_sparse
+
+
+def is_sparse(x) -> bool:
+    """Whether `x` is a scipy matrix or array of any sparse format."""
+    return sp.issparse(x)
+
+
+def is_frame(x):
+    """Whether `x` is a pandas or polars data frame."""
+    return hasattr(x, "columns") and (hasattr(x, "iloc") or hasattr(x, "with_columns"))
+
+
+def is_raw(x):
+    """Whether `x` is a list or tuple of dicts or strings, which a vectorizer can turn into numbers."""
+    return isinstance(x, list | tuple) and len(x) > 0 and isinstance(x[0], dict | str)
+
+
+def as_table(x, name):
+    """Return `x` as an ndarray of two dimensions, a CSR matrix, a data frame or a list of dicts or strings.
+
+    Parameters
+    ----------
+    x : array-like
+        Anything of these kinds, another sparse format, or nested lists of numbers.
+    name : str
+        What to call it in messages, such as ``"node_features of graph 17"``.
+
+    Raises
+    ------
+    ValueError
+        If it is not a table: not two-dimensional, or rows of different lengths.
+    """
+    if is_frame(x):
+        return x
+    if is_sparse(x):
+        check_sparse(x, name)
+        return x.tocsr()
+    if isinstance(x, list | tuple) and not len(x):
+        return []  # no items of whatever kind
+    if is_raw(x):
+        odd = next((i for i, row in enumerate(x) if not isinstance(row, dict | str)), None)
+        if odd is not None:
+            raise ValueError(f"{name} mixes dicts or strings with others: row {odd} is a {type(x[odd]).__name__}")
+        return list(x)
+    refuse_masked(x, name)
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name} must have rows of equal length: {error}") from error
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name} must be 2-D (one row per item, one column per feature), got {array.ndim}-D of shape "
+            f"{array.shape}; a single feature is a column: x.reshape(-1, 1)"
+        )
+    if array.dtype == object and not isinstance(x, np.ndarray):
+        if any(not isinstance(value, numbers.Real | np.bool_) and not is_blank(value) for value in array.ravel()):
+            raise ValueError(
+                f"{name} mixes numbers with other objects; pass a data frame for columns of different types"
+            )
+        return as_floats(array)
+    return array
+
+
+def refuse_masked(x, name):
+    """Refuse an array with masked values, also as an item of a list: NumPy drops the mask in silence."""
+    for item in x if isinstance(x, list | tuple) else [x]:
+        if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
+            raise ValueError(
+                f"{name} has {np.ma.count_masked(item)} masked values, and masks are not supported; fill them first, "
+                "for example by np.ma.filled(x, np.nan) and an imputer"
+            )
+
+
+def as_floats(x):
+    """Return a table of numbers with None and ``pandas.NA`` as NaN: float64 where its dtype allows such values.
+
+    Parameters
+    ----------
+    x : ndarray, sparse matrix or data frame
+        The kind of table and the names of columns are kept.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        If a value is not a number.
+    """
+    if is_sparse(x):
+        return x
+    values = x.to_numpy() if is_frame(x) else x
+    if values.dtype.kind in "biufc":
+        with np.errstate(over="ignore"):  # long doubles beyond the range of floats become infinite
+            return values.astype(np.float64) if values.dtype == np.longdouble != np.float64 else x
+    if values.dtype.kind in "mM":
+        raise TypeError(f"they are times ({values.dtype})")
+    try:
+        values = values.astype(np.float64)
+    except TypeError:  # of pandas.NA, or of what is no number in the second trial either
+        missing = missing_mask(values.ravel(), np.nan).reshape(values.shape)
+        values = np.where(missing, np.nan, values).astype(np.float64)
+    if hasattr(x, "iloc"):
+        return type(x)(values, index=x.index, columns=x.columns)
+    return type(x)(values, schema=x.columns) if is_frame(x) else values
+
+
+def n_rows(x):
+    """Return the number of rows of a table."""
+    return len(x) if isinstance(x, list) else x.shape[0]
+
+
+def n_columns(x):
+    """Return the number of columns of a table, None for a list."""
+    return None if isinstance(x, list) else x.shape[1]
+
+
+def take_rows(x, rows):
+    """Rows of a table by a slice of step 1 (a view wherever the table allows) or by an integer array."""
+    if isinstance(x, list):
+        return x[rows] if isinstance(rows, slice) else [x[i] for i in rows]
+    if is_sparse(x) and isinstance(rows, slice):
+        return _csr_view(x, rows.start, rows.stop)
+    if hasattr(x, "iloc"):
+        return x.iloc[rows]
+    return x[rows]
+
+
+def _csr_view(x, start, stop):
+    """Consecutive rows of a CSR matrix that share its numbers (scipy's own slicing copies them)."""
+    first, last = x.indptr[start], x.indptr[stop]
+    view = type(x)((stop - start, x.shape[1]), dtype=x.dtype)  # to pass the parts here would copy small ones
+    view.data, view.indices = x.data[first:last], x.indices[first:last]
+    view.indptr = x.indptr[start : stop + 1] - first
+    return view
+
+
+def take_columns(x, columns):
+    """Columns of a table by position, mask or slice; of a data frame also by name."""
+    if isinstance(x, list):
+        raise IndexError("features of dicts or strings have no columns yet: apply a NodeTransformer with a vectorizer")
+    columns = columns if isinstance(columns, slice) else np.atleast_1d(columns)
+    if is_frame(x) and not isinstance(columns, slice) and columns.dtype.kind in "UOT":
+        return x[list(columns)]
+    if hasattr(x, "iloc"):
+        return x.iloc[:, columns]
+    if is_frame(x):
+        return x[:, columns if isinstance(columns, slice) else np.arange(x.shape[1])[columns].tolist()]
+    return x[:, columns]
+
+
+def column(x, j):
+    """Column `j` of a table as a new 1-D array."""
+    if is_sparse(x):
+        return x[:, [j]].toarray().ravel()
+    return np.array(x.iloc[:, j] if hasattr(x, "iloc") else x[:, j])
+
+
+def with_column(x, j, values):
+    """Return a copy of a table with column `j` replaced."""
+    if is_sparse(x):
+        parts = [x[:, :j], sp.csr_array(np.reshape(values, (-1, 1))), x[:, j + 1 :]]
+        return type(x)(sp.hstack(parts, format="csr"))
+    copy = x.clone() if hasattr(x, "clone") else x.copy()
+    if hasattr(copy, "iloc"):
+        copy.isetitem(j, values)
+    elif is_frame(copy):
+        copy.replace_column(j, type(copy[:, j])(copy.columns[j], values))
+    else:
+        copy[:, j] = values
+    return copy
+
+
+def stack_rows(tables, name):
+    """Stack the tables of all graphs; sparse if any is, and the message names the graph that does not fit.
+
+    Parameters
+    ----------
+    tables : list of tables
+        As :func:`as_table` returns them, one per graph.
+    name : str
+        ``"node features"`` or ``"edge features"``.
+
+    Raises
+    ------
+    ValueError
+        If kinds of tables are mixed, or numbers or names of columns differ between graphs.
+    """
+    filled = [(g, x) for g, x in enumerate(tables) if n_rows(x)] or list(enumerate(tables[:1]))
+    first_graph, first = filled[0]
+    if len(filled) == 1:
+        return first
+    kind = _kind(first)
+    odd = next((g for g, x in filled if _kind(x) != kind), None)
+    if odd is not None:
+        raise ValueError(
+            f"{name} of graph {odd} are a {type(tables[odd]).__name__} but those of graph {first_graph} are "
+            f"a {type(first).__name__}; pass one kind of table for all graphs"
+        )
+    tables = [x for _, x in filled]
+    if kind == "list":
+        return [row for x in tables for row in x]
+    other = next(((g, x) for g, x in filled if x.shape[1] != first.shape[1]), None)
+    if other is not None:
+        raise ValueError(
+            f"graph {other[0]} has {other[1].shape[1]} {name} but graph {first_graph} has {first.shape[1]}; "
+            "all graphs must have the same ones"
+        )
+    if kind == "frame":
+        return _stack_frames(filled, name)
+    if any(is_sparse(x) for x in tables):
+        return sp.vstack(tables, format="csr")
+    return np.concatenate(tables)
+
+
+def _kind(x):
+    """Tables of one kind can be stacked."""
+    return "list" if isinstance(x, list) else "frame" if is_frame(x) else "matrix"
+
+
+def _stack_frames(filled, name):
+    """Concatenate data frames of one library and with the same columns."""
+    first_graph, first = filled[0]
+    for g, x in filled:
+        if type(x) is not type(first) or list(x.columns) != list(first.columns):
+            raise ValueError(
+                f"{name} of graph {g} have the columns {list(x.columns)} but those of graph {first_graph} "
+                f"have {list(first.columns)}; all graphs must have the same ones, in the same order"
+            )
+    if hasattr(first, "iloc"):
+        import pandas as pd
+
+        return pd.concat([x for _, x in filled], ignore_index=True)
+    import polars as pl
+
+    return pl.concat([x for _, x in filled], how="vertical_relaxed")  # integers beside floats become floats
+
+
+def join_columns(tables):
+    """Put the columns of several tables of the same rows side by side; sparse if any is."""
+    if any(isinstance(x, list) for x in tables):
+        raise ValueError("lists of dicts or strings cannot be joined; apply vectorizers first")
+    if any(is_sparse(x) for x in tables):
+        return sp.hstack(tables, format="csr")
+    if all(hasattr(x, "iloc") for x in tables):
+        import pandas as pd
+
+        return pd.concat([x.set_axis(tables[0].index) for x in tables], axis=1)
+    if all(is_frame(x) for x in tables):
+        import polars as pl
+
+        return pl.concat(tables, how="horizontal")
+    return np.hstack([np.asarray(x) for x in tables])
+
+
+def tables_equal(a, b):
+    """Whether two tables, or two absent ones, hold the same."""
+    if a is None or b is None or isinstance(a, list) or isinstance(b, list):
+        return type(a) is type(b) and a == b
+    if is_frame(a) or is_frame(b):
+        if hasattr(a, "iloc") and hasattr(b, "iloc"):  # rows are told by position, not by index
+            a, b = a.reset_index(drop=True), b.reset_index(drop=True)
+        return type(a) is type(b) and bool(a.equals(b))
+    if a.shape != b.shape:
+        return False
+    if is_sparse(a) or is_sparse(b):
+        return bool((abs(sp.csr_array(a) - sp.csr_array(b)) > 0).nnz == 0)
+    return bool(np.array_equal(a, b))
+
+
+def first_nonfinite(x):
+    """Find row and column of the first NaN or infinity of an array or a CSR matrix; None if there is none."""
+    values = x.data if is_sparse(x) else x
+    # a finite sum proves that all are finite in one pass without a mask; an overflow costs a second pass
+    with np.errstate(over="ignore", invalid="ignore"):
+        if values.dtype.kind not in "fc" or np.isfinite(values.sum()):
+            return None
+    if not is_sparse(x):
+        rows, columns = np.nonzero(~np.isfinite(x))
+        return (int(rows[0]), int(columns[0])) if len(rows) else None
+    bad = np.flatnonzero(~np.isfinite(values))
+    if not len(bad):
+        return None
+    return int(np.searchsorted(x.indptr, bad[0], side="right") - 1), int(x.indices[bad[0]])

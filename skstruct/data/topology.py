@@ -1,0 +1,144 @@
+"""Edges and sizes of a batch of graphs, without features or scores."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from skstruct.data.builders import as_edges, as_offsets, check_edges, check_offsets
+
+
+def take_ranges(ptr, rows):
+    """Positions of the concatenated ranges ``ptr[r]:ptr[r + 1]`` for ``r`` in `rows`, and their new offsets."""
+    sizes = ptr[rows + 1] - ptr[rows]
+    new_ptr = np.concatenate([[0], np.cumsum(sizes)])
+    return np.arange(new_ptr[-1]) + np.repeat(ptr[rows] - new_ptr[:-1], sizes), new_ptr
+
+
+@dataclass(frozen=True, eq=False)
+class Topology:
+    """The disjoint union of the graphs of a batch: all that an inference plan may depend on.
+
+    Attributes
+    ----------
+    edges : ndarray of shape (n_edges, 2), int32
+        Node numbers in the union, grouped by graph.
+    node_ptr, edge_ptr : ndarray of shape (n_graphs + 1,), intp
+        Graph ``g`` owns nodes ``node_ptr[g]:node_ptr[g + 1]``, and edges likewise.
+
+    Raises
+    ------
+    ValueError
+        If an edge leaves its graph or joins a node with itself, or if the offsets do not fit. The message names the
+        graph and the edge, by numbers within the graph.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct import Topology
+    >>> topology = Topology.from_edges([(0, 1), (1, 2)], n_nodes=4)
+    >>> topology.n_nodes, topology.n_edges, topology.n_graphs
+    (4, 2, 1)
+    """
+
+    edges: np.ndarray
+    node_ptr: np.ndarray
+    edge_ptr: np.ndarray
+
+    def __post_init__(self):
+        edges = as_edges(self.edges, "edges")
+        node_ptr, edge_ptr = as_offsets(self.node_ptr, "node_ptr"), as_offsets(self.edge_ptr, "edge_ptr")
+        check_offsets(node_ptr, node_ptr[-1], len(node_ptr) - 1, "node_ptr")
+        check_offsets(edge_ptr, len(edges), len(node_ptr) - 1, "edge_ptr")
+        shift = np.repeat(node_ptr[:-1], np.diff(edge_ptr))
+        check_edges(edges - shift[:, None], node_ptr, edge_ptr)
+        self.__dict__.update(edges=edges, node_ptr=node_ptr, edge_ptr=edge_ptr)
+
+    @classmethod
+    def from_edges(cls, edges, n_nodes):
+        """One graph with `n_nodes` nodes and the given pairs of node numbers as edges."""
+        edges = as_edges(edges, "edges")
+        return cls(edges, np.array([0, n_nodes]), np.array([0, len(edges)]))
+
+    @property
+    def n_nodes(self):
+        """Number of nodes of all graphs."""
+        return int(self.node_ptr[-1])
+
+    @property
+    def n_edges(self):
+        """Number of edges of all graphs."""
+        return len(self.edges)
+
+    @property
+    def n_graphs(self):
+        """Number of graphs."""
+        return len(self.node_ptr) - 1
+
+    @cached_property
+    def node_graph(self):
+        """Graph of each node, (n_nodes,)."""
+        return np.repeat(np.arange(self.n_graphs), np.diff(self.node_ptr))
+
+    @cached_property
+    def edge_graph(self):
+        """Graph of each edge, (n_edges,)."""
+        return np.repeat(np.arange(self.n_graphs), np.diff(self.edge_ptr))
+
+    @cached_property
+    def components(self):
+        """Connected component of each node, (n_nodes,), numbered from 0."""
+        if not self.n_nodes:
+            return np.zeros(0, np.int32)
+        i, j = self.edges.T
+        adjacency = coo_array((np.ones(self.n_edges, np.int8), (i, j)), shape=(self.n_nodes,) * 2)
+        return connected_components(adjacency, directed=False)[1]
+
+    @cached_property
+    def pairs(self):
+        """Each edge's unordered pair of nodes as one number, (n_edges,): equal for repeated and reversed edges."""
+        low, high = np.sort(self.edges.astype(np.int64), axis=1).T
+        return low * self.n_nodes + high
+
+    @cached_property
+    def is_forest(self):
+        """Which graphs have no cycle, (n_graphs,); repeated edges between two nodes count as one."""
+        first = np.unique(self.components, return_index=True)[1]  # a node of each component
+        n_components = np.bincount(self.node_graph[first], minlength=self.n_graphs)
+        one_of_each = np.unique(self.pairs, return_index=True)[1]
+        n_pairs = np.bincount(self.edge_graph[one_of_each], minlength=self.n_graphs)
+        return n_pairs == np.diff(self.node_ptr) - n_components
+
+    @cached_property
+    def has_repeated_edges(self):
+        """Whether two edges join the same pair of nodes, in either direction."""
+        if (np.diff(self.pairs) > 0).all():  # chains and grids are listed in this order
+            return False
+        return len(np.unique(self.pairs)) < self.n_edges
+
+    def sum_nodes(self, values):
+        """Sum per-node `values`, (n_nodes, ...), over the nodes of each graph, (n_graphs, ...)."""
+        return _segment_sum(values, self.node_ptr)
+
+    def sum_edges(self, values):
+        """Sum per-edge `values`, (n_edges, ...), over the edges of each graph, (n_graphs, ...)."""
+        return _segment_sum(values, self.edge_ptr)
+
+    def take(self, graphs):
+        """Return the sub-batch of the graphs numbered `graphs`, and the node and edge numbers that it takes."""
+        nodes, node_ptr = take_ranges(self.node_ptr, graphs)
+        edges, edge_ptr = take_ranges(self.edge_ptr, graphs)
+        shift = (node_ptr[:-1] - self.node_ptr[graphs]).astype(np.int32)
+        moved = self.edges[edges] + np.repeat(shift, np.diff(edge_ptr))[:, None]
+        return Topology(moved, node_ptr, edge_ptr), nodes, edges
+
+
+def _segment_sum(values, ptr):
+    """Sums of consecutive segments, also empty ones (which ``np.add.reduceat`` gets wrong)."""
+    out = np.zeros((len(ptr) - 1, *values.shape[1:]), dtype=np.result_type(values, np.float64))
+    filled = np.flatnonzero(np.diff(ptr))
+    if len(filled):
+        out[filled] = np.add.reduceat(values, ptr[filled], axis=0)
+    return out

@@ -1,0 +1,240 @@
+"""From what users pass as X, y and sample_weight to what the seams take, and back to what users get."""
+
+from itertools import repeat
+
+import numpy as np
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from skstruct.data.dataset import GraphDataset
+from skstruct.data.graph_input import as_dataset, check_finite, is_graph_input, refuse_more_dimensions
+from skstruct.data.label_types import label_array, label_kind, one_kind, plain_labels
+from skstruct.data.labels import flatten_labels, flatten_values, refuse_blank
+from skstruct.data.missing import missing_mask
+from skstruct.data.node_view import NodeView
+from skstruct.data.ragged import RaggedArray, is_ragged
+from skstruct.data.sparse_checks import check_sparse
+from skstruct.data.tables import as_floats, is_frame, is_raw, is_sparse, n_columns, n_rows, refuse_masked
+from skstruct.data.target_shapes import check_flat
+
+FLOATS = (np.float64, np.float32)
+
+
+class GraphLayout:
+    """Samples are graphs: values per node go out as a `RaggedArray`."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def labels(self, y, missing_label, name="y"):
+        """Labels as one flat array, (n_nodes,)."""
+        return flatten_labels(y, self.dataset.node_ptr, name, missing_label=missing_label)
+
+    def wrap(self, values):
+        """Give flat values per node the form of the input."""
+        return RaggedArray(values, self.dataset.node_ptr)
+
+    def node_weights(self, sample_weight):
+        """Weights per graph or (ragged) per node as one flat array, (n_nodes,)."""
+        if is_ragged(sample_weight):
+            weights = flatten_values(sample_weight, self.dataset.node_ptr, "sample_weight")
+            return _checked_weights(weights, self.dataset.n_nodes, "node")
+        weights = _checked_weights(sample_weight, len(self.dataset), "graph")
+        return np.repeat(weights, np.diff(self.dataset.node_ptr))
+
+
+class NodeLayout:
+    """Samples are nodes, of a `NodeView` or of a table: values per node go out as plain arrays."""
+
+    def __init__(self, view):
+        self.view = view
+        self.dataset = view.dataset
+
+    def labels(self, y, missing_label, name="y"):
+        """Labels in the order of the nodes, (n_nodes,)."""
+        if isinstance(y, RaggedArray) or (len(getattr(y, "shape", (0,))) == 1 and is_ragged(y)):
+            raise ValueError(
+                f"{name} has one array per graph, but the samples of X are nodes (X is a table or a NodeView); "
+                f"give one label per sample, for example np.concatenate({name}). A label cannot be a tuple or a list; "
+                "join its parts to a string."
+            )
+        check_flat(y, name)
+        labels = column_or_1d(label_array(y, name), warn=True)
+        check_consistent_length(self.view, labels)
+        one_kind({label_kind(labels, name, missing_label)} - {None}, name)
+        refuse_blank(labels, name, missing_label)
+        if labels.dtype.kind == "f" and missing_label is None:
+            assert_all_finite(labels, input_name=name)
+        if labels.dtype == object:  # None equals itself, unlike NaN and pandas.NA
+            labels = np.where(missing_mask(labels, np.nan), None, labels)
+        return self.view.scatter(labels)[0]
+
+    def wrap(self, values):
+        """Values per sample."""
+        return self.view.gather(values)
+
+    def node_weights(self, sample_weight):
+        """Weights per sample, summed over the samples of each node."""
+        weights = _checked_weights(sample_weight, len(self.view), "sample")
+        return np.bincount(self.view.gather(np.arange(self.dataset.n_nodes)), weights, self.dataset.n_nodes)
+
+
+def _checked_weights(weights, n, item):
+    refuse_masked(weights, "sample_weight")
+    try:
+        weights = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must hold one number per {item}: {error}.") from error
+    if weights.shape != (n,):
+        raise ValueError(
+            f"sample_weight must be 1-D with one number per {item}, {n} in all; got shape {weights.shape}."
+        )
+    bad = np.flatnonzero(~((weights >= 0) & (weights < np.inf)))
+    if len(bad):
+        problem = "NaN" if np.isnan(weights[bad[0]]) else weights[bad[0]]
+        raise ValueError(f"sample_weight[{bad[0]}] is {problem}; weights must be finite and not negative.")
+    if n and not weights.any():
+        raise ValueError("sample_weight is zero everywhere: at least one weight must be a non-zero number.")
+    return weights
+
+
+def read_X(estimator, X, *, reset):
+    """Check X, and record (`reset`) or compare its numbers and names of features.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Gets ``n_features_in_`` (and ``feature_names_in_``) if `reset`.
+    X : GraphDataset, NodeView, list of graphs, or table
+    reset : bool
+
+    Returns
+    -------
+    layout : GraphLayout or NodeLayout
+        Its `dataset` has float features.
+    """
+    if not is_graph_input(X):
+        refuse_more_dimensions(X, type(estimator).__name__)
+        _require_table(X)
+        refuse_masked(X, "X")
+        X = np.asarray(X) if isinstance(X, list | tuple) else X
+        if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
+            X = _numeric(X, "node", "NodeTransformer")
+        X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=FLOATS)
+        return NodeLayout(NodeView(GraphDataset.from_nodes(X)))
+    dataset = as_dataset(X)
+    node_features = validate_data(
+        estimator,
+        _numeric(dataset.node_features, "node", "NodeTransformer"),
+        reset=reset,
+        accept_sparse="csr",
+        dtype=FLOATS,
+        ensure_all_finite=False,  # done below, where the graph can be named
+        ensure_min_samples=0,
+    )
+    dataset = dataset.with_node_features(node_features)
+    edge_features = _numeric(dataset.edge_features, "edge", "EdgeTransformer")
+    if edge_features is not None:
+        if dataset.n_edges and not n_columns(edge_features):
+            raise ValueError("edge_features of X has no columns; pass None where edges have no features.")
+        edge_features = check_array(
+            edge_features,
+            accept_sparse="csr",
+            dtype=FLOATS,
+            ensure_all_finite=False,
+            ensure_min_samples=0,
+            ensure_min_features=0,
+            input_name="edge_features of X",
+        )
+        dataset = dataset.with_edge_features(edge_features)
+    check_finite(dataset)
+    return NodeLayout(NodeView(dataset, X.order)) if isinstance(X, NodeView) else GraphLayout(dataset)
+
+
+def _require_table(X):
+    """Refuse, with advice, what is neither graphs nor a table; scikit-learn checks tables themselves."""
+    kinds = "a GraphDataset, a NodeView, a list of graphs (node_features, edges[, edge_features]), or a 2-D table"
+    if is_sparse(X):  # before dict, as scipy's dok_matrix is one
+        if X.ndim == 2:  # scikit-learn refuses others itself
+            check_sparse(X, "X")
+        return
+    if isinstance(X, str | bytes | dict | set) or not any(hasattr(X, a) for a in ("__len__", "__array__", "shape")):
+        raise TypeError(f"X must be {kinds}, got a {type(X).__name__}.")
+    if not isinstance(X, list | tuple):
+        return
+    if not X:
+        raise ValueError(f"X is empty, found 0 sample(s) while a minimum of 1 is required; it must be {kinds}.")
+    first = X[0]
+    is_row = first is not None and not isinstance(first, str | dict) and getattr(first, "ndim", 1) < 2
+    if isinstance(first, list | tuple):
+        is_row = not any(isinstance(value, list | tuple | dict | str | np.ndarray) for value in first)
+    if not is_row:
+        raise TypeError(
+            f"X[0], a {type(first).__name__}, is neither a row of numbers nor a graph, whose node features "
+            f"are 2-D; X must be {kinds}. GraphDataset.from_sequences makes chains of a list of sequences, "
+            "and a NodeTransformer turns dicts and strings into numbers."
+        )
+
+
+def _numeric(table, item, transformer):
+    """Return features with missing ones as NaN; refuse those that no conversion makes numbers, and say how to."""
+    if table is None or (not isinstance(table, list) and not n_rows(table)):
+        return table
+    example = "DictVectorizer" if is_raw(table) and isinstance(table[0], dict) else "OneHotEncoder"
+    example = "CountVectorizer" if is_raw(table) and isinstance(table[0], str) else example
+    problem = "they are dicts or strings"
+    try:
+        if not is_raw(table):
+            return as_floats(table)
+    except (TypeError, ValueError, OverflowError) as error:
+        problem = str(error)
+    raise TypeError(
+        f"X has {item} features that are not numbers: {problem}. Turn them into numbers in a pipeline, "
+        f"for example by {transformer}({example}())."
+    )
+
+
+def read_classes(classes):
+    """Sorted array of the different labels in the parameter `classes`."""
+    labels = label_array(classes, "classes")
+    label_kind(labels, "classes", None)
+    blank = np.flatnonzero(missing_mask(labels, np.nan))
+    if len(blank):
+        raise ValueError(f"classes[{blank[0]}] is {labels[blank[0]]}, which means a missing label; remove it")
+    return np.unique(plain_labels(labels, "classes"))
+
+
+def encode(labels, known, classes, dataset, name="y"):
+    """State codes of `labels` where `known`, (n_nodes,), and the classes found or given.
+
+    Raises
+    ------
+    ValueError
+        If a label is not among the given `classes`; the message names its graph and node.
+    """
+    given = plain_labels(labels[known], name)
+    if len(given):
+        check_classification_targets(given)
+    if classes is None:
+        classes = np.unique(given)
+    codes = find_codes(given, classes)
+    unseen = np.flatnonzero(codes < 0)
+    if len(unseen):
+        node = np.flatnonzero(known)[unseen[0]]
+        g = dataset.topology.node_graph[node]
+        label = labels[node : node + 1].tolist()[0]
+        raise ValueError(
+            f"{name}[{g}][{node - dataset.node_ptr[g]}] is {label!r}, which is not among the {len(classes)} "
+            f"classes {classes[:10].tolist()} ({len(unseen)} such labels); list all labels in the parameter "
+            "classes, or declare this one unknown by missing_label."
+        )
+    out = np.full(len(labels), -1, np.intp)
+    out[known] = codes
+    return out, classes
+
+
+def find_codes(labels, classes):
+    """State code of each label, -1 for those that are not among `classes`, by Python's exact equality."""
+    codes = {label: code for code, label in enumerate(classes.tolist())}
+    return np.fromiter(map(codes.get, labels.tolist(), repeat(-1)), np.intp, len(labels))

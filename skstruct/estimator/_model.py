@@ -1,0 +1,173 @@
+"""A trained model: all that predictions depend on, and the queries about whole datasets in state codes."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from skstruct.estimator._chunks import cut, thread_map
+from skstruct.exceptions import InfeasibleGraph, numbered_from
+from skstruct.features import FeaturePlan
+from skstruct.inference import InferenceBackend, queries
+from skstruct.inference._base import NONE_ALLOWED
+from skstruct.scores import Scores, clamp, edge_rows
+
+
+@dataclass(frozen=True)
+class Model:
+    """Feature plan, parameters, inference backend and classes; answers queries about datasets, chunk by chunk.
+
+    Labels are state codes. `known`, (n_nodes,), holds the codes of labels to condition on, and `MISSING` elsewhere;
+    None for none. A graph without an allowed labelling raises InfeasibleGraph with its number in the dataset.
+
+    Attributes
+    ----------
+    feature_plan : FeaturePlan
+    coef : ndarray of shape (n_coef,)
+    backend : InferenceBackend
+    classes : ndarray of shape (n_states,)
+        The label of each state.
+    n_jobs : int or None
+        Threads for chunks.
+    """
+
+    feature_plan: FeaturePlan
+    coef: np.ndarray
+    backend: InferenceBackend
+    classes: np.ndarray
+    n_jobs: int | None = None
+
+    @property
+    def n_states(self):
+        """Number of states."""
+        return len(self.classes)
+
+    def each_chunk(self, dataset, query, known=None):
+        """Run ``query(chunk, scores)`` on all chunks, in threads, and return the results in order."""
+        chunks = cut(dataset, self.n_states, self.backend)
+
+        def run(chunk):
+            with numbered_from(chunk.graphs.start):
+                scores = self._scores(chunk.batch)
+                return query(chunk, scores if known is None else clamp(scores, known[chunk.nodes]))
+
+        with thread_map(self.n_jobs if len(chunks) > 1 else 1) as in_threads:
+            return in_threads(run, chunks)
+
+    def _scores(self, batch):
+        return self.feature_plan.scores(self.feature_plan.prepare(batch), self.coef)[0]
+
+    def scores(self, dataset):
+        """Score tensors, (n_nodes, n_states) and (n_edges, n_states, n_states)."""
+        found = self._scores(dataset)
+        return found.node, found.edge[edge_rows(found, dataset.n_edges)]
+
+    def marginals(self, dataset, known=None):
+        """Node marginals, (n_nodes, n_states)."""
+        found = self.each_chunk(dataset, lambda chunk, s: queries.marginals(chunk.plan, s).node, known)
+        return _join(found, (0, self.n_states))
+
+    def edge_marginals(self, dataset, known=None):
+        """Pair marginals of every edge, (n_edges, n_states, n_states)."""
+        found = self.each_chunk(dataset, lambda chunk, s: queries.pair_marginals(chunk.plan, s).edge, known)
+        return _join(found, (0, self.n_states, self.n_states))
+
+    def decode(self, dataset, decoder=None, known=None):
+        """Codes of a labelling, (n_nodes,), by a decoder; None: by the inference backend."""
+        found = self.each_chunk(dataset, lambda chunk, s: queries.decode(chunk.plan, s, decoder).labels, known)
+        return _join(found, (0,)).astype(np.intp)
+
+    def sample(self, dataset, n_samples, random_state, known=None):
+        """Codes of joint draws, (n_nodes, n_samples)."""
+        seed = queries.generator(random_state).integers(2**63)
+
+        def query(chunk, scores):
+            rng = np.random.default_rng([seed, chunk.graphs.start])  # the same for any number of threads
+            return queries.sample(chunk.plan, scores, n_samples, rng).T
+
+        return _join(self.each_chunk(dataset, query, known), (0, n_samples)).astype(np.intp)
+
+    def top_k(self, dataset, k, known=None):
+        """Codes of the best labellings, (n_nodes, k), and their log-probabilities, (n_graphs, k).
+
+        A graph with fewer than `k` allowed labellings repeats its best with the log-probability -inf.
+        """
+        codes = np.empty((dataset.n_nodes, k), np.intp)
+        log_likelihood = np.full((len(dataset), k), -np.inf)
+
+        def query(chunk, scores):
+            t = chunk.inference.topology
+            for g in range(t.n_graphs):
+                one, nodes, edges = t.take(np.array([g]))
+                own = Scores(scores.node[nodes], scores.edge[edge_rows(scores, t.n_edges)[edges]])
+                with numbered_from(g):
+                    plan = self.backend.plan(one, self.n_states)
+                    found, score = queries.top_k(plan, own, k)
+                if not len(found):
+                    raise InfeasibleGraph(g, NONE_ALLOWED)
+                repeated = np.where(np.arange(k) < len(found), np.arange(k), 0)
+                codes[chunk.nodes.start + nodes] = found[repeated].T
+                at = log_likelihood[chunk.graphs.start + g]
+                at[: len(score)] = score - plan.marginals(own).log_partition
+
+        self.each_chunk(dataset, query, known)
+        return codes, log_likelihood
+
+    def log_partition(self, dataset):
+        """Log-partition of each graph, (n_graphs,)."""
+        return _join(self.each_chunk(dataset, lambda chunk, s: queries.marginals(chunk.plan, s).log_partition), (0,))
+
+    def log_partition_bounds(self, dataset):
+        """Lower and upper bounds of the log-partition, both (n_graphs,)."""
+        found = self.each_chunk(dataset, lambda chunk, s: queries.log_partition_bounds(chunk.plan, s))
+        return tuple(_join([bounds[side] for bounds in found], (0,)) for side in (0, 1))
+
+    def entropy(self, dataset, known=None):
+        """Entropy of the labelling of each graph, (n_graphs,)."""
+        return _join(self.each_chunk(dataset, lambda chunk, s: queries.entropy(chunk.plan, s), known), (0,))
+
+    def log_likelihood(self, dataset, codes):
+        """Log-probability of the labels of each graph, (n_graphs,); of the known ones where some are missing."""
+
+        def query(chunk, scores):
+            return queries.log_likelihood(chunk.plan, scores, codes[chunk.nodes])
+
+        return _join(self.each_chunk(dataset, query), (0,))
+
+    def report(self, dataset):
+        """How inference and decoding went, a dict of arrays with an entry per graph."""
+        n = len(dataset)
+        report = {
+            "backend": np.empty(n, object),
+            "exact": np.empty(n, bool),
+            "width": np.full(n, -1),
+            "entries": np.zeros(n),
+            "n_iter": np.empty(n, np.intp),
+            "converged": np.empty(n, bool),
+            "residual": np.empty(n),
+            "gap": np.empty(n),
+            "seconds": np.empty(n),
+        }
+
+        def query(chunk, scores):
+            plan, at = chunk.plan, chunk.graphs
+            start = time.perf_counter()
+            found, decoded = plan.marginals(scores), plan.decode(scores)
+            seconds = time.perf_counter() - start
+            for name in ("n_iter", "converged", "residual"):
+                report[name][at] = getattr(found, name)
+            gap = np.zeros(len(chunk.batch))
+            report["gap"][at] = np.subtract(decoded.bound, decoded.score, out=gap, where=~decoded.optimal)
+            sizes = np.diff(chunk.batch.node_ptr)
+            report["seconds"][at] = seconds * sizes / max(sizes.sum(), 1)
+            for graphs, group in plan.groups:
+                for name in ("name", "exact", "width", "entries"):
+                    report["backend" if name == "name" else name][at.start + graphs] = getattr(group, name)
+
+        self.each_chunk(dataset, query)
+        return report
+
+
+def _join(arrays, empty_shape):
+    """Concatenate the results of chunks; `empty_shape` is the shape without any."""
+    return np.concatenate([np.zeros(empty_shape), *arrays])

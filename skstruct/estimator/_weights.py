@@ -1,0 +1,50 @@
+"""Weights of graphs from sample weights and class weights."""
+
+import numpy as np
+from sklearn.utils import compute_class_weight
+
+from skstruct.scores import MISSING
+
+
+def graph_weights(layout, codes, classes, sample_weight, class_weight):
+    """Weight of each graph: its sample weight times the mean class weight of its labelled nodes."""
+    t = layout.dataset.topology
+    node = np.ones(t.n_nodes) if sample_weight is None else layout.node_weights(sample_weight)
+    weights = np.ones(t.n_graphs)
+    weights[t.node_graph] = node
+    uneven = np.flatnonzero(weights[t.node_graph] != node)
+    if len(uneven):
+        g = t.node_graph[uneven[0]]
+        raise ValueError(
+            f"sample_weight differs between the nodes of graph {g}: the likelihood of a graph is one "
+            "number, so that all its nodes must have the same weight (a NodeView with repeated nodes "
+            "cannot be fitted either)."
+        )
+    known = codes != MISSING
+    if class_weight is not None:
+        of_class = _class_weights(class_weight, classes, codes[known], node[known])
+        total = t.sum_nodes(np.where(known, of_class[codes], 0.0))
+        weights = weights * total / np.maximum(t.sum_nodes(known), 1)
+    if not weights[t.node_graph[known]].any():
+        raise ValueError(
+            "sample_weight and class_weight are zero for every graph that has a labelled node: at least "
+            "one weight must be a non-zero number."
+        )
+    return weights
+
+
+def _class_weights(class_weight, classes, codes, node_weights):
+    """Weight of each class, (n_classes,), given the codes and sample weights of the labelled nodes."""
+    if class_weight == "balanced":
+        totals = np.bincount(codes, node_weights, len(classes))
+        return totals.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1.0))
+    try:
+        weights = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"class_weight {class_weight} does not fit the classes {classes[:10].tolist()}: {error}; give a "
+            "number for each class, 1 where it is left out."
+        ) from error
+    if not ((weights >= 0) & (weights < np.inf)).all():
+        raise ValueError(f"class_weight must hold finite numbers that are not negative, got {class_weight}.")
+    return weights

@@ -1,0 +1,68 @@
+"""The plan that a backend returns: the backend's own plan behind a check of the scores."""
+
+import numpy as np
+
+from skstruct.inference._plan import InferencePlan
+from skstruct.scores import check_scores
+
+
+class CheckedPlan(InferencePlan):
+    """A plan whose queries check scores and weights, since kernels trust sizes and rows of matrices.
+
+    Parameters
+    ----------
+    topology : Topology
+    n_states : int
+    inner : InferencePlan
+        Answers the queries.
+    """
+
+    def __init__(self, topology, n_states, inner):
+        self.topology, self._n_states, self.inner = topology, n_states, inner
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "inner":  # which pickle asks for before there is an inner plan
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def __repr__(self):
+        return repr(self.inner)
+
+    @property
+    def supports_float32(self):
+        return self.inner.supports_float32
+
+    @property
+    def width(self):
+        return self.inner.width
+
+    @property
+    def entries(self):
+        return self.inner.entries
+
+    @property
+    def groups(self):
+        return self.inner.groups
+
+    def marginals(self, scores, weights=None):
+        return self.marginals_from(scores, weights, None)
+
+    def marginals_from(self, scores, weights, labels):
+        if weights is not None and np.shape(weights) != (self.topology.n_graphs,):
+            raise ValueError(f"weights must hold a number for each of {self.topology.n_graphs} graphs")
+        return self.inner.marginals_from(self._checked(scores), weights, labels)
+
+    def derivative(self, scores, direction, weights=None):
+        return self.inner.derivative(self._checked(scores), self._checked(direction), weights)
+
+    def decode(self, scores):
+        return self.inner.decode(self._checked(scores))
+
+    def decode_above(self, scores, floor):
+        return self.inner.decode_above(self._checked(scores), floor)
+
+    def sample(self, scores, n_samples, rng):
+        return self.inner.sample(self._checked(scores), n_samples, rng)
+
+    def _checked(self, scores):
+        return check_scores(self.topology, scores, self._n_states)

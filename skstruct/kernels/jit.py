@@ -1,0 +1,138 @@
+"""The decorators of all compiled code: numba is imported and a kernel compiled when it first runs."""
+
+from contextlib import suppress
+from functools import cached_property, update_wrapper
+from inspect import Parameter, Signature, signature
+
+
+class kernel:
+    """Compile a function with ``numba.njit(nogil=True, cache=True)`` at its first call.
+
+    Importing skstruct then never pays for numba. A kernel may call kernels and primitives of any file that it imports
+    by name: the disk cache notices a change in any of them. Where the disk cache cannot be used (a read-only
+    installation and home, a full disk), the kernel is compiled anew in each process.
+
+    Parameters
+    ----------
+    function : callable
+        Takes arrays and scalars.
+    fastmath : set of str, default=()
+        LLVM flags for kernels that see finite numbers only. ``nnan`` and ``ninf`` are never right here, since
+        -inf is a legal score.
+    """
+
+    def __init__(self, function=None, *, fastmath=()):
+        self.function = function
+        self.fastmath = set(fastmath)
+        if function is not None:
+            update_wrapper(self, function)
+
+    def __call__(self, *args):
+        """Run the compiled code; as a decorator with arguments, return the kernel."""
+        if self.function is None:  # used as @kernel(fastmath=...)
+            return kernel(args[0], fastmath=self.fastmath)
+        return self.compiled(*args)
+
+    @property
+    def ingredients(self):
+        """What the compiled code depends on."""
+        return self.function, sorted(self.fastmath)
+
+    @cached_property
+    def compiled(self):
+        """The numba dispatcher; names of what the kernel calls, directly or not, now stand for what numba knows."""
+        from skstruct.kernels.code_cache import global_names
+
+        callers = [self]
+        for caller in callers:  # grows on the way
+            namespace = caller.function.__globals__
+            for name in global_names(caller.function.__code__):
+                callee = namespace.get(name)
+                if isinstance(callee, kernel):
+                    namespace[name] = callee._dispatcher
+                    callers.append(callee)
+                elif isinstance(callee, primitive):
+                    namespace[name] = callee.intrinsic
+        return self._dispatcher
+
+    @cached_property
+    def _dispatcher(self):
+        import numba
+
+        from skstruct.kernels.code_cache import CodeCache, digest
+
+        dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=self.fastmath or False)(self.function)
+        if not numba.config.DISABLE_JIT:
+            dispatcher.made_from = self
+            with suppress(OSError, RuntimeError):  # "cannot cache function: no locator available"
+                dispatcher._cache = CodeCache(self.function, digest(self))
+        return dispatcher
+
+
+class primitive:
+    """An operation with two definitions: a plain function, and an emitter of LLVM code for kernels.
+
+    Parameters
+    ----------
+    emit : callable
+        ``emit(rows, *args)`` writes the code with a `registers.Rows`; of `args` it uses the scalars, integers
+        of 64 bits and floating-point numbers of the arrays' type. Returns the numbers to be returned. With an empty
+        tuple as the last argument, the plain function is compiled instead.
+    returns : int, default=0
+        How many numbers of the first array's type the operation returns.
+    """
+
+    def __init__(self, emit, returns=0):
+        self.emit, self.returns = emit, returns
+
+    def __call__(self, function):
+        """Decorate the plain function."""
+        self.function = function
+        update_wrapper(self, function)
+        return self
+
+    @property
+    def ingredients(self):
+        """What the compiled code depends on."""
+        from skstruct.kernels.registers import Rows
+
+        writers = [function for function in vars(Rows).values() if callable(function)]
+        return self.function, self.emit, self.returns, writers, vars(primitive)["intrinsic"].func
+
+    @cached_property
+    def intrinsic(self):
+        """What numba compiles; the plain function if it compiles nothing."""
+        from numba import config, extending, types
+
+        if vars(config)["DISABLE_JIT"]:
+            return self.function
+
+        def generate(context, builder, types_, args):
+            from skstruct.kernels.registers import Rows
+
+            if not types_.args[-1].count:
+                return context.compile_internal(builder, self.function, types_, args)
+            found = self.emit(Rows(context, builder, types_, args), *args[:-1])
+            if not self.returns:
+                return context.get_dummy_value()
+            if self.returns == 1:
+                return found[0]
+            return context.make_tuple(builder, types_.return_type, found)
+
+        def define(typing_context, *kinds):
+            number = next(kind.dtype for kind in kinds if isinstance(kind, types.Array))
+            taken = [
+                types.int64 if isinstance(kind, types.Integer) else number if isinstance(kind, types.Float) else kind
+                for kind in kinds
+            ]
+            result = [types.void, number][self.returns] if self.returns < 2 else types.UniTuple(number, self.returns)
+            return result(*taken), generate
+
+        # numba reads names of arguments off this
+        arguments = signature(self.function)
+        context = Parameter("typing_context", Parameter.POSITIONAL_OR_KEYWORD)
+        vars(define)["__signature__"] = Signature([context, *arguments.parameters.values()])
+        define.__name__ = self.function.__name__
+        intrinsic = extending.intrinsic(define)
+        intrinsic.made_from = self
+        return intrinsic

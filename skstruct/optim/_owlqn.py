@@ -1,0 +1,143 @@
+"""L-BFGS with an L1 term: each step stays in one orthant, where the L1 term is linear (OWL-QN)."""
+
+import numpy as np
+
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import aligned_zeros
+from skstruct.optim._quasi_newton import FLAT, History
+
+DECREASE = 1e-4  # fraction of the predicted decrease that a step has to reach (Armijo's condition)
+MAX_TRIALS = 30
+
+
+def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
+    r"""Search for a minimum of ``loss(coef) + sum(l1 * abs(coef))``; yield after each iteration.
+
+    The subgradient of smallest norm, :math:`v`, takes the place of the gradient [1]_. The direction :math:`-H v` keeps
+    the components that descend. A trial point whose component leaves the orthant of the start (of :math:`-v` where the
+    start is zero) has a zero there, so that parameters become exactly zero. The history holds gradients of the smooth
+    part.
+
+    Parameters
+    ----------
+    loss, state, n_corrections, max_iter, tol
+        As for `skstruct.optim._quasi_newton.descend`; the values and norms of `state` include the L1 term.
+    l1 : ndarray of shape (n_coef,)
+
+    Returns
+    -------
+    converged : bool
+    message : str
+
+    References
+    ----------
+    .. [1] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
+    """
+    x, trial, subgradient, spare = (aligned_zeros(len(state.x)) for _ in range(4))
+    if state.history is None:
+        x[:] = state.x
+        value, gradient = loss(x)
+        state.point, state.point_value = x, value + l1 @ np.abs(x)
+        state.point_norm = _subgradient(x, gradient, l1, subgradient)
+        state.keep_best(x, state.point_value, state.point_norm)
+        if not (np.isfinite(state.point_value) and np.isfinite(gradient).all()):
+            return False, "value or gradient is not finite at the start"
+        state.history = History(gradient, n_corrections)
+        if state.n_iter == 0:
+            yield state
+    else:
+        x[:] = state.point
+        _subgradient(x, state.history.gradient, l1, subgradient)
+    history = state.history
+    while True:
+        if state.point_norm <= tol:
+            return True, "gradient within tol"
+        if state.flat:
+            return True, "the value has ceased to fall"
+        if state.n_iter >= max_iter:
+            return False, "max_iter reached"
+        direction = history.direction(subgradient)
+        slope = _drop_ascent(direction, subgradient)
+        found = None
+        if slope < 0:
+            first = 1.0 if history.places else (subgradient @ subgradient) ** -0.5
+            found = _backtrack(loss, state, x, direction, subgradient, slope, first, l1, trial, spare)
+        if found is None:
+            if not history.places:
+                return False, "line search without a lower value"
+            history.forget()
+            continue
+        value, gradient, state.point_norm = found
+        history.remember(x, trial, gradient)
+        state.flat = state.point_value - value <= FLAT * max(abs(state.point_value), abs(value), 1.0)
+        x, trial, subgradient, spare = trial, x, spare, subgradient
+        state.point, state.point_value = x, value
+        state.n_iter += 1
+        yield state
+
+
+def _backtrack(loss, state, x, direction, subgradient, slope, step, l1, trial, spare):
+    """Shorten the step until it lowers the value enough.
+
+    Returns the value, the smooth gradient and the norm of the subgradient at `trial`, or None. The subgradient is in
+    `spare`.
+    """
+    for _ in range(MAX_TRIALS):
+        penalty, change = _step_in_orthant(x, direction, subgradient, step, l1, trial)
+        smooth, gradient = loss(trial)
+        value = smooth + penalty
+        norm = _subgradient(trial, gradient, l1, spare)
+        state.keep_best(trial, value, norm)
+        if value <= state.point_value + DECREASE * change and np.isfinite(gradient).all():
+            return value, gradient, norm
+        bend = 2 * (value - state.point_value - step * slope)  # of the parabola through value, slope and new value
+        shorter = -slope * step * step / bend if np.isfinite(bend) and bend > 0 else 0.5 * step
+        step = min(max(shorter, 0.1 * step), 0.5 * step)
+    return None
+
+
+@kernel
+def _subgradient(x, gradient, l1, out):
+    """Write the subgradient of smallest norm to `out`; returns its largest absolute component."""
+    top = 0.0
+    for k in range(len(x)):
+        value = gradient[k]
+        if x[k] > 0:
+            value += l1[k]
+        elif x[k] < 0:
+            value -= l1[k]
+        elif value + l1[k] < 0:
+            value += l1[k]
+        elif value - l1[k] > 0:
+            value -= l1[k]
+        else:
+            value = 0.0
+        out[k] = value
+        top = max(top, abs(value))
+    return top
+
+
+@kernel
+def _drop_ascent(direction, subgradient):
+    """Set the components of `direction` that do not descend to zero; returns the slope along the rest."""
+    slope = 0.0
+    for k in range(len(direction)):
+        if direction[k] * subgradient[k] >= 0:
+            direction[k] = 0.0
+        slope += direction[k] * subgradient[k]
+    return slope
+
+
+@kernel
+def _step_in_orthant(x, direction, subgradient, step, l1, out):
+    """Write the trial point to `out`; returns its L1 term and the change of the value that the slope predicts."""
+    penalty = change = 0.0
+    for k in range(len(x)):
+        moved = x[k] + step * direction[k]
+        orthant = x[k] if x[k] != 0 else -subgradient[k]
+        if moved * orthant < 0:
+            moved = 0.0
+        out[k] = moved
+        penalty += l1[k] * abs(moved)
+        change += subgradient[k] * (moved - x[k])
+    return penalty, change

@@ -1,0 +1,85 @@
+"""The conformance battery of decoders."""
+
+import itertools
+
+import numpy as np
+
+from skstruct.scores import edge_rows
+from skstruct.testing._models import ACCURACY, SCORES, enumerate_exactly, families, random_scores
+
+__all__ = ["check_decoder"]
+
+
+def check_decoder(decoder, n_models=3, random_state=0, *, exact=False):
+    """Run the whole battery on a decoder; an AssertionError tells the graphs and the law that broke.
+
+    Checked on every accepted batch against an enumeration: that the score is that of the labels; that the bound holds
+    and "optimal" is true; that infeasible graphs score -inf; that the arguments stay as they were.
+
+    Parameters
+    ----------
+    decoder : Decoder
+    n_models : int, default=3
+        Random models for each family of graphs and kind of scores.
+    random_state : int, default=0
+    exact : bool, default=False
+        Whether every labelling must be optimal.
+
+    Returns
+    -------
+    n_checked : int
+        Batches that the decoder was judged on.
+
+    Raises
+    ------
+    AssertionError
+        If a law is broken, or if the decoder accepts none of the batches.
+
+    Examples
+    --------
+    >>> from skstruct.decoding import ICM
+    >>> from skstruct.testing import check_decoder
+    >>> check_decoder(ICM(), n_models=1) > 0
+    True
+    """
+    rng = np.random.default_rng(random_state)
+    n_checked = 0
+    for family, topology in families(rng):
+        for _, kind, shared in itertools.product(range(n_models), SCORES, (False, True)):
+            n_states = int(rng.integers(1, 4 if topology.n_nodes < 6 else 3))
+            scores = random_scores(rng, topology, n_states, SCORES[kind], shared)
+            context = f"{decoder!r}, family {family!r}, {kind} scores, {n_states} states, shared={shared}"
+            n_checked += check_decoding(decoder, topology, scores, exact, context)
+    assert n_checked, f"{decoder!r} accepts none of the batches"
+    return n_checked
+
+
+def check_decoding(decoder, topology, scores, exact, context):
+    """Compare what a decoder returns with what it claims; True if it accepted the batch."""
+    if not decoder.accepts(topology, scores).all():
+        return False
+    before = [scores.node.copy(), scores.edge.copy()]
+    found, truth = decoder.decode(topology, scores), enumerate_exactly(topology, scores)
+    np.testing.assert_array_equal(before[0], scores.node, err_msg=context)
+    np.testing.assert_array_equal(before[1], scores.edge, err_msg=context)
+    assert found.labels.shape == (topology.n_nodes,), f"labels of shape {found.labels.shape}: {context}"
+    assert found.labels.dtype.kind == "i", f"labels of type {found.labels.dtype}: {context}"
+    rows = edge_rows(scores, topology.n_edges)
+    for g in range(topology.n_graphs):
+        nodes, edges = np.arange(*topology.node_ptr[g : g + 2]), np.arange(*topology.edge_ptr[g : g + 2])
+        i, j = topology.edges[edges].T
+        total = scores.node[nodes, found.labels[nodes]].sum()
+        total += scores.edge[rows[edges], found.labels[i], found.labels[j]].sum()
+        best, slack = truth.best_score[g], ACCURACY * (1 + abs(truth.best_score[g]))
+        where = f"{context}, graph {g}: {found}, best {best}"
+        assert found.optimal[g] or not exact, f"exact, but not optimal: {where}"
+        if best == -np.inf:
+            assert found.score[g] == -np.inf, f"an infeasible graph scores more than -inf: {where}"
+            continue
+        assert found.score[g] == total or abs(found.score[g] - total) <= slack, f"the score is not the labels': {where}"
+        assert found.score[g] <= found.bound[g] + slack, f"the bound is below the score: {where}"
+        assert found.bound[g] >= best - slack, f"the bound is below the maximum: {where}"
+        assert found.optimal[g] == (found.bound[g] == found.score[g]), f"optimal, but the bound is not met: {where}"
+        if found.optimal[g]:
+            assert found.score[g] >= best - slack, f"declared optimal, and is not: {where}"
+    return True

@@ -1,0 +1,194 @@
+"""The conformance battery of inference backends, for those of skstruct and of others.
+
+A backend declares what it is: ``exact``, or ``bound = "upper"`` or ``"lower"`` of the log-partition, or neither. The
+battery holds it to that on every family of graphs that it accepts, against an enumeration that shares no code with
+any backend.
+"""
+
+import itertools
+
+import numpy as np
+from scipy.stats import chi2
+
+from skstruct.data.topology import Topology
+from skstruct.scores import Scores, edge_rows
+from skstruct.testing._models import ACCURACY, SCORES, enumerate_exactly, families, random_scores
+
+__all__ = ["check_inference_backend"]
+
+EASY = ("zero", "random")  # where approximate samplers must be right
+N_SAMPLES = 1000
+CHI_SQUARE_LEVEL = 1e-7  # of one test: thousands are made
+CORRELATED = 3.0  # samples of a chain that count as one independent sample, where sampling is approximate
+
+
+def check_inference_backend(backend, n_models=3, random_state=0, *, samples=True):
+    """Run the whole battery on a backend; an AssertionError tells the family, the scores and the law that broke.
+
+    Checked on every accepted family: declared accuracy of log-partition, node and pair marginals; bounds; weights of
+    graphs; that the score of a decoded labelling is its own, its bound valid and "optimal" true; that marginals are
+    distributions and agree along edges where exact; invariance under constants, renumbering of nodes and direction of
+    edges where exact; that infeasible graphs have ``log Z = -inf``; that arguments stay as they were. If the
+    plan has ``sample(scores, n_samples, rng)``: that the frequencies of states and pairs fit the true marginals
+    by chi-square tests, where the scores are neither huge nor forbidding unless the plan is exact.
+
+    Parameters
+    ----------
+    backend : InferenceBackend
+    n_models : int, default=3
+        Random models for each family and kind of scores.
+    random_state : int, default=0
+    samples : bool, default=True
+        Whether to judge ``plan.sample`` too, the slowest part where sampling is approximate.
+
+    Returns
+    -------
+    n_checked : int
+        Models that the backend was judged on.
+
+    Raises
+    ------
+    AssertionError
+        If a law is broken, or if the backend accepts none of the families.
+
+    Examples
+    --------
+    >>> from skstruct.inference import Tree
+    >>> from skstruct.testing import check_inference_backend
+    >>> check_inference_backend(Tree(), n_models=1) > 0
+    True
+    """
+    rng = np.random.default_rng(random_state)
+    n_checked = 0
+    for family, topology in families(rng):
+        for _, kind, shared in itertools.product(range(n_models), SCORES, (False, True)):
+            n_states = int(rng.integers(1, 4 if topology.n_nodes < 6 else 3))
+            if not backend.accepts(topology, n_states).all():
+                continue
+            plan = backend.plan(topology, n_states)
+            scores = random_scores(rng, topology, n_states, SCORES[kind], shared)
+            context = f"{backend!r}, family {family!r}, {kind} scores, {n_states} states, shared={shared}"
+            truth = enumerate_exactly(topology, scores)
+            _check_marginals(backend, plan, scores, truth, context, rng)
+            _check_decoding(plan, scores, truth, context)
+            if plan.exact:
+                _check_invariance(backend, plan, scores, context, rng)
+            judged = (plan.exact or kind in EASY) and (truth.best_score > -np.inf).all()
+            if samples and judged and hasattr(getattr(plan, "inner", plan), "sample"):
+                _check_samples(plan, scores, truth, context)
+            n_checked += 1
+        if topology.n_nodes and backend.accepts(topology, 2).all():
+            _check_infeasible(backend.plan(topology, 2), topology, f"{backend!r}, family {family!r}, infeasible")
+    assert n_checked, f"{backend!r} accepts none of the families of graphs"
+    return n_checked
+
+
+# ------------------------------------------------------------------------------------------ laws
+def _close(found, wanted, context, accuracy=ACCURACY):
+    size = max(1.0, float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0)))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=accuracy * size, err_msg=context)
+
+
+def _check_marginals(backend, plan, scores, truth, context, rng):
+    t = plan.topology
+    found, pairs = plan.marginals(scores), plan.edge_marginals(scores)
+    feasible = truth.log_partition > -np.inf
+    nodes, edges = feasible[t.node_graph], feasible[t.edge_graph]
+    slack = ACCURACY * (1 + np.abs(np.where(feasible, truth.log_partition, 0.0)))
+    if plan.exact:
+        _close(found.log_partition, truth.log_partition, f"log-partition: {context}")
+        _close(found.node[nodes], truth.node[nodes], f"node marginals: {context}")
+        _close(pairs[edges], truth.edge[edges], f"pair marginals: {context}")
+        assert found.converged.all(), f"exact, but not converged: {context}"
+    if backend.bound == "upper":
+        assert (found.log_partition >= truth.log_partition - slack).all(), f"not an upper bound: {context}"
+    if backend.bound == "lower":
+        assert (found.log_partition <= truth.log_partition + slack).all(), f"not a lower bound: {context}"
+    judged = found.log_partition > -np.inf  # approximate backends may find nothing where hard constraints are tight
+    nodes, edges = judged[t.node_graph], judged[t.edge_graph]
+    assert (found.node[nodes] >= 0).all(), f"negative probability: {context}"
+    _close(found.node[nodes].sum(axis=1), np.ones(nodes.sum()), f"node marginals sum to one: {context}")
+    _close(pairs[edges].sum(axis=(1, 2)), np.ones(edges.sum()), f"pair marginals sum to one: {context}")
+    weights = rng.integers(0, 3, t.n_graphs).astype(float)
+    counts = np.zeros_like(scores.edge)
+    np.add.at(counts, edge_rows(scores, t.n_edges), weights[t.edge_graph][:, None, None] * pairs)
+    if judged.all():
+        weighted = plan.marginals(scores, weights)
+        _close(weighted.edge, counts, f"weighted pair counts: {context}", 1e-7)
+        _close(weighted.node, weights[t.node_graph][:, None] * found.node, f"weighted node marginals: {context}", 1e-7)
+
+
+def _check_decoding(plan, scores, truth, context):
+    t = plan.topology
+    found = plan.decode(scores)
+    rows = edge_rows(scores, t.n_edges)
+    for g in range(t.n_graphs):
+        nodes, edges = slice(*t.node_ptr[g : g + 2]), slice(*t.edge_ptr[g : g + 2])
+        labels, (i, j) = found.labels, t.edges[edges].T
+        total = scores.node[nodes][np.arange(len(labels[nodes])), labels[nodes]].sum()
+        total += scores.edge[rows[edges], labels[i], labels[j]].sum()
+        best, slack = truth.best_score[g], ACCURACY * (1 + abs(truth.best_score[g]))
+        _close(found.score[g], total, f"score of the decoded labels: {context}")
+        if best == -np.inf:
+            assert found.score[g] == -np.inf, f"decoded a forbidden graph: {context}"
+            continue
+        assert found.bound[g] >= best - slack, f"bound {found.bound[g]} below the maximum {best}: {context}"
+        if plan.exact or found.optimal[g]:
+            assert found.score[g] >= best - slack, f"decoded {found.score[g]}, the maximum is {best}: {context}"
+        assert found.optimal[g] or not plan.exact, f"exact, but not optimal: {context}"
+
+
+def _check_samples(plan, scores, truth, context):
+    """Frequencies of states and of pairs of states fit the true marginals."""
+    t = plan.topology
+    labels = plan.sample(scores, N_SAMPLES, np.random.default_rng(0))
+    assert labels.shape == (N_SAMPLES, t.n_nodes), f"shape of samples {labels.shape}: {context}"
+    again = plan.sample(scores, N_SAMPLES, np.random.default_rng(0))
+    np.testing.assert_array_equal(labels, again, err_msg=f"equal generators, other samples: {context}")
+    n_states = scores.node.shape[1]
+    i, j = t.edges.T
+    found = [labels, labels[:, i] * n_states + labels[:, j]]
+    for states, wanted in zip(found, (truth.node, truth.edge.reshape(t.n_edges, n_states**2))):
+        n_items, n_cells = wanted.shape
+        count = np.zeros((n_items, n_cells))
+        np.add.at(count, (np.arange(n_items), states), 1)
+        assert (wanted[count > 0] > 0).all(), f"a forbidden sample: {context}"
+        expected = N_SAMPLES * wanted
+        common = expected >= 5  # the others are judged together
+        rare, rare_count = (np.where(common, 0.0, each).sum(axis=1) for each in (expected, count))
+        excess = np.divide((count - expected) ** 2, expected, out=np.zeros_like(count), where=common)
+        statistic = excess.sum(axis=1) + (rare_count - rare) ** 2 / np.maximum(rare, 5.0)
+        freedom = np.maximum(common.sum(axis=1), 1)
+        statistic /= 1.0 if plan.exact else CORRELATED
+        assert (chi2.sf(statistic, freedom) > CHI_SQUARE_LEVEL).all(), f"frequencies of samples: {context}"
+
+
+def _check_invariance(backend, plan, scores, context, rng):
+    """Constants move log Z and nothing else; numbers of nodes and directions of edges are arbitrary."""
+    t, base = plan.topology, plan.marginals(scores)
+    shift = rng.normal(size=(t.n_nodes, 1))
+    moved = plan.marginals(scores._replace(node=scores.node + shift))
+    _close(moved.log_partition, base.log_partition + t.sum_nodes(shift[:, 0]), f"constant: {context}", 1e-8)
+    _close(moved.node, base.node, f"constant: {context}", 1e-8)
+    new_number = np.concatenate([rng.permutation(np.arange(a, b)) for a, b in itertools.pairwise(t.node_ptr)])
+    new_number = new_number.astype(np.int32)
+    flipped = Topology(new_number[t.edges][:, ::-1], t.node_ptr, t.edge_ptr)
+    n_states = scores.node.shape[1]
+    if not backend.accepts(flipped, n_states).all():
+        return
+    node = np.empty_like(scores.node)
+    node[new_number] = scores.node
+    renamed = backend.plan(flipped, n_states).marginals(
+        Scores(node, scores.edge.transpose(0, 2, 1), scores.edge_matrix)
+    )
+    _close(renamed.log_partition, base.log_partition, f"renumbered and flipped: {context}", 1e-8)
+    _close(renamed.node[new_number], base.node, f"renumbered and flipped: {context}", 1e-8)
+
+
+def _check_infeasible(plan, topology, context):
+    """One node without an allowed state makes its graph infeasible, and no other."""
+    node = np.zeros((topology.n_nodes, 2))
+    node[0] = -np.inf
+    found = plan.marginals(Scores(node, np.zeros((1, 2, 2)), np.zeros(topology.n_edges, np.int32)))
+    infeasible = np.arange(topology.n_graphs) == topology.node_graph[0]
+    np.testing.assert_array_equal(np.isneginf(found.log_partition), infeasible, err_msg=context)

@@ -1,0 +1,135 @@
+"""Small graphs of all kinds with random scores, and the truth about them by listing all labellings."""
+
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from skstruct.data.topology import Topology
+from skstruct.scores import Scores, edge_rows
+
+ACCURACY = 1e-9  # of exact components, relative to the size of the numbers
+
+#: Kinds of scores: standard deviation, and fraction of forbidden entries.
+SCORES = {"random": (1.0, 0.0), "zero": (0.0, 0.0), "huge": (1e4, 0.0), "forbidding": (2.0, 0.15)}
+
+
+class Exact(NamedTuple):
+    """Truth about one batch of small graphs.
+
+    Attributes
+    ----------
+    log_partition, best_score : ndarray of shape (n_graphs,)
+    node : ndarray of shape (n_nodes, n_states)
+    edge : ndarray of shape (n_edges, n_states, n_states)
+        Pair probabilities of each edge.
+    """
+
+    log_partition: np.ndarray
+    best_score: np.ndarray
+    node: np.ndarray
+    edge: np.ndarray
+
+
+def enumerate_exactly(topology, scores):
+    """List all labellings of each graph in plain Python, the simplest way there is.
+
+    Parameters
+    ----------
+    topology : Topology
+        Small graphs: time is O(n_states ** n_nodes).
+    scores : Scores
+
+    Returns
+    -------
+    truth : Exact
+        nan marginals for a graph without an allowed labelling.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct import Topology
+    >>> from skstruct.scores import Scores
+    >>> from skstruct.testing import enumerate_exactly
+    >>> truth = enumerate_exactly(Topology.from_edges([], 2), Scores(np.zeros((2, 3)), np.zeros((0, 3, 3))))
+    >>> round(math.exp(truth.log_partition[0]), 6)
+    9.0
+    """
+    n_states = scores.node.shape[1]
+    matrices = scores.edge[edge_rows(scores, topology.n_edges)]
+    log_partition, best_score = np.empty(topology.n_graphs), np.empty(topology.n_graphs)
+    node, edge = np.zeros_like(scores.node), np.zeros_like(matrices)
+    for g in range(topology.n_graphs):
+        nodes = range(topology.node_ptr[g], topology.node_ptr[g + 1])
+        edges = range(topology.edge_ptr[g], topology.edge_ptr[g + 1])
+        labellings = [dict(zip(nodes, states)) for states in itertools.product(range(n_states), repeat=len(nodes))]
+        totals = []
+        for label in labellings:
+            total = math.fsum(scores.node[i, label[i]] for i in nodes)
+            total += math.fsum(matrices[e, label[i], label[j]] for e, (i, j) in _ends(topology, edges))
+            totals.append(total)
+        best_score[g] = max(totals)
+        if best_score[g] == -math.inf:
+            log_partition[g] = -math.inf
+            node[list(nodes)] = np.nan
+            edge[list(edges)] = np.nan
+            continue
+        log_partition[g] = best_score[g] + math.log(math.fsum(math.exp(t - best_score[g]) for t in totals))
+        for label, total in zip(labellings, totals):
+            probability = math.exp(total - log_partition[g])
+            for i in nodes:
+                node[i, label[i]] += probability
+            for e, (i, j) in _ends(topology, edges):
+                edge[e, label[i], label[j]] += probability
+    return Exact(log_partition, best_score, node, edge)
+
+
+def _ends(topology, edges):
+    return [(e, topology.edges[e].tolist()) for e in edges]
+
+
+def families(rng):
+    """Names and small topologies of all sorts of graphs."""
+
+    def one(edges, n_nodes):
+        return Topology.from_edges(edges, n_nodes)
+
+    chain = [(t, t + 1) for t in range(4)]
+    grid = [(0, 1), (1, 2), (3, 4), (4, 5), (0, 3), (1, 4), (2, 5)]
+    forest = [(int(rng.integers(0, i)), i) for i in (1, 2, 3, 5, 6)]
+    yield "no node", one([], 0)
+    yield "one node", one([], 1)
+    yield "no edge", one([], 4)
+    yield "one edge", one([(0, 1)], 2)
+    yield "chain", one(chain, 5)
+    yield "chain with gaps and reversed edges", one([(1, 0), (2, 3), (4, 3)], 6)
+    yield "chain with repeated edges", one([*chain, (1, 2), (3, 2), (0, 1)], 5)
+    yield "star", one([(3, i) for i in (0, 1, 2, 4)], 5)
+    yield "forest", one(forest, 7)
+    yield "forest, repeated and reversed edges", one([*forest, forest[0][::-1], forest[2]], 7)
+    yield "cycle", one([(0, 1), (1, 2), (2, 3), (0, 3)], 4)
+    yield "grid", one(grid, 6)
+    yield "grid, repeated edge", one([*grid, (4, 1)], 6)
+    yield "complete", one(list(itertools.combinations(range(5), 2)), 5)
+    yield "batch of forests", _batch([([(0, 1), (2, 1)], 3), ([], 0), ([], 2), ([(0, 2), (0, 1)], 3)])
+    yield "batch", _batch([([(0, 1), (1, 2), (2, 0)], 3), ([], 1), ([(1, 0)], 2), ([], 0), (grid, 6)])
+
+
+def _batch(graphs):
+    node_ptr = np.cumsum([0] + [n for _, n in graphs])
+    edge_ptr = np.cumsum([0] + [len(edges) for edges, _ in graphs])
+    edges = [np.reshape(edges, (-1, 2)) + shift for (edges, _), shift in zip(graphs, node_ptr)]
+    return Topology(np.concatenate(edges).astype(np.int32), node_ptr, edge_ptr)
+
+
+def random_scores(rng, topology, n_states, form, shared):
+    scale, forbidden = form
+    n_matrices = 1 if shared else topology.n_edges
+    arrays = []
+    for shape in ((topology.n_nodes, n_states), (n_matrices, n_states, n_states)):
+        values = scale * rng.normal(size=shape)
+        values[rng.random(shape) < forbidden] = -np.inf
+        values.flags.writeable = False
+        arrays.append(values)
+    return Scores(arrays[0], arrays[1], np.zeros(topology.n_edges, np.int32) if shared else None)

@@ -1,0 +1,147 @@
+"""The conformance battery of objectives."""
+
+import numpy as np
+
+from skstruct.inference import Enumeration, LazyPlan
+from skstruct.scores import MISSING, Scores, Targets
+from skstruct.testing._models import families, random_scores
+
+__all__ = ["check_objective"]
+
+STEP = 1e-5
+
+
+def check_objective(objective, *, hidden=True, accuracy=1e-6, random_state=0):
+    """Run the whole battery on an objective; an AssertionError tells the graphs and the law that broke.
+
+    Checked with exact inference on small graphs of all kinds: that the gradient is the derivative of the loss, by
+    central differences; that weights of graphs multiply the gradient, and not the loss; that a batch has the losses of
+    its graphs; that a constant added to all scores of a node changes nothing; that arguments stay as they were; that a
+    convex loss is convex along lines; and the Hessian product, if it is implemented.
+
+    Parameters
+    ----------
+    objective : Objective
+    hidden : bool, default=True
+        Whether hidden labels are checked, too.
+    accuracy : float, default=1e-6
+        Of derivatives, relative to the size of the numbers.
+    random_state : int, default=0
+
+    Raises
+    ------
+    AssertionError
+
+    Examples
+    --------
+    >>> from skstruct.objectives import Likelihood
+    >>> from skstruct.testing import check_objective
+    >>> check_objective(Likelihood())
+    """
+    rng = np.random.default_rng(random_state)
+    for family, topology in families(rng):
+        for shared in (False, True):
+            for n_hidden in (0, 0.4) if hidden else (0,):
+                n_states = int(rng.integers(2, 4 if topology.n_nodes < 6 else 3))
+                scores = random_scores(rng, topology, n_states, (1.0, 0.0), shared)
+                codes = rng.integers(n_states, size=topology.n_nodes)
+                codes[rng.random(topology.n_nodes) < n_hidden] = MISSING
+                targets = Targets(codes, rng.integers(0, 3, topology.n_graphs).astype(float))
+                case = _Case(objective, topology, scores, targets, accuracy)
+                case.context = f"{objective!r}, family {family!r}, shared={shared}, {n_hidden:.0%} hidden"
+                _check_gradient(case, rng)
+                _check_weights(case)
+                _check_batch(case)
+                if objective.convex and not n_hidden:
+                    _check_convexity(case, rng)
+
+
+class _Case:
+    """An objective with a batch, its scores and targets."""
+
+    context = ""
+
+    def __init__(self, objective, topology, scores, targets, accuracy):
+        self.objective, self.topology, self.scores, self.targets = objective, topology, scores, targets
+        self.accuracy = accuracy
+        self.inference = LazyPlan(Enumeration(), topology, scores.node.shape[1])
+
+    def evaluate(self, scores=None, targets=None):
+        return self.objective.value_and_gradient(
+            self.inference, self.scores if scores is None else scores, targets or self.targets
+        )
+
+    def total(self, scores):
+        return float(self.targets.graph_weight @ self.evaluate(scores)[0])
+
+    def moved(self, direction, step):
+        node, edge, rows = self.scores
+        return Scores(node + step * direction.node, edge + step * direction.edge, rows)
+
+    def close(self, found, wanted, law):
+        size = max(1.0, float(np.abs(wanted).max(initial=0.0)))
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=self.accuracy * size, err_msg=f"{law}: {self.context}")
+
+
+def _directions(rng, scores):
+    for _ in range(3):
+        yield Scores(rng.normal(size=scores.node.shape), rng.normal(size=scores.edge.shape), scores.edge_matrix)
+
+
+def _product(a, b):
+    return float((a.node * b.node).sum() + (a.edge * b.edge).sum())
+
+
+def _check_gradient(case, rng):
+    before = [case.scores.node.copy(), case.scores.edge.copy(), *(np.copy(part) for part in case.targets[:2])]
+    losses, gradient = case.evaluate()
+    now = [case.scores.node, case.scores.edge, *case.targets[:2]]
+    assert all(np.array_equal(a, b) for a, b in zip(before, now)), f"an argument was changed: {case.context}"
+    assert np.shape(losses) == (case.topology.n_graphs,), f"losses of shape {np.shape(losses)}: {case.context}"
+    assert gradient.node.shape == case.scores.node.shape, f"gradient of shape {gradient.node.shape}: {case.context}"
+    assert gradient.edge.shape == case.scores.edge.shape, f"gradient of shape {gradient.edge.shape}: {case.context}"
+    case.close(gradient.node.sum(axis=1), np.zeros(case.topology.n_nodes), "constants of a node change the loss")
+    gradient = Scores(gradient.node.copy(), gradient.edge.copy(), gradient.edge_matrix)
+    for direction in _directions(rng, case.scores):
+        ahead, behind = (case.total(case.moved(direction, step)) for step in (STEP, -STEP))
+        case.close(_product(gradient, direction), np.array((ahead - behind) / (2 * STEP)), "derivative of the loss")
+        _check_hessian_product(case, direction)
+
+
+def _check_hessian_product(case, direction):
+    try:
+        found = case.objective.hessian_product(case.inference, case.scores, case.targets, direction)
+    except NotImplementedError:
+        return
+    (_, ahead), (_, behind) = (case.evaluate(case.moved(direction, step)) for step in (STEP, -STEP))
+    case.close(found.node, (ahead.node - behind.node) / (2 * STEP), "Hessian product, nodes")
+    case.close(found.edge, (ahead.edge - behind.edge) / (2 * STEP), "Hessian product, edges")
+
+
+def _check_weights(case):
+    losses, gradient = case.evaluate()
+    doubled = case.targets._replace(graph_weight=2 * case.targets.graph_weight)
+    same, twice = case.evaluate(targets=doubled)
+    case.close(same, losses, "weights multiply the losses")
+    case.close(twice.node, 2 * gradient.node, "weights do not multiply the gradient of nodes")
+    case.close(twice.edge, 2 * gradient.edge, "weights do not multiply the gradient of edges")
+
+
+def _check_batch(case):
+    """The loss of a graph does not depend on the other graphs of its batch."""
+    t, (node, edge, rows) = case.topology, case.scores
+    losses, _ = case.evaluate()
+    for g in range(t.n_graphs):
+        one, nodes, edges = t.take(np.array([g]))
+        own = Scores(node[nodes], edge if rows is not None else edge[edges], None if rows is None else rows[edges])
+        targets = Targets(case.targets.codes[nodes], np.ones(1))
+        alone = LazyPlan(Enumeration(), one, node.shape[1])
+        found, _ = case.objective.value_and_gradient(alone, own, targets)
+        case.close(found, losses[g : g + 1], f"graph {g} alone has another loss")
+
+
+def _check_convexity(case, rng):
+    for direction in _directions(rng, case.scores):
+        left, middle, right = (case.total(case.moved(direction, step)) for step in (0.0, 0.5, 1.0))
+        slack = case.accuracy * max(1.0, abs(middle))
+        assert middle <= 0.5 * (left + right) + slack, f"declared convex, and is not: {case.context}"

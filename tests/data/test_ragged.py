@@ -1,0 +1,269 @@
+"""RaggedArray, and what turns labels into one."""
+
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import KFold, train_test_split
+from sklearn.utils import resample, shuffle
+from sklearn.utils.multiclass import type_of_target
+
+from skstruct.data.indexing import sample_key
+from skstruct.data.labels import flatten_labels
+from skstruct.data.missing import missing_mask
+from skstruct.data.ragged import RaggedArray, as_ragged, is_ragged
+
+PARTS = [[0, 1, 1], [2], [], [1, 0]]
+
+
+@pytest.fixture
+def ragged():
+    return RaggedArray.from_list(PARTS)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (slice(1, 3), [1, 2]),
+        (slice(None, None, -1), [3, 2, 1, 0]),
+        (slice(3, 1), []),
+        ([0, -1, 0], [0, 3, 0]),
+        (np.array([True, False, False, True]), [0, 3]),
+        ((np.array([2, 1]), Ellipsis), [2, 1]),
+        ([], []),
+        (np.uint8([3]), [3]),
+    ],
+)
+def test_selecting_graphs(ragged, key, expected):
+    part = ragged[key]
+    assert isinstance(part, RaggedArray)
+    assert part.tolist() == [PARTS[g] for g in expected]
+
+
+def test_one_graph_and_slices_are_views(ragged):
+    assert ragged[-1].tolist() == [1, 0]
+    assert ragged[np.int64(1)].tolist() == [2]
+    assert np.shares_memory(ragged[0], ragged.values)
+    assert np.shares_memory(ragged[1:].values, ragged.values)
+
+
+@pytest.mark.parametrize("key", [4, -5, [4], [-5], 1.0, [0.5], "a", np.ones(3, bool), (0, 1, 2), [[0]], True])
+def test_bad_keys(ragged, key):
+    with pytest.raises(IndexError):
+        ragged[key]
+
+
+def test_sample_key_keeps_slices_of_step_one():
+    assert sample_key(slice(-2, None), 5) == slice(3, 5)
+    assert sample_key(np.int32(-1), 5) == 4
+    assert sample_key((slice(None), Ellipsis), 2) == slice(0, 2)
+
+
+def test_columns_and_arithmetic():
+    proba = RaggedArray([[0.1, 0.9], [0.8, 0.2], [0.5, 0.5]], [0, 2, 3])
+    assert proba.shape == (2, 2)
+    assert proba.ndim == 2
+    assert proba.size == 4
+    assert proba[:, 1].values.tolist() == [0.9, 0.2, 0.5]
+    assert proba[[1], 1].values.tolist() == [0.5]
+    assert proba[0, 1].tolist() == [0.9, 0.2]
+    assert (-proba).values[0, 0] == -0.1
+    assert (2 * proba).values[0, 1] == (proba * 2).values[0, 1] == 1.8
+    assert (proba[:, 1] == 0.5).tolist() == [[False, False], [True]]
+    assert (proba == proba).values.all()
+
+
+def test_equality_needs_the_same_sizes(ragged):
+    assert (ragged == as_ragged([[0], [0, 0]])) is False
+    assert np.array_equal(ragged, RaggedArray.from_list(PARTS))
+    assert not np.array_equal(ragged, RaggedArray(ragged.values, [0, 6]))
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(ragged)
+
+
+@pytest.mark.parametrize("parts", [PARTS, [[1, 2], [3, 4]], [[1], [2]]])
+def test_asarray_is_one_object_per_graph(parts):
+    array = np.asarray(RaggedArray.from_list(parts))
+    assert array.shape == (len(parts),)
+    assert array.dtype == object
+    assert [a.tolist() for a in array] == parts
+
+
+def test_asarray_refuses_numbers(ragged):
+    with pytest.raises(ValueError, match=r"use .values|Use \.values"):
+        np.asarray(ragged, dtype=float)
+
+
+def test_numpy_functions(ragged):
+    joined = np.concatenate([ragged, ragged[[0]]])
+    assert isinstance(joined, RaggedArray)
+    assert joined.tolist() == [*PARTS, PARTS[0]]
+    assert np.concatenate(list(ragged)).tolist() == ragged.values.tolist()
+    assert np.shape(ragged) == (4,)
+    assert np.ndim(ragged) == 1
+    assert np.take(ragged, [3, 0], axis=0).tolist() == [PARTS[3], PARTS[0]]
+    assert np.size(ragged) == 4
+    with pytest.raises(ValueError, match="only graphs"):
+        np.take(ragged, [0], axis=1)
+    with pytest.raises(TypeError):
+        np.concatenate([ragged, ragged], axis=1)
+
+
+def test_pickle_copy_and_hash_of_joblib(ragged):
+    again = pickle.loads(pickle.dumps(ragged))
+    assert np.array_equal(again, ragged)
+    assert joblib.hash(again) == joblib.hash(ragged)
+    assert not np.shares_memory(ragged.copy().values, ragged.values)
+
+
+def test_repr(ragged):
+    assert repr(ragged) == "RaggedArray(4 graphs, values of shape (6), dtype=int64)"
+
+
+def test_bad_offsets():
+    with pytest.raises(ValueError, match="rise from 0 to the number of values, 3; got 0 to 2"):
+        RaggedArray([1, 2, 3], [0, 2])
+    with pytest.raises(ValueError, match="one row per node"):
+        RaggedArray(1, [0, 1])
+
+
+def test_scikit_learn_splits_by_graph(ragged):
+    assert type_of_target(ragged) == "unknown"
+    a, b = train_test_split(ragged, random_state=0)
+    assert len(a) == 3
+    assert isinstance(b, RaggedArray)
+    assert isinstance(shuffle(ragged, random_state=0), RaggedArray)
+    assert len(resample(ragged, n_samples=7, random_state=0)) == 7
+    assert len(list(KFold(2).split(ragged))) == 2
+
+
+def test_array_api_dispatch(ragged, array_api_dispatch):
+    assert len(train_test_split(ragged, random_state=0)[0]) == 3
+
+
+FORMS = {
+    "lists": PARTS,
+    "arrays": [np.array(p, dtype=np.int64) for p in PARTS],
+    "tuple": tuple(PARTS),
+    "series": pd.Series(PARTS),
+    "objects": np.asarray(RaggedArray.from_list(PARTS)),
+    "list of series": [pd.Series(p, dtype="int64") for p in PARTS],
+    "ragged": RaggedArray.from_list(PARTS),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_of_labels(form):
+    y = FORMS[form]
+    assert is_ragged(y)
+    ragged = as_ragged(y)
+    assert ragged.tolist() == PARTS
+    assert ragged.values.dtype == np.int64
+    assert flatten_labels(y, np.array([0, 3, 4, 4, 6])).tolist() == [0, 1, 1, 2, 1, 0]
+
+
+def test_a_matrix_is_graphs_of_equal_size():
+    y = np.array([["a", "b"], ["b", "b"]])
+    assert is_ragged(y)
+    assert as_ragged(y).tolist() == [["a", "b"], ["b", "b"]]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [0, 1],
+        np.array([0, 1]),
+        ["ab", "cd"],
+        "ab",
+        None,
+        3,
+        [],
+        np.array(["a"], object),
+        pd.Series([0, 1]),
+        {0: 1},
+    ],
+)
+def test_not_ragged(y):
+    assert not is_ragged(y)
+
+
+def test_types_of_labels_are_kept():
+    assert as_ragged([["a"], [], ["long"]]).values.dtype == np.dtype("<U4")
+    assert as_ragged([[1], []]).values.dtype.kind == "i"
+    assert as_ragged([[True], [False]]).values.dtype == bool
+    objects = as_ragged([np.array(["a"], object), np.array(["b"], object)]).values
+    assert objects.dtype == object
+    assert as_ragged([[], []]).tolist() == [[], []]
+    assert len(as_ragged([])) == 0
+
+
+@pytest.mark.parametrize(
+    "y", [[["a", 1]], [["a"], [1]], [np.array(["a", 1], object)], [np.array(["a"], object), [2.0]]]
+)
+def test_mixed_labels(y):
+    with pytest.raises(ValueError, match="y mixes strings and numbers"):
+        as_ragged(y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([[0, 1], [0]], r"inconsistent numbers of samples: \[3, 2\]"),
+        ([[0, 1], [0], [0]], r"graph 1 has 2 nodes but y\[1\] has 1 values \(2 of 3 graphs disagree\)"),
+        ([[[0], [1]]] * 3, r"y\[0\] must be 1-D with one value per node, got shape \(2, 1\)"),
+        ([["a", None], ["b", "b"], ["a", "a"]], r"y\[0\]\[1\] is None \(1 such values\).*missing_label"),
+        (np.zeros(6), r"y has shape \(6,\), but one array per graph.*RaggedArray\(y, X.node_ptr\)"),
+        ([0, 1, 0], r"y\[0\] is 0, but one array per graph is needed"),
+        ([[0, 1], [[0], 1], [0, 1]], r"y\[1\] must hold one value per node"),
+        ([[[0], [1]], [[0, 1], [1, 1]], [[0], [1]]], "y has values of different shapes"),
+        (None, "y is needed here, got None"),
+    ],
+)
+def test_labels_that_do_not_fit(y, message):
+    with pytest.raises(ValueError, match=message):
+        flatten_labels(y, np.array([0, 2, 4, 6]))
+
+
+def test_name_in_messages():
+    with pytest.raises(ValueError, match=r"sample_weight\[0\] has 1 values"):
+        flatten_labels([[1.0]], np.array([0, 2]), "sample_weight")
+
+
+def test_missing_labels_may_be_allowed():
+    y = [["a", None], [np.nan]]
+    assert flatten_labels(y, np.array([0, 2, 3]), missing_label=np.nan)[0] == "a"
+    with pytest.raises(ValueError, match=r"y\[0\]\[1\] is None \(2 such values\)"):
+        flatten_labels(y, np.array([0, 2, 3]))
+    with pytest.raises(ValueError, match=r"is <NA>"):
+        flatten_labels([np.array([1, pd.NA], dtype=object)], np.array([0, 2]))
+
+
+def test_a_missing_label_of_another_type():
+    y = [["a", -1], [-1], np.array([-1])]
+    flat = flatten_labels(y, np.array([0, 2, 3, 4]), missing_label=-1)
+    assert flat.tolist() == ["a", -1, -1, -1]
+    assert missing_mask(flat, -1).tolist() == [False, True, True, True]
+    with pytest.raises(ValueError, match="mixes strings and numbers"):
+        as_ragged(y)
+    with pytest.raises(ValueError, match="is None"):
+        flatten_labels([["a", None]], np.array([0, 2]), missing_label=-1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "missing", "expected"),
+    [
+        (np.array([0, 1, -1]), -1, [0, 0, 1]),
+        (np.array([0, np.nan]), np.nan, [0, 1]),
+        (np.array([0, 1]), np.nan, [0, 0]),
+        (np.array(["a", "?"]), "?", [0, 1]),
+        (np.array(["a", "b"]), -1, [0, 0]),
+        (np.array([0, 1]), "?", [0, 0]),
+        (np.array(["a", None, np.nan, pd.NA], dtype=object), np.nan, [0, 1, 1, 1]),
+        (np.array(["a", pd.NA], dtype=object), "a", [1, 0]),
+        (np.array(["a", None], dtype=object), None, [0, 0]),
+    ],
+)
+def test_missing_mask(labels, missing, expected):
+    assert missing_mask(labels, missing).tolist() == list(map(bool, expected))

@@ -1,0 +1,106 @@
+"""When code is compiled: not at import, once per way of holding a row in registers, and without a disk cache too."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from skstruct import Topology
+from skstruct.inference import Chain
+from skstruct.inference._chain_kernels import forward_backward_shared
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.registers import SHAPES
+from skstruct.kernels.simd import lanes
+from skstruct.scores import Scores
+
+numba = pytest.importorskip("numba")
+# For tests of what was compiled and when, of which there is nothing to see where the suite runs as plain Python.
+jit = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+
+
+def test_import_does_not_load_the_compiler():
+    code = "import sys, skstruct; sys.exit('numba' in sys.modules or 'llvmlite' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_tables_do_not_load_the_compiler_for_inference():
+    """A model without edges and with dense features compiles the penalty of its loss and the labels' scores only."""
+    code = """if True:
+        import numba.core.event as event
+        import numpy as np
+        from skstruct import GraphCRFClassifier
+        compiled = []
+        class Listener(event.Listener):
+            def on_start(self, found):
+                compiled.append(found.data["dispatcher"].__name__)
+            def on_end(self, found):
+                pass
+        x = np.arange(12.0).reshape(6, 2)
+        with event.install_listener("numba:compile", Listener()):
+            GraphCRFClassifier(max_iter=2, tol=10.0).fit(x, [0, 1, 0, 1, 0, 1])
+        assert set(compiled) <= {"_penalise", "_subtract_labelling"}, compiled
+    """
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@jit
+def test_one_specialisation_for_each_way_of_holding_a_row():
+    assert len({lanes(n) for n in range(1, 200)}) == len(SHAPES) + 1
+    topology = Topology.from_edges([(0, 1), (1, 2)], 3)
+
+    def compiled(sizes):
+        for n in sizes:
+            scores = Scores(np.zeros((3, n)), np.zeros((1, n, n)), np.zeros(2, np.int32))
+            found = Chain().plan(topology, n).marginals(scores)
+            np.testing.assert_allclose(found.node, 1 / n)
+        return len(forward_backward_shared.compiled.signatures)
+
+    before = compiled([9])
+    assert compiled(range(9, 17)) == before
+    assert compiled([17]) <= before + 1
+
+
+@jit
+def test_without_a_place_for_the_disk_cache(monkeypatch):
+    """As in a read-only installation with a read-only home: compiled in memory."""
+    from numba.core import caching
+
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+
+    @kernel
+    def double(values):
+        for k in range(len(values)):
+            values[k] *= 2.0
+
+    values = np.arange(3.0)
+    double(values)
+    np.testing.assert_array_equal(values, [0.0, 2.0, 4.0])
+    assert type(double.compiled._cache).__name__ == "NullCache"
+
+
+def test_plain_functions_run_without_the_compiler():
+    """``NUMBA_DISABLE_JIT=1`` gives the same probabilities."""
+    code = """if True:
+        import numpy as np
+        from scipy.sparse import csr_array
+        from skstruct import GraphCRFClassifier, GraphDataset
+        from skstruct.features import LinearFeatures
+        x = np.random.default_rng(0).normal(size=(4, 3, 2)) > 0
+        X = GraphDataset.from_sequences([csr_array(rows.astype(float)) for rows in x])
+        y = [["a", "b", "c"]] * 4
+        crf = GraphCRFClassifier(LinearFeatures(node_weights="observed"), tol=1e-8).fit(X, y)
+        print(*crf.predict_proba(X).values.ravel())
+    """
+    found = []
+    for disabled in "01":
+        environment = {**os.environ, "NUMBA_DISABLE_JIT": disabled}
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        found.append([float(number) for number in done.stdout.split()])
+    np.testing.assert_allclose(found[0], found[1], atol=1e-9)
+    assert len(found[0]) == 36

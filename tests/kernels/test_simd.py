@@ -1,0 +1,182 @@
+"""Vector primitives against their plain twins, for every way of holding a row in registers."""
+
+import numpy as np
+import pytest
+
+from skstruct.kernels import simd
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.registers import SHAPES
+from skstruct.kernels.simd import (
+    LONGEST_ROW,
+    add_pairs,
+    add_rows,
+    add_scaled_rows,
+    add_scaled_to_rows,
+    add_to_rows,
+    aligned_zeros,
+    backward_step,
+    best_step,
+    exp_row,
+    forward_step,
+    lanes,
+    padded,
+)
+
+SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 26, 27, 64, 65]  # with and without overlap; each shape compiles for seconds
+SINGLE = [1, 3, 26, 65]
+IN_BOTH = [*((n, np.float64) for n in SIZES), *((n, np.float32) for n in SINGLE)]
+RTOL = {np.float64: 1e-12, np.float32: 2e-5}  # sums of 26 numbers in another order
+
+
+# Kernels that only pass their arguments on.
+@kernel
+def run_add_rows(table, columns, start, stop, out, lanes):
+    add_rows(table, columns, start, stop, out, lanes)
+
+
+@kernel
+def run_add_scaled_rows(table, columns, values, start, stop, out, lanes):
+    add_scaled_rows(table, columns, values, start, stop, out, lanes)
+
+
+@kernel
+def run_add_to_rows(source, table, columns, start, stop, lanes):
+    add_to_rows(source, table, columns, start, stop, lanes)
+
+
+@kernel
+def run_add_scaled_to_rows(source, table, columns, values, start, stop, lanes):
+    add_scaled_to_rows(source, table, columns, values, start, stop, lanes)
+
+
+@kernel
+def run_exp_row(scores, row, out, out_row, lanes):
+    return exp_row(scores, row, out, out_row, lanes)
+
+
+@kernel
+def run_forward_step(message, row, matrix, n, potential, factor, out_row, lanes):
+    return forward_step(message, row, matrix, n, potential, factor, out_row, lanes)
+
+
+@kernel
+def run_backward_step(forward, received, potential, factor, row, matrix, out, out_row, lanes):
+    backward_step(forward, received, potential, factor, row, matrix, out, out_row, lanes)
+
+
+@kernel
+def run_add_pairs(first, second, length, n, out, lanes):
+    add_pairs(first, second, length, n, out, lanes)
+
+
+@kernel
+def run_best_step(scores, row, matrix, n, out_row, lanes):
+    best_step(scores, row, matrix, n, out_row, lanes)
+
+
+def compare(name, *args, rtol=1e-12):
+    """Run a primitive in a kernel and its plain twin on copies; results and arrays must agree."""
+    ours = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+    twin = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+    found, expected = globals()[f"run_{name}"](*ours), getattr(simd, name).function(*twin)
+    if expected is not None:
+        np.testing.assert_allclose(found, expected, rtol=rtol)
+    changed = False
+    for a, b, before in zip(ours, twin, args):
+        if isinstance(a, np.ndarray):
+            np.testing.assert_allclose(a, b, rtol=rtol)
+            changed |= not np.array_equal(a, before)
+    assert changed
+
+
+@pytest.mark.parametrize(
+    ("n", "index_type", "dtype"),
+    [
+        *((n, np.int32, np.float64) for n in SIZES),
+        *((n, np.int32, np.float32) for n in SINGLE),
+        (3, np.uint32, np.float64),
+        (26, np.int64, np.float64),
+    ],
+)
+def test_gather_and_scatter(n, index_type, dtype):
+    rng, rtol = np.random.default_rng(n), RTOL[dtype]
+    table, line = rng.random((9, n)).astype(dtype), rng.random((1, n)).astype(dtype)
+    columns, values = rng.integers(0, 9, 12).astype(index_type), rng.random(12)  # with repeats; always in 64 bits
+    compare("add_rows", table, columns, 2, 11, line, lanes(n), rtol=rtol)
+    compare("add_scaled_rows", table, columns, values, 2, 11, line, lanes(n), rtol=rtol)
+    compare("add_to_rows", line, table, columns, 2, 11, lanes(n), rtol=rtol)
+    compare("add_scaled_to_rows", line, table, columns, values, 2, 11, lanes(n), rtol=rtol)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_nothing_to_gather(n):
+    table, line, columns = np.ones((2, n)), np.full((1, n), 3.0), np.zeros(4, np.int32)
+    run_add_rows(table, columns, 2, 2, line, lanes(n))
+    run_add_to_rows(line, table, columns, 2, 2, lanes(n))
+    assert (line == 3.0).all()
+    assert (table == 1.0).all()
+
+
+@pytest.mark.parametrize(("n", "dtype"), IN_BOTH)
+@pytest.mark.parametrize("scale", [0.0, 1.0, 20.0, 1e4])
+def test_exponentials(n, scale, dtype):
+    rng, rtol = np.random.default_rng(n), 4e-15 if dtype == np.float64 else 2e-5  # exponents up to 87 are rounded, too
+    scores, out = scale * rng.normal(size=(3, n)).astype(dtype), np.full((2, padded(n)), 7.0, dtype)
+    scores[2, 0] = -np.inf
+    for row in (0, 2):
+        compare("exp_row", scores, row, out, 1, lanes(n), rtol=rtol)
+    top, low = run_exp_row(scores, 0, out, 1, lanes(n))
+    assert top == scores[0].max()
+    assert low == scores[0].min() - dtype(top)
+    assert (out[1, n:] == 7.0).all()  # what is beyond a row is kept
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_a_row_that_is_all_forbidden(n):
+    scores, out = np.full((1, n), -np.inf), np.ones((1, n))
+    assert run_exp_row(scores, 0, out, 0, lanes(n)) == (-np.inf, -np.inf)
+    assert not out.any()
+
+
+@pytest.mark.parametrize(("n", "dtype"), IN_BOTH)
+@pytest.mark.parametrize("is_padded", [False, True])
+def test_forward_backward(n, is_padded, dtype):
+    rng, rtol = np.random.default_rng(n), RTOL[dtype]
+    length = padded(n) if is_padded else n
+
+    def rows(n_rows):
+        array = aligned_zeros(n_rows, length, dtype=dtype)
+        array[:, :n] = rng.random((n_rows, n)) + 0.1
+        return array
+
+    forward, potential, matrix, received = rows(4), rows(4), rows(n), rows(1)
+    out = np.zeros((2, n), dtype)
+    compare("forward_step", forward, 1, matrix, n, potential, 0.7, 2, lanes(n), rtol=rtol)
+    compare("backward_step", forward, received, potential, 0.7, 2, matrix, out, 1, lanes(n), rtol=rtol)
+    compare("add_pairs", forward, potential, 4, n, matrix, lanes(n), rtol=rtol)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_best_step(n):
+    rng = np.random.default_rng(n)
+    scores, matrix = rng.normal(size=(2, padded(n))), rng.normal(size=(n, padded(n)))
+    scores[0, 0] = matrix[n - 1, 0] = -np.inf
+    compare("best_step", scores, 0, matrix, n, 1, lanes(n), rtol=0)
+
+
+def test_rows_fit_their_registers():
+    for n in range(1, LONGEST_ROW + 1):
+        width, count = SHAPES[len(lanes(n)) - 1]
+        assert width <= n <= width * count == padded(n)
+        assert n < 2 * width or width == 8  # the widest that fits
+    assert lanes(LONGEST_ROW + 1) == ()
+    assert padded(LONGEST_ROW + 1) == LONGEST_ROW + 1
+
+
+def test_alignment():
+    for shape, dtype in [((3,), np.float64), ((5, 7), np.float64), ((1, 1), np.float32), ((5, 7), np.float32)]:
+        found = aligned_zeros(*shape, dtype=dtype)
+        assert found.shape == shape
+        assert found.dtype == dtype
+        assert not found.any()
+        assert found.ctypes.data % 64 == 0
