@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skstruct.components import resolve
@@ -30,6 +31,17 @@ from skstruct.objectives import MISSING, OBJECTIVES, Objective
 from skstruct.optim import OPTIMIZERS, Optimizer
 from skstruct.optim._base import STOPPED
 from skstruct.scores import Targets
+
+
+def _gives_probabilities(estimator):
+    """Whether the objective of training defines probabilities; the error of a missing method says why."""
+    objective = estimator.objective
+    if isinstance(objective, Objective) and not objective.probabilistic:
+        raise AttributeError(
+            f"objective={objective!r} trains scores that define no probabilities; predict needs none, and "
+            "objective='likelihood' trains probabilities."
+        )
+    return True
 
 
 class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
@@ -441,6 +453,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         codes = model.sample(layout.dataset, n_samples, random_state, self._known_codes(layout, known))
         return layout.wrap(self.classes_[codes])
 
+    @available_if(_gives_probabilities)
     def predict_proba(self, X, known=None):
         """Probability of every label at every node, summed over the labels of all others.
 
@@ -458,6 +471,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         model, layout = self._query(X)
         return layout.wrap(self._probabilities(model, layout, known))
 
+    @available_if(_gives_probabilities)
     def predict_log_proba(self, X, known=None):
         """Logarithm of `predict_proba`, in nats.
 
@@ -475,6 +489,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         with np.errstate(divide="ignore"):
             return layout.wrap(np.log(self._probabilities(model, layout, known)))
 
+    @available_if(_gives_probabilities)
     def predict_edge_proba(self, X, known=None):
         """Probability of every pair of labels at every edge.
 

@@ -14,7 +14,7 @@ from skstruct.data.dataset import GraphDataset
 from skstruct.data.pieces import cut_graphs, n_stored
 from skstruct.scores import MISSING, Scores
 
-PIECE = 2**22  # stored features of a piece of the data; a piece is planned at once
+PIECE = 2**20  # stored features of a piece of the data; a piece is planned at once
 
 
 class FeaturePlan:

@@ -14,7 +14,7 @@ from skstruct.exceptions import UnsupportedTopology
 from skstruct.features import ConstrainedFeatures, FeaturePlan, LinearFeatures
 from skstruct.features._linear import LinearPlan
 from skstruct.inference import Enumeration, LoopyBP, Tree
-from skstruct.objectives import Objective
+from skstruct.objectives import Likelihood, Objective
 from skstruct.optim import LBFGS, Optimizer
 from skstruct.scores import Scores
 
@@ -140,6 +140,20 @@ def test_an_objective_without_inference_plans_none(make_data, monkeypatch):
         crf.predict(X)
     table = GraphCRFClassifier().fit(X.node_features, y.values)
     np.testing.assert_allclose(crf.coef_, table.coef_, atol=1e-4)
+
+
+def test_an_objective_without_probabilities_says_so(make_data):
+    class Margin(Likelihood):
+        probabilistic = False
+
+    X, y = make_data()
+    crf = GraphCRFClassifier(objective=Margin()).fit(X, y)
+    assert len(crf.predict(X)) == len(X)
+    for name in ("predict_proba", "predict_log_proba", "predict_edge_proba"):
+        assert not hasattr(crf, name)
+        with pytest.raises(AttributeError) as caught:
+            getattr(crf, name)
+        assert "define no probabilities" in f"{caught.value} {caught.value.__cause__}"
 
 
 def test_plans_are_made_once(make_data, monkeypatch):
