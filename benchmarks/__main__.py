@@ -34,13 +34,13 @@ def parse(argv):
 
 
 def run_case(run):
-    """Run one case and return what it has recorded, with the error that ended it."""
+    """Run one case and return its results, with the error that ended it, if any."""
     error, start = None, time.perf_counter()
     try:
         CASES[run.name](run)
     except MissingData as missing:
         run.record("", f"not run: {missing}", None, "")
-    except Exception as problem:  # whatever ends a case is reported with it, and the other cases run
+    except Exception as problem:  # any error is reported with its case, and all other cases run
         error = traceback.format_exc()
         last = str(problem).strip().splitlines()
         run.record("", f"FAILED: {type(problem).__name__} {last[0] if last else ''}"[:120], None, "")
@@ -48,14 +48,14 @@ def run_case(run):
 
 
 def main(argv=None):
-    """Run the chosen cases, each in a process of its own, and write the report."""
+    """Run the selected cases, each in a separate process, and write the report."""
     options, chosen = parse(argv)
     if options.list:
         for name in chosen:
             print(f"{name}\n    {' '.join(CASES[name].__doc__.split())}")
         return 0
     core = pin()
-    # A forked child has everything imported; its memory is its own.
+    # A forked child has imported all modules, and its memory is separate.
     method = "fork" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
     folder, results, failed = options.output / options.size, [], 0

@@ -1,7 +1,7 @@
-"""Fresh processes, for what depends on a process's history: memory, imports, compilation.
+"""New processes for measurements that depend on the history of a process: memory, imports, compilation.
 
 ``python -m benchmarks._children TASK ARGUMENTS`` runs one of the functions below with arguments in JSON, and prints
-what it returns and the peak of the memory in JSON. They import what they measure, and nothing else before that.
+the returned value and the peak memory in JSON. Each function imports only the modules that it measures.
 """
 
 import json
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run_child(task, *arguments, **environment):
-    """Run a task in a new process; the memory is in MB."""
+    """Run a task in a new process. The memory is in MB."""
     command = [sys.executable, "-m", "benchmarks._children", task, json.dumps(arguments)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
     if done.returncode:
@@ -66,7 +66,7 @@ def train_words(path, n_sentences, max_iter):
 
 
 def train_crfsuite(path, n_sentences, max_iter, in_lists):
-    """Train CRFsuite on a text file, giving it one sentence at a time, or from lists of all attributes."""
+    """Train CRFsuite on a text file, sentence by sentence or from lists of all attributes."""
     import pycrfsuite
 
     from benchmarks._crfsuite import CRFsuite

@@ -1,4 +1,4 @@
-"""CRFsuite behind plain functions; imports the standard library only, as `benchmarks._text` does."""
+"""CRFsuite as plain functions. The module imports the standard library only, as `benchmarks._text` does."""
 
 import re
 import tempfile
@@ -8,10 +8,10 @@ from benchmarks._machine import Seconds
 
 
 class CRFsuite:
-    """A linear-chain model that CRFsuite trains with L-BFGS: weights of what occurs in training, its default."""
+    """A linear-chain model that CRFsuite trains with L-BFGS, with observed weights only (the default of CRFsuite)."""
 
     def __init__(self, pycrfsuite, sequences, c2):
-        """Read pairs of attributes and labels; CRFsuite keeps a copy."""
+        """Read pairs of attributes and labels. CRFsuite keeps a copy."""
         self.pycrfsuite = pycrfsuite
         self.trainer = pycrfsuite.Trainer(verbose=False)
         self.trainer.select("lbfgs")
@@ -23,10 +23,10 @@ class CRFsuite:
         self.file = str(Path(self.folder.name) / "model.crfsuite")
 
     def train(self, max_iter=1000):
-        """Train, and return the CPU time of an evaluation by CRFsuite's own clock; sets objective and counts.
+        """Train, set objective and counts, and return the CPU time of an evaluation from CRFsuite's log.
 
-        The clock runs from one iteration to the next, so that the step of L-BFGS is in it; it does not run while
-        features are generated and while the model is written.
+        The time of an iteration includes the L-BFGS step. It does not include the generation of features and the
+        writing of the model.
         """
         log = []
         self.trainer.set_params({**self.settings, "max_iterations": max_iter})
@@ -53,7 +53,7 @@ class CRFsuite:
 
     def weights(self, columns, classes):
         """Return the trained weights as (n_features, n_states) and (n_states, n_states)."""
-        import numpy as np  # here: the class also works in a process that measures the memory of CRFsuite alone
+        import numpy as np  # not at the top: the class also runs in a process that measures CRFsuite's memory alone
 
         info = self.tagger().info()
         codes = {label: k for k, label in enumerate(classes)}

@@ -1,6 +1,6 @@
-"""The machine: one core for all that is timed, memory of this process, and what the results depend on.
+"""The machine: binding to one core, memory of this process, and the environment of the results.
 
-Imports the standard library only, so that a process that is measured has no more in its memory.
+The module imports the standard library only, so that it adds little to the memory of a measured process.
 """
 
 import ctypes
@@ -29,16 +29,16 @@ PACKAGES = [
     "torch",
     "pytorch-crf",
 ]
-VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "neon": "NEON"}  # the widest first
-_CORES: set[int] = set()  # those that `pin` found allowed
+VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "neon": "NEON"}  # in decreasing width
+_CORES: set[int] = set()  # allowed cores before `pin`
 
 
 class Seconds(float):
-    """Time that a function has taken itself, e.g. a part of its run; returned to be used instead of the total."""
+    """Time that a function has measured itself, such as the time of one step. It replaces the total time."""
 
 
 def pin():
-    """Bind this process, and those it starts, to one core where that is possible; return its number."""
+    """Bind this process and its children to one core, if possible, and return the number of the core."""
     if not hasattr(os, "sched_setaffinity"):
         return None
     cores = os.sched_getaffinity(0)
@@ -48,17 +48,17 @@ def pin():
 
 
 def unpin():
-    """Allow all cores again, for measurements of threads; return how many there are."""
+    """Allow all cores again, for measurements of threads, and return their number."""
     if _CORES:
         os.sched_setaffinity(0, _CORES)
     return len(_CORES) or os.cpu_count() or 1
 
 
 def rise_of_memory(function):
-    """Call a function and return how far resident memory rose meanwhile, in MB; nan where nothing tells."""
+    """Call a function and return the increase of the resident memory in MB; nan where it cannot be measured."""
     gc.collect()
     try:
-        ctypes.CDLL(None).malloc_trim(0)  # glibc: what is free shall not be used again unseen
+        ctypes.CDLL(None).malloc_trim(0)  # glibc: returns free memory, whose reuse would not be visible
         Path("/proc/self/clear_refs").write_text("5")  # Linux: resets the peak to what is resident now
         before = _resident("VmRSS")
     except (OSError, AttributeError, TypeError):
@@ -67,11 +67,11 @@ def rise_of_memory(function):
     function()
     if before is not None:
         return max(0.0, _resident("VmHWM") - before)
-    return _maximum() - grown  # only of use to the first engine that reaches a peak
+    return _maximum() - grown  # valid only for the first engine that reaches a peak
 
 
 def peak_memory():
-    """Largest resident size of this process so far, in MB; nan where nothing tells."""
+    """Largest resident size of this process so far, in MB; nan where it cannot be measured."""
     try:
         return _resident("VmHWM")  # Linux: unlike `ru_maxrss`, without the peak of the process that started this one
     except OSError:
@@ -79,7 +79,7 @@ def peak_memory():
 
 
 def _resident(key):
-    """Read a size in MB from what Linux says of this process."""
+    """Read a memory size in MB from the status file of this process (Linux)."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -94,7 +94,7 @@ def _maximum():
 
 
 def environment(core):
-    """Versions and machine, without anything that identifies it."""
+    """Versions and properties of the machine that do not identify it."""
     from llvmlite.binding import get_host_cpu_features
 
     features = get_host_cpu_features()

@@ -1,4 +1,4 @@
-"""Timing: one core, engines in turn (A B A B ...), medians and ratios of pairs; and what a case may do."""
+"""Timing on one core, engines in turn (A B A B ...), medians and ratios of pairs; and the interface of a case."""
 
 import time
 from collections.abc import Callable
@@ -10,24 +10,24 @@ import numpy as np
 
 from benchmarks._machine import Seconds, rise_of_memory
 
-SHORTEST = 0.02  # seconds: quicker functions are called several times per sample
+SHORTEST = 0.02  # seconds: faster functions are called several times per sample
 BUDGET = {"tiny": 1.0, "small": 5.0, "full": 40.0}  # seconds of one comparison, beyond the first round
 CASES: dict[str, Callable] = {}
 
 
 class MissingData(Exception):
-    """A file that a case needs is absent."""
+    """A file that a case requires is absent."""
 
 
 def case(function):
-    """Enter a function in the table of cases, under ``module.function``."""
+    """Add a function to the table of cases, with the name ``module.function``."""
     CASES[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = function
     return function
 
 
 @dataclass
 class Run:
-    """What a case works with: the options, and where its results go."""
+    """The options of a case, and its results."""
 
     name: str
     size: str = "small"
@@ -38,18 +38,18 @@ class Run:
     sweeps: list[dict] = field(default_factory=list)
 
     def pick(self, tiny, small, full):
-        """Choose by size."""
+        """Select a value by size."""
         return {"tiny": tiny, "small": small, "full": full}[self.size]
 
     def path(self, name):
-        """Path of a data file; ends the case if there is none."""
+        """Path of a data file. The case ends if it does not exist."""
         path = self.data / name
         if not path.exists():
             raise MissingData(f"{name} is not in the data folder")
         return path
 
     def peer(self, module, package):
-        """Import a program to compare with; None, and a row that says so, if it is not installed."""
+        """Import a program for comparison. If it is not installed, add a row that says so, and return None."""
         try:
             return import_module(module)
         except ImportError:
@@ -57,7 +57,7 @@ class Run:
             return None
 
     def check(self, what, found, expected, *, rtol=0.0, atol=0.0):
-        """Assert that two results agree, and note by how much."""
+        """Assert that two results agree, and record the difference."""
         found, expected = np.asarray(found, float), np.asarray(expected, float)
         np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol, err_msg=what)
         difference = np.abs(found - expected).max(initial=0.0)
@@ -74,7 +74,7 @@ class Run:
         )
 
     def require(self, what, holds):
-        """Assert a statement, and note it."""
+        """Assert a statement, and record it."""
         assert holds, what
         self.checks.append({"case": self.name, "what": what})
 
@@ -85,14 +85,14 @@ class Run:
     def compare(
         self, quantity, engines, *, unit="ms", count=None, rate=False, clock=time.process_time, cold_rounds=None
     ):
-        """Time functions in turn and add a row for each.
+        """Measure functions in turn, and add a row for each.
 
         Parameters
         ----------
         quantity : str
             What is measured, with sizes.
         engines : dict of name to function
-            The first is ours; ratios tell how many times longer the others take.
+            The first one is skstruct. Ratios are times divided by its time.
         unit : str
             "ms" or "s", or if `count` is given, e.g. "ns/message" or "tokens/s".
         count : float, default=None
@@ -102,9 +102,9 @@ class Run:
         clock : callable
             The process's CPU time; `time.perf_counter` for threads.
         cold_rounds : int, default=None
-            For functions that take minutes and have been compiled: how many rounds there are, with no call before
-            the first. By default, a call before the first loads, compiles and measures memory, and the rounds are
-            as many as the options and the budget of time allow.
+            Number of rounds, without a preceding call, for functions that need minutes and have been compiled. By
+            default, a preceding call loads, compiles and measures memory, and the options and the time budget
+            determine the number of rounds.
 
         Returns
         -------
@@ -155,18 +155,18 @@ class Run:
         return {name: float(np.median(taken)) for name, taken in times.items()}
 
     def latency(self, quantity, engines, inputs, calls):
-        """Time single calls, all engines in turn on each input: a row for the median and one for the slowest 1 %.
+        """Measure single calls, engines in turn on each input: a row for the median, and one for the 99th percentile.
 
         Parameters
         ----------
         quantity : str
             What is measured.
         engines : dict of name to function
-            Each takes an input.
+            Each is a function of one input.
         inputs : list
-            What the engines are given; used again from the start when there are fewer than calls.
+            Inputs of the engines. They are repeated if there are more calls than inputs.
         calls : int
-            Of each engine.
+            Number of calls of each engine.
         """
         taken = {name: np.empty(calls) for name in engines}
         for k in range(-len(inputs), calls):  # before 0, to load and compile
@@ -183,7 +183,7 @@ class Run:
                 self.record(name, f"{quantity}, {of} of {calls} calls", 1e6 * value, "µs", ratio=ratio)
 
     def sweep(self, quantity, variable, sizes, make, *, clock=time.process_time):
-        """Time ``make(size)()`` at all sizes in turn, and fit ``seconds ~ size**exponent``."""
+        """Measure ``make(size)()`` at all sizes in turn, and fit ``seconds ~ size**exponent``."""
         functions = [make(size) for size in sizes]
         for function in functions:
             function()
@@ -206,7 +206,7 @@ class Run:
 
 
 def mean_time(function, clock=time.process_time):
-    """Seconds of a call, from as many calls as take `SHORTEST`."""
+    """Seconds per call, from as many calls as last at least `SHORTEST`."""
     calls, start = 0, clock()
     while True:
         function()

@@ -1,4 +1,4 @@
-"""Other programs behind plain functions, and plain numpy references."""
+"""Other programs as plain functions, and plain numpy references."""
 
 from warnings import catch_warnings, simplefilter
 
@@ -11,7 +11,7 @@ from benchmarks._problems import grid
 class TorchCRF:
     """The objective in PyTorch: a sum of embeddings for the node scores, and pytorch-crf for the chains.
 
-    All attribute-label and label-label weights. Sequences are padded to batches, longest first.
+    The model has all attribute-label and label-label weights. Batches contain padded sequences, the longest first.
     """
 
     def __init__(self, torch, torchcrf, problem, c2, batch_size=256):
@@ -22,7 +22,7 @@ class TorchCRF:
         with torch.no_grad():
             for weight in (*self.crf.parameters(), *self.node.parameters()):
                 weight.zero_()
-        for weight in (self.crf.start_transitions, self.crf.end_transitions):  # not in the model that is compared
+        for weight in (self.crf.start_transitions, self.crf.end_transitions):  # they are not in the compared model
             weight.requires_grad_(False)
         codes = np.searchsorted(problem.classes, problem.y.values)
         order = np.argsort(-np.diff(problem.y.ptr), kind="stable")
@@ -30,7 +30,7 @@ class TorchCRF:
         self.batches = [self._batch(problem, codes, chosen) for chosen in np.split(order, cuts)]
 
     def _batch(self, problem, codes, chosen):
-        """Attributes of all nodes of the batch, where these begin, and per sequence: known places and labels."""
+        """Attributes of all nodes of the batch, their offsets, and per sequence a mask and labels."""
         features, ptr = problem.X.node_features, problem.y.ptr
         nodes = np.concatenate([np.arange(ptr[g], ptr[g + 1]) for g in chosen])
         rows, lengths = features[nodes], np.diff(ptr)[chosen]
@@ -41,7 +41,7 @@ class TorchCRF:
         return tuple(map(self.torch.from_numpy, (rows.indices.astype(np.int64), starts, mask, labels)))
 
     def objective(self):
-        """Evaluate at zero weights, with the gradient; CPU."""
+        """Evaluate objective and gradient at zero weights, on the CPU."""
         total = 0.0
         for weight in (self.crf.transitions, self.node.weight):
             weight.grad = None
@@ -59,7 +59,7 @@ class TorchCRF:
 
 
 class NumpyBP:
-    """Synchronous belief propagation in vectorised numpy, all messages of a sweep at once: the plain reference."""
+    """Synchronous belief propagation in vectorised numpy: a reference that updates all messages of a sweep at once."""
 
     def __init__(self, topology, scores):
         i, j = topology.edges.astype(np.intp).T
@@ -72,7 +72,7 @@ class NumpyBP:
         self.potential = np.exp(scores.edge[0] if self.shared else scores.edge)
 
     def marginals(self, tol=1e-6, max_iter=200, damping=0.0):
-        """Node marginals; sets `n_iter` and the last change of a message, `residual`."""
+        """Node marginals. Sets `n_iter` and `residual`, the last change of a message."""
         n_edges = len(self.sender) // 2
         message = np.ones((2 * n_edges, self.node.shape[1]))
         for self.n_iter in range(1, max_iter + 1):
@@ -100,7 +100,7 @@ class NumpyBP:
 
 
 def frontier_log_partition(height, width, scores):
-    """Log-partition of a binary grid by eliminating cell after cell, with one table over a row of cells."""
+    """Log-partition of a binary grid by elimination of one cell after another, with one table over a row of cells."""
     down, across = np.zeros((height, width, 2, 2)), np.zeros((height, width, 2, 2))
     for (i, j), matrix in zip(grid(height, width), scores.edge):
         (across if j == i + 1 else down)[divmod(i, width)] = matrix
@@ -157,7 +157,7 @@ class Pgmpy:
 
 
 def maxflow_labels(maxflow, topology, scores):
-    """Labels of lowest energy of a binary model whose edges favour equal states, by PyMaxflow."""
+    """Labels of the highest score of a binary model whose edges favour equal states, by PyMaxflow."""
     i, j = topology.edges.astype(np.intp).T
     matrices = scores.edge if scores.edge_matrix is None else scores.edge[scores.edge_matrix]
     # m[a, b] = m00 + a (m10 - m00) + b (m11 - m10) - (m00 + m11 - m01 - m10) (1 - a) b

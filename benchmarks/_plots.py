@@ -1,4 +1,4 @@
-"""Plots: how many times as long others take, and how time grows with sizes."""
+"""Plots: time ratios to other programs, and time over size."""
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def plot_sweeps(path, sweeps):
         panel.minorticks_off()
         panel.grid(alpha=0.3)
         low, high = 1e3 * seconds.min(), 1e3 * seconds.max()
-        if high < 10 * low:  # else no power of ten may be in sight
+        if high < 10 * low:  # otherwise the axis may contain no power of ten
             panel.set_yticks([low, high], [f"{low:.3g}", f"{high:.3g}"])
     figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
@@ -79,5 +79,5 @@ def _pyplot():
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    matplotlib.rcParams.update({"svg.hashsalt": "skstruct", "svg.fonttype": "none"})  # the same bytes, and small ones
+    matplotlib.rcParams.update({"svg.hashsalt": "skstruct", "svg.fonttype": "none"})  # reproducible and small files
     return plt

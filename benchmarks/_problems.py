@@ -7,7 +7,7 @@ from skstruct.scores import Scores
 
 
 def grid(height, width):
-    """Edges of a grid, by lower node."""
+    """Edges of a grid, sorted by the lower node."""
     cells = np.arange(height * width).reshape(height, width)
     across = np.c_[cells[:, :-1].ravel(), cells[:, 1:].ravel()]
     edges = np.concatenate([across, np.c_[cells[:-1].ravel(), cells[1:].ravel()]])
@@ -29,7 +29,7 @@ def many_graphs(n_graphs, n_nodes, n_edges, rng):
 
 
 def random_scores(topology, n_states, rng, *, coupling=1.0, shared=False):
-    """Standard normal node scores, and edge scores of a given deviation."""
+    """Standard normal node scores, and edge scores with a given standard deviation."""
     node = rng.normal(size=(topology.n_nodes, n_states))
     if shared:
         return Scores(node, rng.normal(0, coupling, (1, n_states, n_states)), np.zeros(topology.n_edges, np.int32))

@@ -1,4 +1,4 @@
-"""Results on disk, one JSON file for each case, and tables of them."""
+"""Results on disk, one JSON file per case, and tables of results."""
 
 import json
 
@@ -16,7 +16,7 @@ def save(folder, run, description, seconds, environment):
 
 
 def collect(results, what):
-    """Join the rows, checks or sweeps of cases."""
+    """Concatenate the rows, checks or sweeps of cases."""
     return [item for result in results for item in result[what]]
 
 
@@ -30,7 +30,7 @@ def write(folder, results):
 
 
 def markdown(results):
-    """Lay out the results of one run as tables."""
+    """Format the results of one run as tables."""
     lines = ["# Benchmarks", ""]
     lines += [", ".join(f"{name} {value}" for name, value in results[0]["environment"].items()), ""]
     lines += [f"Size: {results[0]['size']}. *times*: how many times as much as the first engine."]
@@ -69,14 +69,14 @@ def sweep_cells(sweep):
 
 
 def check_cells(check):
-    """What was asserted, the difference found and the tolerance, as text."""
+    """The asserted statement, the difference and the tolerance, as text."""
     found = f"{check['difference']:.1e} of {number(check['scale'])}" if "difference" in check else "holds"
     allowed = [f"{key} {check[key]:.0e}" for key in ("rtol", "atol") if check.get(key)]
     return check["what"], found, " ".join(allowed) or ("exact" if "difference" in check else "")
 
 
 def number(value):
-    """Four digits; nothing for None and nan."""
+    """Four digits; the empty string for None and nan."""
     if value is None or value != value:
         return ""
     if isinstance(value, int) or abs(value) >= 1000:

@@ -8,9 +8,9 @@ from skstruct import GraphDataset, RaggedArray
 
 
 class Attributes:
-    """Sequences whose nodes have string attributes, as CRFsuite takes them and as a `GraphDataset`.
+    """Sequences whose nodes have string attributes, as CRFsuite requires them and as a `GraphDataset`.
 
-    The vocabulary is that of the training sequences; other attributes are dropped.
+    The vocabulary contains the attributes of the training sequences. All other attributes are dropped.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Attributes:
 
 
 def chains(features, starts, labels):
-    """Pack the nodes of chains, which start at `starts`, and their labels."""
+    """Convert the nodes of chains, which start at `starts`, and their labels."""
     first = np.delete(np.arange(starts[-1]) - np.repeat(starts[:-1], np.diff(starts)), starts[1:] - 1)
     edge_ptr = starts - np.arange(len(starts))
     X = GraphDataset(features, np.c_[first, first + 1], node_ptr=starts, edge_ptr=edge_ptr)
@@ -48,7 +48,7 @@ def chains(features, starts, labels):
 
 
 def letters(run):
-    """OCR letters: pixels that are set, and a bias. Full: nine folds to train on, otherwise one."""
+    """OCR letters: nonzero pixels, and a bias. At full size nine folds are for training, otherwise one."""
     with np.load(run.path("letters.npz")) as file:
         stored = dict(file)
     ptr = stored["word_ptr"]
@@ -65,18 +65,18 @@ def letters(run):
 
 
 def chunking(run):
-    """CoNLL-2000 chunking with the 19 templates of the words and tags around."""
+    """CoNLL-2000 chunking with 19 templates of neighbouring words and tags."""
     return Attributes(*([(chunk_attributes(words), labels) for words, labels in part] for part in chunk_words(run)))
 
 
 def chunk_words(run):
-    """Sentences to train and to test on, each a list of (list of (word, tag), labels)."""
+    """Training and test sentences, each a list of (list of (word, tag), labels)."""
     train = read_chunks(run.path("conll2000.train.txt.gz"), run.pick(20, 200, None))
     return list(train), list(read_chunks(run.path("conll2000.test.txt.gz"), run.pick(10, 200, None)))
 
 
 def tagging(run, column="UPOS"):
-    """Parts of speech of UD English EWT, train on its dev and test on its test part: lexical attributes."""
+    """Parts of speech of UD English EWT with lexical attributes, trained on the dev set, tested on the test set."""
     parts = (
         ("en_ewt-ud-dev.conllu.gz", run.pick(20, 200, None)),
         ("en_ewt-ud-test.conllu.gz", run.pick(10, 200, None)),

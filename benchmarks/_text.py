@@ -1,13 +1,13 @@
 """Sentences from files, and their attributes as strings: plain Python, as users of CRFsuite write it.
 
-Nothing is imported beyond the standard library, so that a process which trains CRFsuite has no more in its memory.
+The module imports the standard library only, so that it adds little to the memory of a process that trains CRFsuite.
 """
 
 import gzip
 import re
 from itertools import islice
 
-# Templates of the chunking task: (column, offset) of the words that make an attribute together,
+# Templates of the chunking task: (column, offset) of the words that form an attribute together,
 WORD, TAG = 0, 1
 COLUMNS = ("w", "pos")
 CHUNK_TEMPLATES = [
@@ -50,7 +50,7 @@ def read_chunks(path, n_sentences):
 
 
 def chunk_attributes(words):
-    """Expand the templates at each word: what users of CRFsuite write in Python."""
+    """Expand the templates at each word, as users of CRFsuite do in Python."""
     found = [[] for _ in words]
     for template in CHUNK_TEMPLATES:
         name = "|".join(f"{COLUMNS[column]}[{offset}]" for column, offset in template)
@@ -65,7 +65,7 @@ def chunk_attributes(words):
 def chunk_f1(labels, predicted):
     """F1 of exact spans with their types, in BIO labels: lists of lists of strings.
 
-    As conlleval counts: I- after O, or after another type, begins a span.
+    The definition is that of conlleval: I- after O, or after another type, begins a span.
     """
     true, found = (
         {(number, *span) for number, sequence in enumerate(sequences) for span in _spans(sequence)}
@@ -87,7 +87,7 @@ def _spans(labels):
 
 # ------------------------------------------------------------------------------------- parts of speech
 def read_conllu(path, n_sentences, column="UPOS"):
-    """Return a list of (words, labels) of the first sentences; None: all. A part of speech is universal or XPOS."""
+    """Return a list of (words, labels) of the first sentences; None: all. The column is UPOS or XPOS."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         blocks = (block for block in file.read().split("\n\n") if block.strip())
     found, place = [], {"UPOS": 3, "XPOS": 4}[column]
@@ -99,7 +99,7 @@ def read_conllu(path, n_sentences, column="UPOS"):
 
 
 def lexical_attributes(words):
-    """Word, lower case, shape, affixes up to four letters, marks, and words and shapes around."""
+    """Word, lower case, shape, affixes up to four letters, marks, and words and shapes of neighbours."""
     shapes = [_shape(word) for word in words]
     found = []
     for k, word in enumerate(words):
@@ -122,6 +122,6 @@ def lexical_attributes(words):
 
 
 def _shape(word):
-    """Digits to d, letters to x or X, and runs of one character to two."""
+    """Replace digits by d, letters by x or X, and repetitions of one character by two characters."""
     coarse = re.sub("[A-Z]", "X", re.sub("[a-z]", "x", re.sub("[0-9]", "d", word)))
     return re.sub(r"(.)\1+", r"\1\1", coarse)

@@ -1,4 +1,4 @@
-"""Classifiers with CRFsuite's model, their training objective as a function, and given weights in them."""
+"""Classifiers with CRFsuite's model, their training objective as a function, and setting of their weights."""
 
 import warnings
 
@@ -18,7 +18,7 @@ from skstruct.preprocessing import TokenTemplates
 def chain_crf(c2, dtype="float64", **parameters):
     """Classifier with CRFsuite's model and objective times `C`: ``sum NLL + c2 * |w|**2``.
 
-    Weights are those of attributes and labels, and of pairs of labels, that occur together in training.
+    It has weights for attributes and labels, and for pairs of labels, that occur together in training.
     """
     features = LinearFeatures(node_weights="observed", edge_weights="observed", fit_intercept=False, dtype=dtype)
     return GraphCRFClassifier(features, C=0.5 / c2, **parameters)
@@ -31,7 +31,7 @@ def chunk_tagger(c2, **parameters):
 
 
 class _Probe(Optimizer):
-    """An optimiser that does not optimise: it calls ``body(fun, coef)`` and returns ``coef(coef0)``."""
+    """An optimiser that only calls ``body(fun, coef)`` and returns ``coef(coef0)``."""
 
     def __init__(self, coef=None, body=None):
         self.coef = coef
@@ -47,7 +47,7 @@ class _Probe(Optimizer):
 
 
 def with_objective(crf, X, y, body, coef=None):
-    """Call ``body(fun, coef)`` with what `fit` minimises: ``fun(coef) -> value, gradient``.
+    """Call ``body(fun, coef)`` with the function that `fit` minimises: ``fun(coef) -> value, gradient``.
 
     The value is the objective divided by `C` and by the number of nodes.
     """
@@ -55,7 +55,7 @@ def with_objective(crf, X, y, body, coef=None):
 
 
 def with_coef(crf, X, y, coef):
-    """Return the classifier with given parameters in place of trained ones."""
+    """Return the classifier with given parameters instead of trained ones."""
     return crf.set_params(optimizer=_Probe(lambda coef0: coef)).fit(X, y)
 
 
@@ -64,7 +64,7 @@ def places(crf, X, y):
 
     Returns arrays (n_features, n_states) of nodes and (n_states, n_states) of edges.
     """
-    crf.set_params(optimizer=_Probe(lambda coef0: np.arange(1.0, len(coef0) + 1))).fit(X, y)  # each shows its number
+    crf.set_params(optimizer=_Probe(lambda coef0: np.arange(1.0, len(coef0) + 1))).fit(X, y)  # each is its number
     node = crf.coef_.toarray() if issparse(crf.coef_) else crf.coef_
     return node.T.astype(np.int64), crf.edge_coef_[0].astype(np.int64)
 
@@ -72,19 +72,19 @@ def places(crf, X, y):
 def flat_coef(crf, X, y, node, edge):
     """Arrange weights (n_features, n_states) of nodes and (n_states, n_states) of edges as the classifier does.
 
-    `ValueError` if the classifier has no place for a weight that is not zero.
+    Raises `ValueError` if the classifier does not have the parameter of a nonzero weight.
     """
     numbers = places(crf, X, y)
     coef = np.zeros(len(crf._model.coef) + 1)
     for where, weights in zip(numbers, (node, edge)):
         if weights[where == 0].any():
-            raise ValueError("a weight that is not zero has no place among those of the classifier")
+            raise ValueError("the classifier does not have the parameter of a nonzero weight")
         coef[where] = weights
     return coef[1:]
 
 
 def stopped_fit(crf, X, y):
-    """`fit` that is to end at `max_iter`, and does not warn of that."""
+    """Call `fit` without the warning that training ended at `max_iter`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return crf.fit(X, y)

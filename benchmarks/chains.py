@@ -1,4 +1,4 @@
-"""Chains: training next to CRFsuite with the same weights, and to logistic regression where there are no edges."""
+"""Chains: training compared with CRFsuite with the same weights, and without edges with logistic regression."""
 
 import time
 import warnings
@@ -22,16 +22,15 @@ from skstruct.kernels.simd import add_pairs, aligned_zeros, lanes, padded
 from skstruct.optim import LBFGS, AveragedSGD
 
 C2 = 1.0  # of the objective NLL + c2 |w|^2
-IN_SEQUENCE = 5  # evaluations that are timed at a time, as in a training: the first one finds the data out of the cache
+IN_SEQUENCE = 5  # evaluations per measurement, as in a training: the first one finds other data in the cache
 
 
 @case
 def letters_evaluation(run):
-    """OCR letters: CRFsuite's objective at its weights (1e-4); then a value and gradient.
+    """OCR letters: time of value and gradient; asserted: the objective at CRFsuite's weights (1e-4).
 
-    The mean of five in a row. CRFsuite's own clock includes its L-BFGS step, ours does not: other cases compare whole
-    trainings.
-    pytorch-crf has all weights, not only those of what occurs in training.
+    The time is the mean of five consecutive evaluations. The time of CRFsuite includes its L-BFGS step, that of
+    skstruct does not; other cases compare whole trainings. pytorch-crf has all weights, not only observed ones.
     """
     problem = letters(run)
     engines = {}
@@ -48,42 +47,42 @@ def letters_evaluation(run):
 
 @case
 def chunking_evaluation(run):
-    """CoNLL-2000 chunking: CRFsuite's objective at its weights (1e-4); then a value and gradient.
+    """CoNLL-2000 chunking: time of value and gradient; asserted: the objective at CRFsuite's weights (1e-4).
 
-    The mean of five in a row. CRFsuite's own clock includes its L-BFGS step, ours does not: other cases compare whole
-    trainings.
+    The time is the mean of five consecutive evaluations. The time of CRFsuite includes its L-BFGS step, that of
+    skstruct does not; other cases compare whole trainings.
     """
     _evaluation(run, chunking(run))
 
 
 @case
 def tagging_evaluation(run):
-    """Universal parts of speech, UD English EWT: CRFsuite's objective at its weights (1e-4); then a value and gradient.
+    """UD English EWT, UPOS: time of value and gradient; asserted: the objective at CRFsuite's weights (1e-4).
 
-    The mean of five in a row. Trained on the dev part of the treebank. The clocks are those of the other evaluations.
+    The model is trained on the dev set of the treebank. Times are measured as in the other evaluation cases.
     """
     _evaluation(run, tagging(run))
 
 
 @case
 def fine_tagging_evaluation(run):
-    """As ``tagging_evaluation``, with the treebank's own parts of speech, some fifty."""
+    """The same as tagging_evaluation, with about fifty fine-grained parts of speech (XPOS)."""
     _evaluation(run, tagging(run, "XPOS"))
 
 
 @case
 def chunking_profile(run):
-    """CoNLL-2000 chunking: where the time of one value and gradient goes, and what its arithmetic alone would take.
+    """CoNLL-2000 chunking: times of the steps of one value and gradient, and an estimate for the arithmetic alone.
 
-    The parts, each summed over all chunks, are asserted to give the same value. The arithmetic of forward pass,
-    backward pass and pair counts is three times n_states**2 multiplications and additions per token, at the pace of
-    pair counts of data that stay in the first-level cache.
+    Asserted: the steps give the same value. Times are sums over all chunks. The arithmetic of forward pass, backward
+    pass and pair counts is three times n_states**2 multiplications and additions per token. The estimate uses the
+    speed of pair counts of data in the first-level cache.
     """
     problem = chunking(run)
     spent = dict.fromkeys(["scores from features", "forward-backward", "labels", "gradient of weights"], 0.0)
 
     def measure(fun, coef):
-        """Do what the training loss does, with a look at the clock between the steps."""
+        """Evaluate the training loss, and measure the time of each step."""
         plan, value = fun.feature_plan, 0.0
         gradient = np.zeros_like(coef)
         for loss in fun.losses:
@@ -97,7 +96,7 @@ def chunking_profile(run):
             plan.pullback(context, d_scores, gradient)
             clock.append(time.process_time())
             steps = np.diff(clock)
-            steps[2] -= steps[1]  # the objective runs the marginals, too
+            steps[2] -= steps[1]  # the objective also computes the marginals
             for name, seconds in zip(spent, steps):
                 spent[name] += seconds
             value += loss.targets.graph_weight @ losses
@@ -127,13 +126,13 @@ def chunking_profile(run):
 
 @kernel
 def repeat_pairs(rows, out, n_states, repeats, lanes):
-    """Sum pair counts of the same rows again and again."""
+    """Sum pair counts of the same rows repeatedly."""
     for _ in range(repeats):
         add_pairs(rows, rows, len(rows), n_states, out, lanes)
 
 
 def in_sequence(fun, coef):
-    """CPU time of an evaluation, the mean of a few in sequence."""
+    """Mean CPU time of a few consecutive evaluations."""
     return Seconds(timed(lambda: [fun(coef) for _ in range(IN_SEQUENCE)]) / IN_SEQUENCE)
 
 
@@ -146,9 +145,9 @@ def timed(function):
 
 @case
 def letters_training(run):
-    """OCR letters: time to train to convergence. Objective (1e-4) and test accuracy (0.5 points) are those of CRFsuite.
+    """OCR letters: time to train to convergence; asserted: CRFsuite's objective (1e-4), test accuracy (0.5 points).
 
-    The default `tol` asks for more digits than CRFsuite's default does; 4e-6 gives as many.
+    The default `tol` is stricter than the stopping criterion of CRFsuite. 4e-6 gives the same accuracy.
     """
     problem = letters(run)
     engines = {}
@@ -161,19 +160,19 @@ def letters_training(run):
 
 @case
 def chunking_training(run):
-    """CoNLL-2000 chunking: time to train to convergence. Objective (1e-4) and test F1 (0.1 points) are CRFsuite's.
+    """CoNLL-2000 chunking: time to train to convergence; asserted: CRFsuite's objective (1e-4), test F1 (0.1 points).
 
-    The default `tol` asks for more digits than CRFsuite's default does; 4e-6 gives as many.
+    The default `tol` is stricter than the stopping criterion of CRFsuite. 4e-6 gives the same accuracy.
     """
     _training(run, chunking(run), "test F1 of chunks", chunk_f1, 1e-3)
 
 
 @case
 def chunking_time_to_f1(run):
-    """CoNLL-2000 chunking: CPU time of the shortest training with an F1 at most 0.1 points below that of convergence.
+    """CoNLL-2000 chunking: CPU time of the shortest training whose F1 is within 0.1 points of convergence.
 
-    The number of iterations, or passes of SGD, is searched before (to a tenth); the time is that of a whole training
-    that stops there. Asserted at the end: the F1.
+    A search determines the number of iterations, or passes of SGD, to a tenth. The time is that of a whole training
+    that stops at this number. Asserted: the F1.
     """
     problem = chunking(run)
     X, y = problem.X, problem.y
@@ -183,7 +182,7 @@ def chunking_time_to_f1(run):
     engines, predictions = {}, {}
 
     def add(name, train, predict, guess, most):
-        """Search how many iterations an engine needs, and enter it."""
+        """Find the number of iterations that an engine needs, and add the engine."""
 
         def reaches(n):
             train(n)
@@ -212,7 +211,7 @@ def chunking_time_to_f1(run):
         peer = CRFsuite(pycrfsuite, zip(problem.sequences, problem.labels), C2)
 
         def train_peer(n):
-            peer.train(n)  # not its own clock: all of it
+            peer.train(n)  # the whole training, not the time in its log
 
         add("python-crfsuite, L-BFGS", train_peer, lambda: peer.tag(problem.test_sequences), 60, 1000)
     if engines:
@@ -223,9 +222,9 @@ def chunking_time_to_f1(run):
 
 @case
 def logistic(run):
-    """Letters without edges: time to train; objective (1e-4) and probabilities (1e-2) are LogisticRegression's.
+    """Letters without edges: time to train; asserted: LogisticRegression's objective (1e-4), probabilities (1e-2).
 
-    Both stop when no component of the gradient of the mean loss exceeds 1e-6. The letters of one fold.
+    The data are the letters of one fold. Both stop when no component of the gradient of the mean loss exceeds 1e-6.
     """
     problem = letters(replace(run, size=run.pick("tiny", "small", "small")))
     X, y = problem.X.node_features[:, 1:], problem.y.values
@@ -243,9 +242,9 @@ def logistic(run):
 
 
 def fewest(reaches, guess, most):
-    """Find a number up to `most` where ``reaches(number)`` begins to hold, to a tenth; None if `most` fails.
+    """Smallest number up to `most` for which ``reaches(number)`` holds, to a tenth; None if `most` fails.
 
-    From the guess it goes up or down by halves, then halves the gap. Were there several such numbers, one is found.
+    The search doubles or halves the first guess, then bisects. If there are several such numbers, it finds one.
     """
     guess = min(guess, most)
     if reaches(guess):
@@ -258,7 +257,7 @@ def fewest(reaches, guess, most):
             if high == most:
                 return None
             low, high = high, min(high + max(1, high // 2), most)
-    while high - low > max(1, 0.1 * low):  # it fails at `low`, or that is 0, and holds at `high`
+    while high - low > max(1, 0.1 * low):  # `low` fails or is 0, and `high` succeeds
         middle = (low + high) // 2
         low, high = (low, middle) if reaches(middle) else (middle, high)
     return high
@@ -303,7 +302,7 @@ def _evaluation(run, problem, more_engines=None):
 
 
 def _training(run, problem, measure, quality, tolerance, more_engines=None):
-    """Train in turn; `quality` judges a list of labels by the true ones, and differs by at most `tolerance`."""
+    """Train in turn. `quality` compares predicted with true labels, and may differ by at most `tolerance`."""
     X, y = problem.X, problem.y
     stopped_fit(chain_crf(C2, max_iter=3), X, y)  # compiles
     started = LBFGS(start_with=AveragedSGD(n_epochs=2))
@@ -325,7 +324,7 @@ def _training(run, problem, measure, quality, tolerance, more_engines=None):
         peer = CRFsuite(pycrfsuite, zip(problem.sequences, problem.labels), C2)
 
         def train_peer():
-            peer.train()  # not its own clock: all of it
+            peer.train()  # the whole training, not the time in its log
 
         engines["python-crfsuite"] = train_peer
     run.compare(f"training, {_sizes(problem)[0]}", engines | (more_engines or {}), unit="s", cold_rounds=2)

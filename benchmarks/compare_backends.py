@@ -1,7 +1,7 @@
-"""Backends of inference side by side on two real data sets: the tables of ``docs/guide/comparison.rst``.
+"""Comparison of inference backends on two real data sets: the tables of ``docs/guide/comparison.rst``.
 
 ``python -m benchmarks.compare_backends --data FOLDER`` trains the same model with each backend, and prints a table
-for each data set in reStructuredText. The folder holds ``enzymes.npz`` and ``cora.npz``.
+for each data set in reStructuredText. The folder contains ``enzymes.npz`` and ``cora.npz``.
 """
 
 import _thread
@@ -41,7 +41,7 @@ def main():
 
 
 def enzymes(stored, limit):
-    """600 graphs: 480 to train on, 120 to test on, at random."""
+    """600 graphs, split at random: 480 for training, 120 for test."""
     y = RaggedArray(stored["labels"], stored["node_ptr"])
     X = GraphDataset(
         stored["node_features"].astype(float),
@@ -60,14 +60,14 @@ def enzymes(stored, limit):
         row["accuracy"] = f"{crf.score(graphs[test], y[test]):.4f}"
         row["nats per node"] = f"{per_node(crf, graphs[test], y[test]):.4f}"
         describe(row, crf, graphs[test])
-        crf.set_params(inference=Auto())  # exact on these graphs: how good the weights are, whatever found them
-        row["exactly"] = f"{per_node(crf, graphs[test], y[test]):.4f}"
+        crf.set_params(inference=Auto())  # exact on these graphs: judges the weights independently of the backend
+        row["exact"] = f"{per_node(crf, graphs[test], y[test]):.4f}"
         rows.append(row)
     show(rows)
 
 
 def cora(stored, limit, edge_weights):
-    """Train on one graph in which 140 of 2,708 labels are known, and predict 1,000 others given these."""
+    """Train on one graph with 140 known labels of 2,708, and predict 1,000 other labels given these."""
     counts = csr_array((stored["data"], stored["indices"], stored["indptr"]), shape=tuple(stored["shape"]))
     X = GraphDataset(csr_array(normalize(counts.astype(float), norm="l1")), stored["edges"])
     labels, test = stored["labels"], stored["test"]
@@ -81,7 +81,7 @@ def cora(stored, limit, edge_weights):
         }.items()
     }
     alone = {}
-    for C in (1.0, 10.0, 100.0, 1000.0, 10000.0):  # by the baseline, on the validation nodes
+    for C in (1.0, 10.0, 100.0, 1000.0, 10000.0):  # chosen by the baseline, on the validation nodes
         crf, _ = train_on(without_edges(X), only["train"], BASELINE, limit, edge_weights, C=C, missing_label=UNKNOWN)
         alone[C] = crf.score(without_edges(X), only["validation"])
     C = max(alone, key=alone.get)
@@ -102,7 +102,7 @@ def cora(stored, limit, edge_weights):
 
 
 def labelling(labels, nodes):
-    """Labels of one graph, unknown but for some nodes."""
+    """Labels of one graph, known at the given nodes only."""
     known = np.full(len(labels), UNKNOWN)
     known[nodes] = labels[nodes]
     return RaggedArray(known, [0, len(labels)])
@@ -114,7 +114,7 @@ def without_edges(X):
 
 
 def train_on(X, y, name, limit, edge_weights, **parameters):
-    """Fit with a backend until the limit; the best weights so far are kept. Returns the model and the table's row."""
+    """Train with a backend, at most for the time limit, and return the model and its table row."""
     backend = "edgeless" if name == BASELINE else name
     parameters = {**SETTINGS, **parameters}
     compiled = GraphCRFClassifier(LinearFeatures(edge_weights), backend, **{**parameters, "max_iter": 1})
@@ -141,12 +141,12 @@ def train_on(X, y, name, limit, edge_weights, **parameters):
 
 
 def per_node(crf, X, y):
-    """Joint log-likelihood of all graphs, by the number of nodes."""
+    """Joint log-likelihood of all graphs, divided by the number of nodes."""
     return crf.log_likelihood(X, y).sum() / X.n_nodes
 
 
 def describe(row, crf, X):
-    """Add what `inference_report` tells of the graphs."""
+    """Add the columns from `inference_report`."""
     report = crf.inference_report(X)
     row["converged"] = f"{report['converged'].mean():.0%}"
     row["exact"] = f"{report['exact'].mean():.0%}"

@@ -1,4 +1,4 @@
-"""Junction trees: a grid next to a plain elimination in numpy, and competition instances with known answers."""
+"""Junction trees: a grid compared with an elimination in numpy, and competition instances with known results."""
 
 import zipfile
 from io import StringIO
@@ -16,7 +16,7 @@ from skstruct.scores import Scores
 
 @case
 def binary_grid(run):
-    """Square binary grid: log-partition of cell by cell elimination in numpy (1e-9); time of all marginals."""
+    """Square binary grid: time of all marginals; asserted: log-partition of elimination in numpy (1e-9)."""
     side = run.pick(5, 12, 15)
     topology = Topology.from_edges(grid(side, side), side * side)
     scores = random_scores(topology, 2, np.random.default_rng(0))
@@ -33,9 +33,10 @@ def binary_grid(run):
 
 @case
 def uai_grids(run):
-    """UAI-2014 grids: published marginals (1e-5) and log10 Z (5e-6); time of all marginals; refusals are reported.
+    """UAI-2014 grids: time of all marginals; asserted: published marginals (1e-5) and log10 Z (5e-6).
 
-    The tolerance of log10 Z is the rounding of the published number, which has six digits.
+    Refused instances are reported. The tolerance of log10 Z is the rounding error of the published number, which has
+    six digits.
     """
     archive = zipfile.ZipFile(run.path("uai2014-pairwise.zip"))
     models = sorted(name for name in archive.namelist() if "Grids_" in name and name.endswith(".uai"))

@@ -1,4 +1,4 @@
-"""Loopy graphs: belief propagation, exact answers of pgmpy on a small grid, and binary MAP next to PyMaxflow."""
+"""Graphs with cycles: belief propagation, exact results of pgmpy on a small grid, binary MAP and PyMaxflow."""
 
 import numpy as np
 
@@ -14,31 +14,31 @@ from skstruct.scores import Scores, score_labelling
 
 @case
 def grid_2_states(run):
-    """Binary grid: marginals of synchronous numpy BP (1e-4); a sweep, sweeps to 1e-6, and marginals."""
+    """Binary grid: a sweep, sweeps to 1e-6, marginals; asserted: marginals of numpy BP (1e-4)."""
     _loopy(run, _grid(run.pick(8, 64, 128)), 2)
 
 
 @case
 def grid_5_states(run):
-    """Grid with 5 states: marginals of synchronous numpy BP (1e-4); a sweep, sweeps to 1e-6, and marginals."""
+    """Grid with 5 states: a sweep, sweeps to 1e-6, marginals; asserted: marginals of numpy BP (1e-4)."""
     _loopy(run, _grid(run.pick(6, 64, 128)), 5)
 
 
 @case
 def grid_21_states(run):
-    """Grid with 21 states, a matrix per edge: marginals of numpy BP (1e-4); a sweep, sweeps, and marginals."""
+    """Grid, 21 states, a matrix per edge: a sweep, sweeps, marginals; asserted: marginals of numpy BP (1e-4)."""
     _loopy(run, _grid(run.pick(4, 32, 32)), 21)
 
 
 @case
 def grid_21_states_shared(run):
-    """Grid with 21 states, one matrix for all edges: marginals of numpy BP (1e-4); a sweep, sweeps, marginals."""
+    """Grid, 21 states, one matrix for all edges: a sweep, sweeps, marginals; asserted: marginals of numpy BP (1e-4)."""
     _loopy(run, _grid(run.pick(4, 32, 128)), 21, coupling=0.5, shared=True)
 
 
 @case
 def random_graph(run):
-    """Random edges, 3 per node, 2 states: marginals of numpy BP (1e-4); a sweep, sweeps to 1e-6, and marginals."""
+    """Random edges, 3 per node, 2 states: a sweep, sweeps, marginals; asserted: marginals of numpy BP (1e-4)."""
     n_nodes = run.pick(100, 20_000, 100_000)
     edges = random_edges(n_nodes, 3 * n_nodes, np.random.default_rng(0))
     _loopy(run, Topology.from_edges(edges, n_nodes), 2, coupling=0.5)
@@ -46,7 +46,7 @@ def random_graph(run):
 
 @case
 def many_small_graphs(run):
-    """Batch of graphs of 20 nodes and 30 edges, 2 states: marginals of numpy BP (1e-4); a sweep, and graphs/s."""
+    """Graphs of 20 nodes and 30 edges, 2 states: a sweep, graphs/s; asserted: marginals of numpy BP (1e-4)."""
     n_graphs = run.pick(20, 2000, 10_000)
     topology = many_graphs(n_graphs, 20, 30, np.random.default_rng(0))
     ours, scores = _loopy(run, topology, 2, coupling=0.5)
@@ -58,7 +58,7 @@ def many_small_graphs(run):
 
 @case
 def pgmpy_exact(run):
-    """Small binary grid: node marginals (1e-8) and partition function (1e-8) of pgmpy; time of all marginals."""
+    """Small binary grid: time of all marginals; asserted: node marginals (1e-8), partition function (1e-8) of pgmpy."""
     side = run.pick(2, 4, 5)
     topology = _grid(side)
     scores = random_scores(topology, 2, np.random.default_rng(0))
@@ -75,7 +75,7 @@ def pgmpy_exact(run):
 
 @case
 def binary_map(run):
-    """Binary grid whose edges favour equal states: score of PyMaxflow's labels (1e-9); time to decode."""
+    """Binary grid whose edges favour equal states: time to decode; asserted: score of PyMaxflow's labels (1e-9)."""
     side = run.pick(8, 64, 256)
     topology = _grid(side)
     rng = np.random.default_rng(0)
@@ -107,7 +107,7 @@ def _loopy(run, topology, n_states, *, coupling=1.0, shared=False):
     found = plan.marginals(scores)
     run.require("converged to 1e-6", bool(found.converged.all()))
     theirs = peer.marginals(tol=1e-8, damping=0.0)
-    if peer.residual > 1e-8:  # synchronous updates may swing
+    if peer.residual > 1e-8:  # synchronous updates may oscillate
         theirs = peer.marginals(tol=1e-8, max_iter=1000, damping=0.5)
     run.check("node marginals", found.node, theirs, atol=1e-4)
     damping = 0.0
@@ -119,8 +119,8 @@ def _loopy(run, topology, n_states, *, coupling=1.0, shared=False):
     run.record("skstruct loopy_bp", f"sweeps to 1e-6, {sizes}", int(found.n_iter.max()), "")
     run.record(name, f"sweeps to 1e-6, {sizes}", peer.n_iter, "")
 
-    # Pure sweeps: what a run takes longer than a shorter one. Without convergence each has 2 * max_iter
-    # sweeps, half of them damped.
+    # Time of the sweeps alone: the difference between a long and a short run. Without convergence each run has
+    # 2 * max_iter sweeps, half of them damped.
     short, long = (LoopyBP(tol=1e-300, max_iter=n).plan(topology, n_states) for n in (1, 5))
 
     more = [plan.marginals(scores).n_iter @ np.diff(topology.edge_ptr) for plan in (short, long)]

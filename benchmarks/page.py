@@ -1,7 +1,8 @@
 """The page ``docs/guide/performance.rst`` and its figures, from the results of benchmarks.
 
-``python -m benchmarks.page benchmarks/output/full/*.json`` reads the results of cases, which may come from several
-runs of the same size on the same machine with the same versions, and writes all of the page anew. Its prose is below.
+``python -m benchmarks.page benchmarks/output/full/*.json`` reads the results of cases and writes the whole page. The
+results may be from several runs of the same size on the same machine with the same versions. The text of the page is
+below.
 """
 
 import argparse
@@ -21,51 +22,53 @@ TITLE = """\
 Performance
 ===========
 
-What skstruct takes in time and memory, next to other programs on the same work. ``python -m benchmarks.page`` has
-written this page from the results of the benchmarks; no number in it was typed.
+This page compares the time and memory of skstruct and other programs on the same work. ``python -m benchmarks.page``
+writes this page from the results of the benchmarks. No measured number was entered by hand.
 
 .. figure:: performance_ratios.svg
-   :alt: Bars: how many times as much time or memory as skstruct other programs need, by case.
+   :alt: Bars: ratio of the time or memory of other programs to that of skstruct, by case.
 
    Other programs on the same work. Bars to the right: they need more than skstruct.
 
 How it was measured
 -------------------
 
-* All of a case runs in one process that is bound to one core, unless it is about threads. Programs take turns, one
-  measurement each (A B A B), so that a disturbance meets all of them. Numbers are medians; *range* is from the
-  smallest to the largest. *Times* is the median of the ratios of such pairs: how many times as long, or as much
-  memory, as the first program of the table.
-* Time is the CPU time of the process, except where it says wall-clock time. Compilation is not in it, except where it
-  is the subject.
-* A case asserts that the results are right before, or in long trainings after, the time is taken: the objective, the
-  labels, the accuracy. What was asserted, and the difference found, stands below each table.
-* *Rise* is how far the resident memory rose in one call. What was there before, such as the data, is not counted.
-* CRFsuite's time of an evaluation is read from its log, where its clock tells the CPU time of each iteration. The step
-  of L-BFGS is part of it, and is a small part of it; there is no way to take it out. Times of whole trainings are
-  measured from outside for all programs: in CRFsuite's they contain generating the features and writing the model, in
-  ours the checks of the input and all planning.
-* CRFsuite and skstruct have the same weights in all these cases: one for each attribute and label, and for each pair of
-  labels, that occur together in training. That is CRFsuite's default, and ``LinearFeatures(node_weights="observed",
-  edge_weights="observed", fit_intercept=False)``. The objective is that of CRFsuite with ``c2=1``.
+* Each case runs in one process that is bound to one core, except cases about threads. The programs are measured in
+  turns, one measurement each (A B A B), so that a disturbance affects all of them. Numbers are medians. *Range* is
+  the interval from the smallest to the largest measurement. *Times* is the median of the ratios of such pairs: the
+  time or memory of a program divided by that of the first program in the table.
+* Time is the CPU time of the process, unless wall-clock time is stated. Compilation is not included, unless the case
+  measures it.
+* Each case asserts that the results are correct: the objective, the labels, or the accuracy. The assertion precedes
+  the measurement, or follows it in long trainings. The assertions and the differences are listed below each table.
+* *Rise* is the increase of the resident memory during one call. Memory that was allocated before, such as the data,
+  is not included.
+* CRFsuite's time of an evaluation is read from its log, which contains the CPU time of each iteration. It includes
+  the L-BFGS step, which is a small part of the time and cannot be separated. Times of whole trainings are measured
+  from outside for all programs. For CRFsuite they include the generation of the features and the writing of the
+  model. For skstruct they include the validation of the input and all planning.
+* CRFsuite and skstruct have the same weights in all these cases: one for each attribute and label, and for each pair
+  of labels, that occur together in training. This is the default of CRFsuite, and
+  ``LinearFeatures(node_weights="observed", edge_weights="observed", fit_intercept=False)``. The objective is that of
+  CRFsuite with ``c2=1``.
 """
 
 REPRODUCE = """\
 How to reproduce
 ----------------
 
-In a copy of the repository, with the folder of the data files (by default ``../shared/data``)::
+Run these commands in a copy of the repository, with the folder of the data files (by default ``../shared/data``)::
 
     make bench BENCH_ARGS="--size {size} --data FOLDER"
     .venv/bin/python -m benchmarks.page benchmarks/output/{size}/*.json
 
-The first command installs the programs that can be installed with pip, runs all cases, and writes a table, plots, and
-the result of each case into ``benchmarks/output``. One case is run again, and the page made anew with it, by ::
+The first command installs the programs that are available from pip and runs all cases. It writes a table, plots, and
+the result of each case into ``benchmarks/output``. To repeat one case and update the page, run ::
 
     make bench BENCH_ARGS="chains.chunking_training --size {size} --data FOLDER"
 
-and so on, with the names that stand above the tables below. ``python -m benchmarks --list`` says what each case does.
-All cases together took {minutes:.0f} minutes.
+with the name above a table of this page, and then the second command. ``python -m benchmarks --list`` describes each
+case. All cases together took {minutes:.0f} minutes.
 """
 
 SECTIONS = {
@@ -79,8 +82,9 @@ GROWTH = """\
 How time grows
 --------------
 
-One size is varied, the others stay. The exponent is that of a power of the size, fitted to the logarithms: 1 is
-proportional, 2 quadratic. Small sizes have a fixed cost, which lowers it; for threads, -1 would be perfect.
+Each case varies one size and keeps all other sizes fixed. The exponent is that of a power of the size, fitted to the
+logarithms: 1 is proportional, 2 is quadratic. For small sizes, a fixed cost reduces the exponent. For threads, -1
+would be perfect.
 
 .. figure:: performance_scaling.svg
    :alt: Panels: time over size on logarithmic axes, with fitted lines.
@@ -89,34 +93,34 @@ proportional, 2 quadratic. Small sizes have a fixed cost, which lowers it; for t
 """
 
 LIMITS = """\
-What is in the way
-------------------
+What limits the speed
+---------------------
 
-* ``chunking_profile`` above splits an evaluation of chunking. Its arithmetic is the smaller part. Scores and gradients
-  of text wait for memory: half a million weights, and their gradient, are larger than a second-level cache, and each
-  token touches a few dozen of each at places that follow no order. Frequent features lie together, rare ones in the
-  order of their first use, and rare weights are asked for ahead of time; without these, sums take twice as long.
-  ``LinearFeatures(dtype="float32")`` halves the traffic.
-* In ``tagging_evaluation`` the tables of both programs are small enough for the cache, which helps CRFsuite more; and
-  17 labels fill two registers and an eighth of a third one, which is as much work as 24.
-* Peak memory is for the larger part not of the data: importing scikit-learn, with pandas installed, and the compiler
-  take what ``memory`` shows for one sentence. Beyond that are the data, what training arranges of them, and some twenty
-  vectors of weights, half of them the history of L-BFGS.
-* A sweep of loopy belief propagation over a large grid is bound by memory where every edge has a matrix, and by the
-  division and the branches of its few operations per message where there are two states.
+* ``chunking_profile`` above shows the components of an evaluation of chunking. Arithmetic is the smaller part of the
+  time. Scores and gradients of text wait for memory: the vectors of half a million weights and of their gradient are
+  larger than a second-level cache, and each token reads a few dozen entries of each at irregular addresses. Frequent
+  features are stored together, and rare features in the order of their first use. Rare weights are prefetched.
+  Without these measures, sums take twice as long. ``LinearFeatures(dtype="float32")`` halves the memory traffic.
+* In ``tagging_evaluation`` the tables of both programs fit into the cache, and this is a larger advantage for
+  CRFsuite. 17 labels fill two vector registers and an eighth of a third one, which is as much work as 24 labels.
+* The data are the smaller part of the peak memory. The imports of scikit-learn and pandas, and the compiler, need the
+  memory that ``memory`` shows for one sentence. The remaining memory contains the data, the copies of the data that
+  training needs, and about twenty vectors of weights, half of them the history of L-BFGS.
+* A sweep of loopy belief propagation over a large grid is limited by memory if every edge has a separate matrix. With
+  two states it is limited by the division and the branches among the few operations per message.
 
-Limits
-------
+Limits of the comparison
+------------------------
 
-* One machine, one set of versions, one or few data sets for each task. Other processors have other ratios: kernels
-  for chains use the vector instructions that are there, and CRFsuite's those of its build.
-* All letters have 128 pixels and 26 labels, all chunks 22 labels and some 18 binary attributes per token. The number
-  of labels decides most: see the section on growth.
-* What others compile ahead, skstruct compiles at the first call of a kernel, once per machine: see ``cold_start``. For
-  a single small model, that is longer than the training.
-* The comparison for general graphs is a plain implementation in numpy, and pgmpy for an exact answer on a grid that is
-  small enough for it. Neither is the fastest that exists in another language.
-* Programs that were not installed are reported as such, and not guessed: {absent}.
+* The measurements are from one machine, one set of versions, and one or few data sets for each task. Other processors
+  have other ratios: kernels for chains use the available vector instructions, and CRFsuite uses those of its build.
+* All letters have 128 pixels and 26 labels. All chunks have 22 labels and about 18 binary attributes per token. The
+  number of labels has the largest influence: see the section on growth.
+* Other programs are compiled in advance. skstruct compiles a kernel at its first call, once per machine: see
+  ``cold_start``. For a single small model, compilation takes longer than training.
+* For general graphs, the comparison is with a plain implementation in numpy, and with exact results of pgmpy on a
+  grid that is small enough for it. Neither is the fastest implementation that exists in another language.
+* These programs were not installed, and there are no estimates for them: {absent}.
 """
 
 
@@ -134,7 +138,7 @@ def main(argv=None):
 
 
 def read(paths):
-    """Load results in the order of the table of cases; `ValueError` if they do not belong together."""
+    """Load results in the order of the table of cases; `ValueError` if sizes or environments differ."""
     found = {}
     for path in paths:
         result = json.loads(path.read_text(encoding="utf-8"))
@@ -148,7 +152,7 @@ def read(paths):
 
 
 def page(results):
-    """Put the page together."""
+    """Return the text of the page."""
     environment = results[0]["environment"]
     absent = [name for name, value in environment.items() if value == "not installed"]
     parts = [TITLE, _environment(results[0])]
@@ -170,7 +174,7 @@ def page(results):
 
 
 def _environment(result):
-    """Say what machine and which versions."""
+    """Describe the machine and the versions."""
     environment = result["environment"]
     machine = f"{environment['cores']} cores, {environment['machine']}, {environment['vectors']}"
     packages = [
@@ -186,7 +190,7 @@ def _environment(result):
 
 
 def _case(result):
-    """A case's name, description, table, and what was asserted."""
+    """Name, description, table and assertions of a case."""
     name = f"``{result['case']}``"
     lines = [name, "~" * len(name), "", _text(result["description"]), ""]
     rows = []
@@ -212,8 +216,8 @@ def _table(header, rows):
 
 
 def _text(text):
-    """Escape what has a meaning in reStructuredText."""
-    return re.sub(r"([\\`*|]|_(?!\w))", r"\\\1", text)  # an underscore within a word is one
+    """Escape the characters that have a meaning in reStructuredText."""
+    return re.sub(r"([\\`*|]|_(?!\w))", r"\\\1", text)  # an underscore within a word has no meaning
 
 
 if __name__ == "__main__":

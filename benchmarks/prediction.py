@@ -11,26 +11,26 @@ from benchmarks._training import chain_crf, flat_coef, stopped_fit, with_coef
 from benchmarks.chains import C2
 from skstruct.preprocessing import TokenTemplates
 
-N_ITER = 20  # of the trainings, whose weights are then the same for all
+N_ITER = 20  # iterations of the trainings; all programs then have the same weights
 
 
 @case
 def letters_decoding(run):
-    """OCR letters: labels of CRFsuite with its weights (99.9 % of nodes); then letters decoded per second."""
+    """OCR letters: decoded letters per second; asserted: CRFsuite's labels (99.9 % of nodes)."""
     _decoding(run, letters(run))
 
 
 @case
 def chunking_decoding(run):
-    """CoNLL-2000 chunking: labels of CRFsuite with its weights (99.9 % of nodes); then tokens decoded per second."""
+    """CoNLL-2000 chunking: decoded tokens per second; asserted: CRFsuite's labels (99.9 % of nodes)."""
     _decoding(run, chunking(run))
 
 
 @case
 def chunking_strings(run):
-    """CoNLL-2000 chunking, from words and tags: labels of CRFsuite with its weights (99.9 %); then tokens per second.
+    """CoNLL-2000 chunking, from words and tags: tokens per second; asserted: CRFsuite's labels (99.9 % of nodes).
 
-    CRFsuite's attributes are strings, made by Python code from the templates; the last row leaves that out.
+    Python code computes the attribute strings of CRFsuite from the templates. The last row does not include this time.
     """
     train, test = chunk_words(run)
     n_nodes = sum(len(labels) for _, labels in test)
@@ -39,7 +39,7 @@ def chunking_strings(run):
     engines = {name: (lambda tag=tag: tag(words)) for name, tag in engines.items()}
     if tagger is not None:
         ours, theirs = (np.concatenate(list(engines[name]())) for name in ("skstruct", "python-crfsuite"))
-        run.check("share of equal labels", np.mean(ours == theirs), 1.0, atol=1e-3)
+        run.check("fraction of equal labels", np.mean(ours == theirs), 1.0, atol=1e-3)
         attributes = [chunk_attributes(sentence) for sentence in words]
         engines["python-crfsuite, from attributes"] = lambda: [tagger.tag(sentence) for sentence in attributes]
     run.compare(f"tagging from strings, {n_nodes} tokens", engines, unit="tokens/s", count=n_nodes, rate=True)
@@ -49,7 +49,7 @@ def chunking_strings(run):
 def latency(run):
     """CoNLL-2000 chunking: wall-clock time of one call for one sentence of 5 to 15 words, from words and tags.
 
-    Nothing is asserted here; the same models are compared in chunking_strings.
+    This case asserts nothing. The case chunking_strings compares the same models.
     """
     train, test = chunk_words(run)
     engines, _ = _taggers(run, train)
@@ -67,7 +67,7 @@ def _taggers(run, train):
         crf = stopped_fit(chain_crf(C2, max_iter=N_ITER), X, labels)
         return {"skstruct": make_pipeline(templates, crf).predict}, None
     peer = CRFsuite(pycrfsuite, ((chunk_attributes(sentence), y) for sentence, y in train), C2)
-    columns = {name: k for k, name in enumerate(templates.get_feature_names_out())}  # the same names
+    columns = {name: k for k, name in enumerate(templates.get_feature_names_out())}  # names are those of CRFsuite
     crf = _with_weights(peer, X, labels, columns, sorted(set().union(*labels)))
     tagger = peer.tagger()
     engines = {
@@ -95,7 +95,7 @@ def _decoding(run, problem):
         tagger = peer.tagger()
         items = [pycrfsuite.ItemSequence(sequence) for sequence in test]
         theirs = np.concatenate([tagger.tag(sequence) for sequence in items])
-        run.check("share of equal labels", np.mean(crf.predict(problem.X_test).values == theirs), 1.0, atol=1e-3)
+        run.check("fraction of equal labels", np.mean(crf.predict(problem.X_test).values == theirs), 1.0, atol=1e-3)
         engines = {
             "skstruct": lambda: crf.predict(problem.X_test),
             "python-crfsuite, from its item sequences": lambda: [tagger.tag(sequence) for sequence in items],

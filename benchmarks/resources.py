@@ -1,4 +1,4 @@
-"""Resources: memory of whole trainings, cold starts, threads."""
+"""Memory of whole trainings, cold starts, and threads."""
 
 import tempfile
 import time
@@ -20,12 +20,13 @@ FILE = "conll2000.train.txt.gz"
 
 @case
 def memory(run):
-    """CoNLL-2000 chunking: peak resident memory of a process that trains for 15 iterations, and does nothing else.
+    """CoNLL-2000 chunking: peak resident memory of a process that only trains, for 15 iterations.
 
-    Training needs no more after that: L-BFGS has its vectors then. CRFsuite copies what it is given: once it gets lists
-    of all attributes, as they are commonly prepared, and once the file is read sentence by sentence. "Above an
-    idle import" is less the peak of a process that only imports the program; the compiler, which a first fit loads, is
-    in the figure: a training on one sentence shows what there is without data. The mean of 2 processes.
+    After 15 iterations L-BFGS has allocated all its vectors, so that longer trainings need the same memory. CRFsuite
+    copies its input. One row passes lists of all attributes, as is common. Another row reads the file sentence by
+    sentence. "Above an idle import" is the difference from the peak of a process that only imports the program. It
+    includes the compiler, which the first fit loads; a training on one sentence shows the memory without data. Numbers
+    are means of 2 processes.
     """
     path, n_sentences = str(run.path(FILE)), run.pick(20, 200, None)
     with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +45,7 @@ def memory(run):
                 engines[f"python-crfsuite, {name}"] = (theirs, "train_crfsuite", path, n_sentences, 15, in_lists)
             idle[theirs] = run_child("importing", *theirs)["peak_mb"]
         engines["skstruct, from one sentence"] = (ours, "train_words", path, 1, 15)
-        run_child("train_words", path, n_sentences, 2)  # compiles, for the cache
+        run_child("train_words", path, n_sentences, 2)  # compiles and fills the cache
         peaks = {
             name: np.mean([run_child(*task)["peak_mb"] for _ in range(run.pick(1, 2, 2))])
             for name, (_, *task) in engines.items()
@@ -59,7 +60,7 @@ def memory(run):
 def cold_start(run):
     """Wall-clock time of imports, and of the first fit of letters (5 iterations) in a process.
 
-    Once with an empty disk cache of compiled code, then with the one that this left, in a process of its own each.
+    The first process has an empty disk cache of compiled code. The second process uses the cache of the first.
     """
     for name, modules in (("scikit-learn", ["sklearn.linear_model"]), ("skstruct", ["skstruct"])):
         seconds = [run_child("importing", *modules)["result"] for _ in range(run.pick(1, 3, 7))]
@@ -80,18 +81,18 @@ def cold_start(run):
 
 @case
 def threads_letters(run):
-    """OCR letters: value and gradient with all numbers of threads have the same bits; wall-clock times."""
+    """OCR letters: wall-clock times of value and gradient by threads; asserted: the same bits."""
     _threads(run, letters(run))
 
 
 @case
 def threads_chunking(run):
-    """CoNLL-2000 chunking: value and gradient with all numbers of threads have the same bits; wall-clock times."""
+    """CoNLL-2000 chunking: wall-clock times of value and gradient by threads; asserted: the same bits."""
     _threads(run, chunking(run))
 
 
 def _threads(run, problem):
-    """Compare 1, 2, 4 ... threads, as many as there are cores (two at least), each within its own fit."""
+    """Compare 1, 2, 4 ... threads, up to the number of cores (at least two), each in a separate fit."""
     n_cores = unpin()
     coef = stopped_fit(chain_crf(C2, max_iter=3), problem.X, problem.y)._model.coef
     numbers = [1, 2, *(2**k for k in range(2, 7) if 2**k <= n_cores)]

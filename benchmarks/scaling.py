@@ -1,4 +1,4 @@
-"""How time grows: sweeps over one size at a time, with fitted exponents."""
+"""Growth of time with one size at a time, with fitted exponents."""
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -13,14 +13,14 @@ from skstruct.inference import JunctionTree, LoopyBP
 
 @case
 def chain_tokens(run):
-    """One value and gradient of chains of 20 nodes over the number of nodes; expected to be linear."""
+    """Value and gradient of chains of 20 nodes over the number of nodes; expected: linear."""
     sizes = np.array(run.pick([50, 100], [250, 500, 1000, 2000], [1000, 4000, 16_000]))
     run.sweep("chain evaluation", "tokens", 20 * sizes, lambda n: _evaluation(n_nodes=n))
 
 
 @case
 def chain_labels(run):
-    """One value and gradient over the number of labels; expected below quadratic."""
+    """Value and gradient over the number of labels; expected: below quadratic."""
     sizes = run.pick([2, 4], [4, 8, 16, 32], [4, 8, 16, 32, 64])
     run.sweep(
         "chain evaluation", "labels", sizes, lambda c: _evaluation(n_states=c, n_nodes=run.pick(1000, 10_000, 10_000))
@@ -29,14 +29,14 @@ def chain_labels(run):
 
 @case
 def chain_attributes(run):
-    """One value and gradient over the number of attributes of each token; at most linear."""
+    """Value and gradient over the number of attributes of each token; expected: at most linear."""
     sizes, n_nodes = run.pick([2, 4], [5, 10, 20, 40], [5, 10, 20, 40, 80]), run.pick(1000, 10_000, 10_000)
     run.sweep("chain evaluation", "attributes of a token", sizes, lambda n: _evaluation(n_nodes=n_nodes, per_node=n))
 
 
 @case
 def chain_vocabulary(run):
-    """One value and gradient over the number of distinct attributes, at 20 for each token; expected below linear."""
+    """Value and gradient over the number of distinct attributes, 20 for each token; expected: below linear."""
     sizes = run.pick([50, 100], [1000, 10_000, 100_000], [1000, 10_000, 100_000, 1_000_000])
     n_nodes = run.pick(1000, 10_000, 10_000)
     run.sweep("chain evaluation", "distinct attributes", sizes, lambda n: _evaluation(n_nodes=n_nodes, n_attributes=n))
@@ -44,7 +44,7 @@ def chain_vocabulary(run):
 
 @case
 def loopy_edges(run):
-    """Marginals of loopy BP on one grid over the number of edges; linear as far as sweeps do not grow."""
+    """Marginals of loopy BP on one grid over the number of edges; expected: linear for a constant number of sweeps."""
     sizes = np.array(run.pick([4, 8], [16, 32, 64], [32, 64, 128, 256]))
 
     def make(n_edges):
@@ -56,7 +56,7 @@ def loopy_edges(run):
 
 @case
 def number_of_graphs(run):
-    """Marginals of batches of graphs of 20 nodes over their number; expected to be linear."""
+    """Marginals of batches of graphs of 20 nodes over the number of graphs; expected: linear."""
     sizes = run.pick([5, 10], [100, 300, 1000], [1000, 3000, 10_000])
     for name, backend in (("loopy BP", LoopyBP()), ("junction tree", JunctionTree())):
         run.sweep(
@@ -70,7 +70,7 @@ def number_of_graphs(run):
 def _evaluation(*, n_nodes, n_states=8, n_attributes=10_000, per_node=20):
     """Return a function that evaluates the training objective of random chains of 20 nodes.
 
-    Attributes are drawn with frequencies like those of words: the k-th has a share near ``1 / k``.
+    Attributes are drawn with frequencies like those of words: the k-th has a frequency near ``1 / k``.
     """
     rng = np.random.default_rng(0)
     drawn = np.exp(rng.uniform(0, np.log(n_attributes), n_nodes * per_node)).astype(np.int32)

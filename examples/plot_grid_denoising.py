@@ -2,10 +2,10 @@
 Cleaning images: grids with Potts edges
 =======================================
 
-A noisy picture is a grid of pixels with four neighbours each. The colour of a pixel is a doubtful witness of
-its label; that neighbours mostly have the same label is what cleans the picture. With
-``edge_weights="potts"`` an edge has one weight: what it is worth that its ends agree. It is learnt from
-pictures whose truth is known, together with the weights of the colours.
+A noisy picture is a grid of pixels with four neighbours each. The colour of a single pixel is unreliable
+information about its label. Neighbours mostly have the same label, and this information removes the noise. With
+``edge_weights="potts"`` all edges have one weight: the score of equal labels. It is learnt from pictures with
+known labels, together with the weights of the colours.
 """
 
 from pathlib import Path
@@ -43,8 +43,8 @@ def make_pictures(n_classes):
 # Two labels, and four
 # --------------------
 #
-# Half of the pictures are for training. Learning and prediction go through loopy belief propagation, since a
-# grid has cycles; each pixel gets its most probable label.
+# Half of the pictures are for training. Training and prediction use loopy belief propagation, because a grid has
+# cycles. The predicted label of each pixel is its most probable label.
 
 figure, grid = plt.subplots(2, 4, figsize=(10.5, 5.6), layout="constrained")
 for row, n_classes in zip(grid, (2, 4)):
@@ -59,15 +59,15 @@ for row, n_classes in zip(grid, (2, 4)):
     crf.fit(X[train], y[train])
     baseline = NodeClassifier(LogisticRegression()).fit(X[train], y[train])
     scores = {"alone": baseline.score(X[test], y[test]), "grid": crf.score(X[test], y[test])}
-    print(f"{n_classes} labels, pixels right: alone {scores['alone']:.4f}, on the grid {scores['grid']:.4f}")
-    print(f"    weight of two neighbours that agree: {crf.edge_coef_[0, 0, 0]:.3f} nats")
+    print(f"{n_classes} labels, correct pixels: alone {scores['alone']:.4f}, on the grid {scores['grid']:.4f}")
+    print(f"    weight of equal neighbours: {crf.edge_coef_[0, 0, 0]:.3f} nats")
 
     g = N_IMAGES // 2
     palette = plt.get_cmap("tab10").resampled(10).colors[:n_classes, :3]
     panels = {
         f"input: {n_classes} noisy channels": softmax(2 * colours[g], axis=2) @ palette,
-        f"each pixel alone: {scores['alone']:.1%} right": palette[baseline.predict(X[g : g + 1])[0]],
-        f"on the grid: {scores['grid']:.1%} right": palette[crf.predict(X[g : g + 1])[0]],
+        f"each pixel alone: {scores['alone']:.1%} correct": palette[baseline.predict(X[g : g + 1])[0]],
+        f"on the grid: {scores['grid']:.1%} correct": palette[crf.predict(X[g : g + 1])[0]],
         "truth": palette[labels[g]],
     }
     for axes, (title, picture) in zip(row, panels.items()):
@@ -76,7 +76,7 @@ for row, n_classes in zip(grid, (2, 4)):
         axes.set_xticks([])
         axes.set_yticks([])
     row[0].set_ylabel(f"{n_classes} labels")
-figure.suptitle(f"One test picture (the shares are over all {N_IMAGES // 2} test pictures)")
+figure.suptitle(f"One test picture (percentages are over all {N_IMAGES // 2} test pictures)")
 
 output = Path(__file__).parent / "output" / "plot_grid_denoising.png"
 output.parent.mkdir(exist_ok=True)

@@ -2,13 +2,12 @@
 Handwritten words: chains
 =========================
 
-A word is a chain of handwritten letters. A classifier of single letters has only their pixels to go by; the
-chain also learns which letters follow each other, and reads the word as a whole.
+A word is a chain of handwritten letters. A classifier of single letters uses only the pixels of each letter. The
+chain also learns which letters follow each other, and predicts the word as a whole.
 
-The data are two of the ten folds of the OCR letters [1]_: fold 1 is for training, fold 0 for the test. Given
-the path of the complete file, ``python plot_letters.py letters.npz`` also measures the other 6,173 words,
-with the settings for which the accuracy is known from others' programs: 0.8076 when the most probable word is
-taken.
+The data are two of the ten folds of the OCR letters [1]_: fold 1 is for training, and fold 0 for test. With the path
+of the complete file, ``python plot_letters.py letters.npz`` also evaluates the other 6,173 words. It uses the
+settings for which the accuracy of other programs is known: 0.8076 for the most probable word.
 
 .. [1] B. Taskar, C. Guestrin, D. Koller, "Max-margin Markov networks", NIPS 2003.
 """
@@ -26,8 +25,8 @@ from skstruct.features import LinearFeatures
 from skstruct.preprocessing import NodeClassifier
 
 # %%
-# The shipped folds
-# -----------------
+# The folds in the package
+# ------------------------
 
 train, test = load_letters(folds=1), load_letters(folds=0)
 print(f"train: {train.data}")
@@ -39,29 +38,29 @@ alone, together = baseline.predict(test.data), crf.predict(test.data)
 marginal = crf.set_params(decoding="marginal").score(test.data, test.target)
 truth = test.target.values
 
-print(f"letters right, each on its own (LogisticRegression): {(alone.values == truth).mean():.4f}")
-print(f"letters right, most probable word (MAP):             {(together.values == truth).mean():.4f}")
-print(f"letters right, most probable letters (marginal):     {marginal:.4f}")
+print(f"correct letters, each alone (LogisticRegression):  {(alone.values == truth).mean():.4f}")
+print(f"correct letters, most probable word (MAP):         {(together.values == truth).mean():.4f}")
+print(f"correct letters, most probable letters (marginal): {marginal:.4f}")
 
 # %%
-# Words that the chain gets right
-# -------------------------------
+# Words that the chain predicts correctly
+# ---------------------------------------
 #
-# Below each letter: what the letter alone and what the chain was read as.
+# Below each letter are two predictions: from the letter alone, and from the chain.
 
-rescued = [
+corrected = [
     w
     for w, word in enumerate(test.target)
     if (together[w] == word).all() and (alone[w] != word).sum() >= 3 and 6 <= len(word) <= 9
 ]
-_, first = np.unique(test.words[rescued], return_index=True)
-rescued = np.array(rescued)[np.sort(first)][:5]
+_, first = np.unique(test.words[corrected], return_index=True)
+corrected = np.array(corrected)[np.sort(first)][:5]
 
 figure = plt.figure(figsize=(11, 6.2), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=[1.15, 1])
 left.suptitle("Test words: each letter alone, and in the chain (red: wrong)")
-rows = left.subplots(len(rescued), 1)
-for axes, w in zip(rows, rescued):
+rows = left.subplots(len(corrected), 1)
+for axes, w in zip(rows, corrected):
     letters = test.data[w].node_features.reshape(-1, 16, 8)
     axes.imshow(np.hstack([np.pad(letter, ((0, 0), (1, 1))) for letter in letters]), cmap="gray_r", aspect="auto")
     for i in range(len(letters)):
@@ -72,10 +71,10 @@ for axes, w in zip(rows, rescued):
     axes.axis("off")
 
 # %%
-# What follows what
-# -----------------
+# Weights of pairs of letters
+# ---------------------------
 #
-# The weight of each pair of letters, learnt from 704 words. After a "q" comes a "u".
+# The figure shows the weight of each pair of letters, learnt from 704 words. For example, "u" follows "q".
 
 axes = right.subplots()
 weights = crf.edge_coef_[0]
@@ -95,8 +94,8 @@ figure.savefig(output, dpi=100)
 # The complete data
 # -----------------
 #
-# The bias is a pixel that is always on, and is penalised like the others; the objective is ``-log likelihood
-# + |w|**2``, which is C = 1/2.
+# The bias is a pixel that is always 1, and its weight is penalised. The objective is ``-log likelihood + |w|**2``,
+# which corresponds to C = 1/2.
 
 if len(sys.argv) > 1:
     with np.load(sys.argv[1]) as stored:

@@ -1,10 +1,10 @@
 """
-Pipelines and grid search: the usual tools
-==========================================
+Pipelines and grid search
+=========================
 
-A graph is a sample. So pipelines, cross-validation, grid search and learning curves of scikit-learn work as
-they are; splits never cut a graph in two. Parameters of the parts are reached by their names, and whole parts
-can be exchanged.
+A sample is a graph. The pipelines, cross-validation, grid search and learning curves of scikit-learn therefore work
+without changes, and splits never divide a graph. Nested names address the parameters of components, and whole
+components can be replaced.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ from skstruct.preprocessing import NodeTransformer
 # Trees from a known model
 # ------------------------
 #
-# Few features, strong edges; one feature in other units, so that scaling matters.
+# There are few features and strong edges. One feature has another unit, so that scaling matters.
 
 X, y = make_tree(n_graphs=300, n_nodes=(5, 15), n_states=4, n_features=3, coupling=1.5, random_state=0, return_X_y=True)
 X = X.with_node_features(X.node_features * [1.0, 1.0, 1e-3])
@@ -39,16 +39,16 @@ folds = KFold(5, shuffle=True, random_state=0)
 pipeline = make_pipeline(
     NodeTransformer(StandardScaler()), GraphCRFClassifier(features=LinearFeatures(), decoding="marginal")
 )
-for name, estimator in {"as it is": pipeline[-1], "scaled": pipeline}.items():
+for name, estimator in {"unscaled": pipeline[-1], "scaled": pipeline}.items():
     scores = cross_val_score(estimator, X, y, cv=folds)
-    print(f"{name + ':':9} {scores.mean():.4f} of the nodes right (± {scores.std():.4f} over folds)")
+    print(f"{name + ':':9} {scores.mean():.4f} of the nodes correct (± {scores.std():.4f} over folds)")
 
 # %%
-# Search over parameters and parts
-# --------------------------------
+# Search over parameters and components
+# -------------------------------------
 #
-# Numbers, names and objects can all be searched: `C`, the form of the edge weights, which is a parameter of
-# the feature map, and the inference backend. On trees, loopy belief propagation finds the exact answer too.
+# A search can contain numbers, names and objects. Here it contains `C`, the form of the edge weights (a parameter of
+# the feature map) and the inference backend. On trees, loopy belief propagation is also exact.
 
 search = GridSearchCV(
     pipeline,
@@ -60,7 +60,7 @@ search = GridSearchCV(
     cv=folds,
 ).fit(X, y)
 print(f"best: {search.best_params_}")
-print(f"      {search.best_score_:.4f} of the nodes right")
+print(f"      {search.best_score_:.4f} of the nodes correct")
 
 # %%
 # Pictures
@@ -75,7 +75,7 @@ for form, style in (("potts", "o:"), ("symmetric", "s--"), ("full", "D-")):
     C = results["param_graphcrfclassifier__C"][rows].astype(float)
     mean, error = (results[key][rows] for key in ("mean_test_score", "std_test_score"))
     left.errorbar(C, mean, error / np.sqrt(folds.n_splits), fmt=style, capsize=3, label=form)
-left.set(xscale="log", xlabel="C", ylabel="share of right nodes", title="Form of the edge weights (tree inference)")
+left.set(xscale="log", xlabel="C", ylabel="fraction of correct nodes", title="Form of edge weights (tree inference)")
 left.set_ylim(0.55, 0.74)
 left.legend(title="edge_weights (± standard error)", ncols=3, loc="upper center")
 
@@ -85,7 +85,7 @@ LearningCurveDisplay.from_estimator(
     y,
     cv=folds,
     train_sizes=[5, 10, 20, 40, 80, 160, 240],
-    score_name="share of right nodes",
+    score_name="fraction of correct nodes",
     ax=right,
 )
 right.set(xscale="log", xlabel="graphs for training", title="Learning curve of the best pipeline")

@@ -42,9 +42,9 @@ def numbers_after(text, start):
 
 
 def check_letters(text):
-    (alone,) = numbers_after(text, "letters right, each on its own (LogisticRegression):")
-    (map_,) = numbers_after(text, "letters right, most probable word (MAP):")
-    (marginal,) = numbers_after(text, "letters right, most probable letters (marginal):")
+    (alone,) = numbers_after(text, "correct letters, each alone (LogisticRegression):")
+    (map_,) = numbers_after(text, "correct letters, most probable word (MAP):")
+    (marginal,) = numbers_after(text, "correct letters, most probable letters (marginal):")
     assert alone == pytest.approx(0.748, abs=0.003)
     assert map_ == pytest.approx(0.823, abs=0.003)
     assert marginal == pytest.approx(0.822, abs=0.003)

@@ -1,4 +1,4 @@
-"""Real data that ship with the package, and random data drawn from known conditional random fields."""
+"""Real data sets in the package, and random data drawn from known conditional random fields."""
 
 from skstruct.datasets._generated import make_chain, make_grid, make_tree
 from skstruct.datasets._letters import load_letters

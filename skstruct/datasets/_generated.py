@@ -1,12 +1,12 @@
 """Random data with a known truth: labels drawn from a pairwise conditional random field.
 
-All three makers draw features and weights from normal distributions, score the nodes linearly and all edges
-by one matrix, and draw the labels from ``P(y | x)`` given these scores. Trees (and chains) are drawn exactly,
-from the root to the leaves. Grids are drawn by Gibbs sampling, where every row given the others is a chain
-and drawn exactly.
+All three functions draw features and weights from normal distributions. Node scores are linear in the features, and
+all edges have the same score matrix. The labels are drawn from ``P(y | x)``, which these scores define. Labels of trees
+and chains are drawn exactly, from the root to the leaves. Labels of grids are drawn by Gibbs sampling: each step draws
+a row exactly, as a chain, given all other rows.
 
-Batches of forests are arrays of shape (n_graphs, n_nodes, n_states), in which the parent of a node has a
-lower number.
+Batches of forests are arrays of shape (n_graphs, n_nodes, n_states). The number of a node is higher than that of its
+parent.
 """
 
 from collections.abc import Callable
@@ -32,21 +32,21 @@ def make_chain(
 ):
     """Draw labelled chains from a known conditional random field.
 
-    Features are standard normal, node scores are ``X coef.T + intercept``, all edges share one matrix, and
-    the labels are drawn exactly from the distribution that these scores define.
+    Features are standard normal. Node scores are ``X coef.T + intercept``, and all edges have the same matrix. The
+    labels are drawn exactly from the distribution that these scores define.
 
     Parameters
     ----------
     n_graphs : int, default=100
         Number of chains.
     n_nodes : int or tuple (low, high), default=10
-        Nodes of each chain; of a pair, drawn uniformly from low to high, both included.
+        Number of nodes of each chain. For a pair, it is drawn uniformly from low to high, both included.
     n_states : int, default=3
-        Number of labels, which are 0 to ``n_states - 1``.
+        Number of labels. The labels are 0 to ``n_states - 1``.
     n_features : int, default=5
         Number of node features.
     coupling : float, default=1.0
-        Standard deviation of the entries of the edge matrix; 0 makes the nodes independent.
+        Standard deviation of the entries of the edge matrix. With 0 the nodes are independent.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
     random_state : int, RandomState or None, default=None
@@ -55,9 +55,9 @@ def make_chain(
     Returns
     -------
     chains : Bunch
-        With the fields ``data`` (`GraphDataset`), ``target`` (`RaggedArray` of int), and the true weights,
-        shaped as `GraphCRFClassifier` sets them: ``coef`` (n_states, n_features), ``intercept`` (n_states,),
-        ``edge_coef`` (1, n_states, n_states).
+        Its fields are ``data`` (`GraphDataset`), ``target`` (`RaggedArray` of int), and the true weights, with the
+        shapes of the attributes of `GraphCRFClassifier`: ``coef`` (n_states, n_features), ``intercept``
+        (n_states,), ``edge_coef`` (1, n_states, n_states).
     (data, target) : tuple
         If `return_X_y` is True.
 
@@ -77,7 +77,7 @@ def make_chain(
     rng = check_random_state(random_state)
 
     def previous(sizes):
-        """Each node hangs on the one before."""
+        """The parent of each node is the previous node."""
         return np.broadcast_to(np.arange(-1, sizes.max() - 1), (len(sizes), sizes.max()))
 
     return _make_forest(n_graphs, n_nodes, n_states, n_features, coupling, return_X_y, rng, previous)
@@ -95,21 +95,22 @@ def make_tree(
 ):
     """Draw labelled trees from a known conditional random field.
 
-    As :func:`make_chain`, but each node hangs on a random earlier one (a random recursive tree). Edges point
-    from parent to child, and the rows of the edge matrix are labels of parents.
+    The distribution is that of :func:`make_chain` on trees: the parent of each node is a random node with a lower
+    number (a random recursive tree). Edges point from parent to child. The rows of the edge matrix are labels of
+    parents.
 
     Parameters
     ----------
     n_graphs : int, default=100
         Number of trees.
     n_nodes : int or tuple (low, high), default=10
-        Nodes of each tree; of a pair, drawn uniformly from low to high, both included.
+        Number of nodes of each tree. For a pair, it is drawn uniformly from low to high, both included.
     n_states : int, default=3
-        Number of labels, which are 0 to ``n_states - 1``.
+        Number of labels. The labels are 0 to ``n_states - 1``.
     n_features : int, default=5
         Number of node features.
     coupling : float, default=1.0
-        Standard deviation of the entries of the edge matrix; 0 makes the nodes independent.
+        Standard deviation of the entries of the edge matrix. With 0 the nodes are independent.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
     random_state : int, RandomState or None, default=None
@@ -118,7 +119,7 @@ def make_tree(
     Returns
     -------
     trees : Bunch
-        Fields as those of :func:`make_chain`.
+        The fields are those of :func:`make_chain`.
     (data, target) : tuple
         If `return_X_y` is True.
 
@@ -131,7 +132,7 @@ def make_tree(
     rng = check_random_state(random_state)
 
     def random_earlier(sizes):
-        """Each node hangs on a random one of those before."""
+        """The parent of each node is a random node with a lower number."""
         before = np.arange(sizes.max())
         return np.where(before, rng.randint(np.maximum(before, 1), size=(len(sizes), sizes.max())), -1)
 
@@ -152,25 +153,25 @@ def make_grid(
 ):
     """Draw labelled grids with four neighbours per node from a known conditional random field.
 
-    As :func:`make_chain`, but a grid has cycles, so that the labels come from Gibbs sampling: each sweep
-    draws all even rows given the odd ones, then the odd given the even ones, every row exactly and as a
-    whole. A grid of one row is drawn exactly; for others the distribution after `n_sweeps` is close to the
-    exact one unless the coupling is so strong that whole regions must turn over together.
+    The distribution is that of :func:`make_chain` on grids. A grid has cycles, so that the labels are drawn by Gibbs
+    sampling. Each sweep draws all even rows given the odd rows, then all odd rows given the even rows. Each row is
+    drawn exactly, as a whole. A grid of one row is drawn exactly. For other grids, the distribution after `n_sweeps`
+    is close to the exact distribution, unless the coupling is so strong that whole regions can only change together.
 
     Parameters
     ----------
     n_graphs : int, default=20
         Number of grids.
     height, width : int, default=8
-        Nodes are numbered row by row; edges go right and down, as in `GraphDataset.from_images`.
+        Size of the grid. Nodes are numbered row by row. Edges go right and down, as in `GraphDataset.from_images`.
     n_states : int, default=3
-        Number of labels, which are 0 to ``n_states - 1``.
+        Number of labels. The labels are 0 to ``n_states - 1``.
     n_features : int, default=5
         Number of node features.
     coupling : float, default=0.5
-        Standard deviation of the entries of the edge matrix; 0 makes the nodes independent.
+        Standard deviation of the entries of the edge matrix. With 0 the nodes are independent.
     n_sweeps : int, default=100
-        Sweeps before the labels are taken. The start is a draw without the vertical edges.
+        Number of Gibbs sweeps. The initial labels are drawn without the vertical edges.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
     random_state : int, RandomState or None, default=None
@@ -179,7 +180,7 @@ def make_grid(
     Returns
     -------
     grids : Bunch
-        Fields as those of :func:`make_chain`.
+        The fields are those of :func:`make_chain`.
     (data, target) : tuple
         If `return_X_y` is True.
 
@@ -213,7 +214,7 @@ def _check_sizes(**sizes):
 
 
 def _draw_weights(n_states, n_features, coupling, rng):
-    """Weights with mean 0 over the states, as fitted ones have: a constant would change no probability."""
+    """Weights with mean 0 over the states, like fitted weights: a constant does not change the probabilities."""
     coef = rng.normal(size=(n_states, n_features))
     intercept = rng.normal(scale=0.5, size=n_states)
     edge_coef = coupling * rng.normal(size=(1, n_states, n_states))
@@ -234,13 +235,13 @@ def _bunch(data, labels, weights, return_X_y):
 
 
 def _make_forest(n_graphs, n_nodes, n_states, n_features, coupling, return_X_y, rng, draw_parents: Callable):
-    """Draw trees with the parents, (n_graphs, max_nodes), that `draw_parents` makes for given sizes."""
+    """Draw trees with the parents, (n_graphs, max_nodes), that `draw_parents` returns for given sizes."""
     low, high = n_nodes if isinstance(n_nodes, tuple) else (n_nodes, n_nodes)
     _check_sizes(n_graphs=n_graphs, n_nodes=low, n_states=n_states, n_features=n_features)
     _check_sizes(n_nodes=high)
     weights = _draw_weights(n_states, n_features, coupling, rng)
     sizes = rng.randint(low, high + 1, size=n_graphs)
-    # Graphs smaller than the largest one get unconnected nodes at the end, which are dropped again.
+    # Smaller graphs are padded with unconnected nodes, which are removed at the end.
     real = np.arange(sizes.max()) < sizes[:, None]
     parent = np.where(real, draw_parents(sizes), -1)
     features = rng.normal(size=(*real.shape, n_features))
@@ -262,7 +263,7 @@ def _draw(scores, rng):
 
 
 def _sample_forests(node, edge, parent, rng):
-    """Draw labels of forests exactly: messages up to the roots, then states from the roots down.
+    """Draw labels of forests exactly: messages to the roots, then states from the roots to the leaves.
 
     Parameters
     ----------
@@ -271,7 +272,7 @@ def _sample_forests(node, edge, parent, rng):
     edge : ndarray of shape (n_states, n_states)
         Scores of (state of parent, state of child).
     parent : ndarray of int of shape (n_graphs, n_nodes)
-        Number of each node's parent, lower than its own; -1 for a root.
+        Number of the parent of each node, lower than the number of the node; -1 for a root.
     rng : RandomState
 
     Returns
@@ -280,12 +281,12 @@ def _sample_forests(node, edge, parent, rng):
     """
     n_graphs, n_nodes, _ = node.shape
     graph = np.arange(n_graphs)
-    below = node.copy()  # log of the sum over all labels of the nodes below, by the state of the node
+    below = node.copy()  # log of the sum over the labels of all descendants, for each state of the node
     for i in range(n_nodes - 1, 0, -1):
         child = np.flatnonzero(parent[:, i] >= 0)
         message = logsumexp(edge + below[child, i, None, :], axis=2)
         below[child, parent[child, i]] += message
-    labels = np.zeros((n_graphs, n_nodes), np.intp)  # not empty: roots look up (and discard) a label too
+    labels = np.zeros((n_graphs, n_nodes), np.intp)  # not empty: roots also read a label, and discard it
     for i in range(n_nodes):
         from_parent = np.where(parent[:, i, None] >= 0, edge[labels[graph, parent[:, i]]], 0.0) if i else 0.0
         labels[:, i] = _draw(below[:, i] + from_parent, rng)

