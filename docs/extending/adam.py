@@ -1,4 +1,4 @@
-"""An optimiser: Adam (D. P. Kingma, J. Ba, ICLR 2015) on mini-batches, with a rate that falls with the epochs."""
+"""An optimiser: Adam (D. P. Kingma, J. Ba, ICLR 2015) on mini-batches, with a rate that decreases with the epochs."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from skstruct.optim import Optimizer, OptimizerState
 
 
 class Adam(Optimizer):
-    """Steps of about the same length for every parameter, in the direction of an averaged gradient.
+    """Steps of similar length for every parameter, in the direction of an averaged gradient.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class Adam(Optimizer):
     """
 
     needs_smooth = False
-    stochastic = True  # it asks the function for `n_batches` and `batch`
+    stochastic = True  # it uses `n_batches` and `batch` of the function
 
     def __init__(self, n_epochs=30, learning_rate=0.05, random_state=None):
         self.n_epochs = n_epochs
@@ -62,7 +62,7 @@ class Adam(Optimizer):
 
 @dataclass(kw_only=True)
 class AdamState(OptimizerState):
-    """What the next epoch depends on, beside `x`."""
+    """State that the next epoch requires in addition to `x`."""
 
     mean: np.ndarray
     square: np.ndarray

@@ -10,32 +10,32 @@ from skstruct.scores import Scores
 
 
 class HiddenLayer(FeatureMap):
-    """Node scores from a hidden layer of tanh units; dense features, no edge features.
+    """Node scores from a hidden layer of tanh units, for dense node features without edge features.
 
     Parameters
     ----------
     n_hidden : int, default=8
-        Units of the hidden layer.
+        Number of units of the hidden layer.
     """
 
     def __init__(self, n_hidden=8):
         self.n_hidden = n_hidden
 
     def collect(self, dataset, codes, classes):
-        """The plan depends on the number of features only."""
+        """Return the number of features, on which the plan depends."""
         return dataset.node_features.shape[1]
 
     def merge(self, first, second):
-        """All pieces of the data have the same number."""
+        """Return the number of features, which is the same in all pieces of the data."""
         return first
 
     def plan_from(self, statistics, classes):
-        """Set up the parameters."""
+        """Define the parameters."""
         return HiddenLayerPlan(statistics, self.n_hidden, len(classes))
 
 
 class Context(NamedTuple):
-    """What the backward pass needs of the forward pass."""
+    """Results of the forward pass that the backward pass requires."""
 
     x: np.ndarray
     hidden: np.ndarray
@@ -70,7 +70,7 @@ class HiddenLayerPlan(FeaturePlan):
         return penalized
 
     def initial_coef(self, random_state):
-        """Small random numbers: zero is a saddle point."""
+        """Small random numbers, because zero is a saddle point."""
         return random_state.normal(scale=0.5, size=self.n_coef)
 
     def prepare(self, batch):
@@ -101,5 +101,5 @@ class HiddenLayerPlan(FeaturePlan):
 
     def attributes(self, coef):
         """Weights and biases by layer, as MLPClassifier names them, and the edge weights."""
-        v, a, w, b, u = (part.copy() for part in self._split(coef))
+        v, a, w, b, u = (view.copy() for view in self._split(coef))
         return {"coefs_": [v, w], "intercepts_": [a, b], "edge_coef_": u[None]}

@@ -6,11 +6,11 @@ from skstruct.decoding import Decoder
 
 
 class Independent(Decoder):
-    """Give each node the label of its highest node score. Time O(n_nodes * n_states)."""
+    """Return the state of the highest node score for each node. Time O(n_nodes * n_states)."""
 
     name = "independent"
     family = "any graph"
 
     def _decode_graph(self, edges, scores):
-        """Labels of one graph, and a bound on the score of all labellings: no bound is known."""
+        """Return states of one graph, and a bound on the score of all labellings; inf, because no bound is known."""
         return scores.node.argmax(axis=1), np.inf

@@ -13,7 +13,7 @@ class Pseudolikelihood(Objective):
 
     def value_and_gradient(self, inference, scores, targets):
         """Loss of each graph and the gradient of the weighted sum; see `Objective`."""
-        t, y = inference.topology, targets.codes  # inference.plan is not read, so that nothing is planned
+        t, y = inference.topology, targets.codes  # inference.plan is not read, so that no plan is computed
         if (y == MISSING).any():
             graph = t.node_graph[np.flatnonzero(y == MISSING)[0]]
             raise InfeasibleGraph(graph, "the pseudolikelihood needs the labels of all nodes")

@@ -1,4 +1,4 @@
-"""GraphCRFClassifier: check input, connect features, inference, objective, optimiser, set the attributes."""
+"""GraphCRFClassifier: checks the input, connects the components, and sets the fitted attributes."""
 
 import sys
 import warnings
@@ -47,65 +47,70 @@ def _gives_probabilities(estimator):
 class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
     r"""Conditional random field on labelled graphs.
 
-    Each sample is a graph whose nodes have features and labels; edges couple the labels of neighbours:
+    Each sample is a graph. Its nodes have features and labels, and its edges couple the labels of neighbours:
 
     .. math:: P(y \mid x) \propto \exp\Big(\sum_i s_n[i, y_i] + \sum_{(i,j)} s_e[(i,j), y_i, y_j]\Big)
 
-    `features` maps a graph to the scores `s_n` and `s_e`, `inference` turns scores into probabilities of
-    labels, and `fit` minimises
+    `features` maps a graph to the scores `s_n` and `s_e`. `inference` computes probabilities of labels from scores.
+    `fit` minimises
 
     .. math:: \tfrac{1 - \rho}{2} \|w\|_2^2 + \rho \|w\|_1 + C \sum_g \omega_g \, loss_g
 
-    over the weights `w` of the map (intercepts are free), with :math:`\rho` = `l1_ratio` and :math:`\omega_g`
-    the graph's sample weight. A table, where each row is a graph of one node, makes this multinomial logistic
-    regression: `LogisticRegression`'s model with the same `C` for three or more classes, and with ``2 * C``
-    for two classes, for which it has one weight vector instead of two.
+    over the weights `w` of the map. Intercepts are not penalised. :math:`\rho` is `l1_ratio`, and :math:`\omega_g` is
+    the weight of graph `g`. For a table, in which each row is a graph of one node, the model is multinomial logistic
+    regression. For three or more classes, `LogisticRegression` has the same solution with the same `C`. For two
+    classes, `LogisticRegression` has one weight vector instead of two, and the same solution with ``2 * C``.
 
     Parameters
     ----------
-    features : {"linear"} or FeatureMap, default="linear"
-        How graphs become scores, e.g. ``LinearFeatures(edge_weights="symmetric")``.
+    features : {"linear", "constrained"} or FeatureMap, default="linear"
+        Feature map, which computes scores from graphs, e.g. ``LinearFeatures(edge_weights="symmetric")``.
     inference : {"auto", "chain", "tree", "loopy_bp", ...} or InferenceBackend, default="auto"
-        How scores become probabilities, in training and prediction. "auto" gives each graph the cheapest
-        exact backend that takes it, else loopy belief propagation; `inference_report` tells which.
+        Backend that computes probabilities from scores, in training and prediction. "auto" uses for each graph the
+        cheapest exact backend that accepts the graph, or else loopy belief propagation. `inference_report` shows which.
+        May be set after `fit`.
     objective : {"likelihood"} or Objective, default="likelihood"
-        The loss of a graph.
+        Definition of the loss of a graph.
     optimizer : {"lbfgs", "sgd"} or Optimizer, default="lbfgs"
-        How the loss is minimised: "lbfgs" to the optimum; "sgd" to where prediction is about as good, many times
-        sooner on many graphs, without L1 penalty.
+        Algorithm that minimises the objective. "lbfgs" finds the optimum; with an L1 penalty it is OWL-QN. "sgd" stops
+        earlier: predictions are about as good, and training on many graphs is many times faster. "sgd" does not support
+        an L1 penalty.
     C : float, default=1.0
         Inverse strength of regularisation, as in `LogisticRegression`.
     l1_ratio : float in [0, 1], default=0.0
-        Share of the L1 penalty, which sets weights to exactly zero.
+        Fraction of the L1 penalty. An L1 penalty sets some weights to exactly zero.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes. The likelihood of a graph is one number, so that a graph is weighted by the
-        mean class weight of its labelled nodes; for one-node graphs that is scikit-learn's meaning.
-        "balanced" uses ``n / (n_classes * n_class)``, where ``n`` and ``n_class`` are the sums of the sample
-        weights of all labelled nodes and of those of the class.
+        Weights of the classes. The likelihood of a graph is one number. The weight of a graph is therefore the mean
+        class weight of its labelled nodes. For one-node graphs this is the definition of scikit-learn. "balanced" uses
+        ``n / (n_classes * n_class)``. Here ``n`` is the sum of the sample weights of all labelled nodes, and
+        ``n_class`` the sum over the labelled nodes of the class.
     classes : array-like, default=None
-        All classes, where `y` may lack some; None takes those in `y`.
+        All classes, if some of them may be absent from `y`. None: the classes in `y`.
     decoding : {"map", "marginal"}, name in `skstruct.decoding.DECODERS`, or Decoder, default="map"
-        What `predict` returns: "map", the most probable labelling by the inference backend (exact where that is exact);
-        "marginal", each node's most probable label, which has the highest expected accuracy; "auto", the best
-        affordable labelling of graphs where inference is not exact, by cuts, expansion moves or integer programs.
+        What `predict` returns. "map": the most probable labelling, computed by the inference backend; it is exact if
+        the backend is exact. "marginal": the most probable label of each node, which has the highest expected accuracy.
+        "auto": for graphs where inference is not exact, the best labelling at affordable cost, by cuts, expansion moves
+        or integer programs. May be set after `fit`.
     missing_label : int, float, str or None, default=None
-        Stands in `y` for "unknown", e.g. -1 or nan (which also matches None): such nodes are summed over in
-        training and left out of `score`. None: all labels are known.
+        Value in `y` that means "unknown", e.g. -1 or nan (which also matches None). Training sums over the labels of
+        such nodes, and `score` excludes them. None: all labels are known.
     max_iter : int, default=1000
-        Iterations of the optimiser.
+        Maximum number of iterations of the optimiser.
     tol : float, default=1e-6
-        The optimiser stops when no component of the gradient of the objective, divided by C and by the
-        weighted number of nodes, exceeds it.
+        Tolerance of the optimiser. It stops when no component of the gradient of the objective, divided by C and by the
+        weighted number of nodes, exceeds `tol`.
     warm_start : bool, default=False
-        Whether `fit` starts from the last solution.
+        Whether `fit` starts from the solution of the last fit. If the classes, the features or their map have changed,
+        `fit` warns and starts from the initial weights.
     n_jobs : int, default=None
-        Threads for chunks of graphs; None is one, -1 all processors. Results have the same bits for any
-        number, on one machine with the same versions and settings of the libraries, such as the threads of numpy.
+        Number of threads for chunks of graphs. None means 1, and -1 means all processors. Results have the same bits
+        for any number of threads, on one machine with the same versions and settings of the libraries, such as the
+        number of threads of numpy.
     random_state : int, RandomState or None, default=None
-        For optimisers that draw graphs at random ("sgd"), and feature maps that start from random parameters (the
-        linear one does not).
+        Seed of optimisers that draw graphs at random ("sgd"), and of feature maps with random initial parameters (the
+        linear map has none).
     verbose : int, default=0
-        1 prints a line per iteration.
+        With 1, a line is printed after each iteration.
 
     Attributes
     ----------
@@ -114,32 +119,32 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         Node weights of a linear map.
     intercept_ : ndarray of shape (n_classes,)
     edge_coef_ : ndarray of shape (n_edge_features, n_classes, n_classes)
-        Edge weights of a linear map; without edge features one matrix, shared by all edges (none if no graph
-        had an edge). Rows are labels of ``edges[e, 0]``.
+        Edge weights of a linear map. Without edge features there is one matrix for all edges, or no matrix if no graph
+        had an edge. Rows are labels of ``edges[e, 0]``.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
-        Where the node features are a DataFrame.
+        Names of the node features, if they are a DataFrame.
     n_edge_features_in_ : int
-        0 without edge features.
+        Number of edge features; 0 if there are none.
     inference_ : InferenceBackend
         The backend of the training. Queries use the parameter `inference`, which may be set after `fit`.
     n_iter_ : int
-        Iterations of the optimiser, at least 1.
+        Number of iterations of the optimiser, at least 1.
     n_evaluations_ : int
-        Evaluations of objective and gradient.
+        Number of evaluations of objective and gradient.
     loss_curve_ : ndarray of shape (`n_iter_`,)
-        The minimised objective, as above, after each iteration; its value at the start where training ended before
-        the first iteration did.
+        Value of the objective above after each iteration. If training ended before the first iteration was complete,
+        it contains the value at the start.
 
     See Also
     --------
-    skstruct.GraphDataset : the packed form of many graphs, which saves converting lists at each call.
-    skstruct.functional : the same mathematics on score tensors.
+    skstruct.GraphDataset : many graphs in a few arrays; avoids the conversion of lists at each call.
+    skstruct.functional : the same mathematics for score tensors.
 
     Notes
     -----
-    An evaluation costs one pass of features, inference and gradient over all graphs; with exact inference on
-    chains and trees O(n_nodes * (n_features + n_classes) * n_classes).
+    An evaluation of the objective computes scores, inference and gradient of all graphs. With exact inference on
+    chains and trees its time is O(n_nodes * (n_features + n_classes) * n_classes).
 
     References
     ----------
@@ -149,7 +154,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
 
     Examples
     --------
-    Three triangles and a chain, labels that agree along edges:
+    A triangle and a chain, with equal labels along edges:
 
     >>> from skstruct import GraphCRFClassifier
     >>> X = [([[1.0], [0.8], [0.1]], [(0, 1), (1, 2), (2, 0)]),
@@ -162,7 +167,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
     (3, 2)
     """
 
-    _attributes: tuple[str, ...] = ()  # names that the feature map of the last fit has set
+    _attributes: tuple[str, ...] = ()  # names of the attributes from the feature map of the last fit
 
     def __init__(
         self,
@@ -207,18 +212,18 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def fit(self, X, y, sample_weight=None):
-        """Estimate the weights from graphs with labelled nodes.
+        """Estimate the weights from labelled graphs.
 
         Parameters
         ----------
         X : GraphDataset, NodeView, list of graphs, or array-like of shape (n_samples, n_features)
-            A graph is a `Graph` or a tuple ``(node_features, edges[, edge_features])``; a table is a batch of
-            one-node graphs. Repeated edges are legal, and their scores add.
+            A graph is a `Graph` or a tuple ``(node_features, edges[, edge_features])``. A table is a batch of one-node
+            graphs. Repeated edges are valid, and their scores are added.
         y : RaggedArray, list of array-like, or array-like of shape (n_samples,)
             A label for each node, in the order of the nodes.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight for each graph (row of a table, node of a NodeView). Weights per node, ragged like `y`,
-            must be constant within each graph, since its likelihood is one number.
+            A weight for each graph (row of a table, node of a NodeView). Weights per node, ragged like `y`, must be
+            constant within each graph, because the likelihood of a graph is one number.
 
         Returns
         -------
@@ -227,12 +232,14 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If the input or a parameter is malformed; the estimator stays as it was.
+            If the input or a parameter is invalid. The estimator is then unchanged.
 
         Warns
         -----
         ConvergenceWarning
             If the optimiser stopped early, or inference did not converge on some graphs.
+        UserWarning
+            If `warm_start` is not possible, or `X` is a NodeView that has lost edges.
         """
         before = vars(self).copy()
         try:
@@ -241,7 +248,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        if interrupt is not None:  # Ctrl-C: the best iterate is kept, and the interrupt goes on its way
+        if interrupt is not None:  # Ctrl-C: the best iterate is kept before the interrupt is raised again
             raise interrupt
         return self
 
@@ -261,15 +268,15 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
                 stacklevel=3,
             )
         refuse_flat_scoring(sys._getframe(), is_ragged)
-        layout = read_X(self, X, reset=True)
-        dataset = layout.dataset
+        inputs = read_X(self, X, reset=True)
+        dataset = inputs.dataset
         classes = None if self.classes is None else read_classes(self.classes)
-        codes, classes = self._encode(layout, y, classes, self.missing_label)
+        codes, classes = self._encode(inputs, y, classes, self.missing_label)
         if (codes == MISSING).all():
             raise ValueError("y has no labelled node: at least one is needed, of at least one class.")
-        weights = graph_weights(layout, codes, classes, sample_weight, self.class_weight)
+        weights = graph_weights(inputs, codes, classes, sample_weight, self.class_weight)
         kept = np.flatnonzero(weights)
-        if len(kept) < len(weights):  # weight 0 is the same as leaving a graph out, also if y is forbidden there
+        if len(kept) < len(weights):  # a graph of weight 0 is omitted, even if its labels are forbidden
             codes = codes[np.isin(dataset.topology.node_graph, kept)]
             dataset, weights = dataset[kept], weights[kept]
 
@@ -297,13 +304,13 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = classes
         self.inference_ = backend
         self.n_edge_features_in_ = 0 if dataset.edge_features is None else dataset.edge_features.shape[1]
-        # scikit-learn requires n_iter_ >= 1: an end before the first iteration counts as one that stays at the start
+        # scikit-learn requires n_iter_ >= 1: an end before the first iteration counts as one iteration
         curve = result.loss_curve if len(result.loss_curve) else np.array([result.fun])
         self.n_iter_ = len(curve)
         self.n_evaluations_ = result.nfev
         self.loss_curve_ = curve * scale
         attributes = feature_plan.attributes(result.x)
-        for name in set(self._attributes) - set(attributes):  # a refit with another map leaves none of the old one
+        for name in set(self._attributes) - set(attributes):  # attributes of the previous map
             delattr(self, name)
         for name, value in attributes.items():
             setattr(self, name, value)
@@ -315,7 +322,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         return result.interrupt
 
     def _seeded(self, optimizer):
-        """Give an optimiser that draws random numbers our `random_state` where it has none of its own."""
+        """Return the optimiser with the `random_state` of the estimator, where it is None in the optimiser."""
         parameters = optimizer.get_params() if hasattr(optimizer, "get_params") else {}
         unseeded = [name for name, value in parameters.items() if name.endswith("random_state") and value is None]
         if not unseeded:
@@ -323,7 +330,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         return clone(optimizer).set_params(**dict.fromkeys(unseeded, self.random_state))
 
     def _warm_coef(self, feature_plan, classes):
-        """Weights of the last fit; None, with a warning, if they mean something else now, and None before any fit."""
+        """Weights of the last fit. None before the first fit; None with a warning if features or classes differ."""
         model = getattr(self, "_model", None)
         if model is None:
             return None
@@ -338,56 +345,56 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         )
         return None
 
-    def _encode(self, layout, y, classes, missing_label, name="y"):
+    def _encode(self, inputs, y, classes, missing_label, name="y"):
         """State codes per node, (n_nodes,), with MISSING, and the classes."""
-        labels = layout.labels(y, missing_label, name)
+        labels = inputs.labels(y, missing_label, name)
         known = ~missing_mask(labels, missing_label)
-        return encode(labels, known, classes, layout.dataset, name)
+        return encode(labels, known, classes, inputs.dataset, name)
 
     # ---- queries
 
     def _query(self, X):
-        """Return the model, with inference and threads as the parameters say now, and the input."""
+        """Return the model, with the current parameters `inference` and `n_jobs`, and the input."""
         check_is_fitted(self)
-        layout = read_X(self, X, reset=False)
-        given = layout.dataset.edge_features
+        inputs = read_X(self, X, reset=False)
+        given = inputs.dataset.edge_features
         n_given = 0 if given is None else given.shape[1]
-        if layout.dataset.n_edges and n_given != self.n_edge_features_in_:
+        if inputs.dataset.n_edges and n_given != self.n_edge_features_in_:
             raise ValueError(
                 f"X has {n_given} edge features, but {type(self).__name__} was fitted with "
                 f"{self.n_edge_features_in_} edge features; give the same ones in fit and here."
             )
         backend = resolve(self.inference, InferenceBackend, BACKENDS)
-        return replace(self._model, backend=backend, n_jobs=self.n_jobs), layout
+        return replace(self._model, backend=backend, n_jobs=self.n_jobs), inputs
 
-    def _known_codes(self, layout, known):
-        """State codes of the labels that are known beforehand, (n_nodes,), or None."""
+    def _known_codes(self, inputs, known):
+        """State codes of the known labels, (n_nodes,), or None."""
         if known is None:
             return None
         blank = np.nan if self.missing_label is None else self.missing_label
-        return self._encode(layout, known, self.classes_, blank, "known")[0]
+        return self._encode(inputs, known, self.classes_, blank, "known")[0]
 
-    def _probabilities(self, model, layout, known):
+    def _probabilities(self, model, inputs, known):
         """Node marginals, (n_nodes, n_classes)."""
-        return model.marginals(layout.dataset, self._known_codes(layout, known))
+        return model.marginals(inputs.dataset, self._known_codes(inputs, known))
 
     def _decode(self, model, dataset, known):
         """State codes of all nodes, (n_nodes,), by `decoding`."""
-        check_parameters(self)  # they may have been set since fit
+        check_parameters(self)  # parameters may have been set after fit
         if self.decoding == "marginal":
             return model.marginals(dataset, known).argmax(axis=1)
         decoder = None if self.decoding == "map" else resolve(self.decoding, Decoder, DECODERS)
         return model.decode(dataset, decoder, known)
 
     def predict(self, X, known=None):
-        """Predict the label of every node, by `decoding`.
+        """Predict the label of every node, with the decoder `decoding`.
 
         Parameters
         ----------
         X : GraphDataset, NodeView, list of graphs, or array-like of shape (n_samples, n_features)
         known : like `y` in `fit`, default=None
-            Labels that are known beforehand; the others are predicted given them. `missing_label`, or None and nan if
-            that is None, stands for an unknown label.
+            Known labels. All other labels are predicted given the known labels. The value of an unknown label is
+            `missing_label`, or None or nan if `missing_label` is None.
 
         Returns
         -------
@@ -398,12 +405,12 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         InfeasibleGraph
             If no labelling of a graph is allowed.
         """
-        model, layout = self._query(X)
-        codes = self._decode(model, layout.dataset, self._known_codes(layout, known))
-        return layout.wrap(self.classes_[codes])
+        model, inputs = self._query(X)
+        codes = self._decode(model, inputs.dataset, self._known_codes(inputs, known))
+        return inputs.wrap(self.classes_[codes])
 
     def predict_top_k(self, X, k, known=None):
-        """Find the `k` most probable labellings of each graph, best first; inference must be exact.
+        """Find the `k` most probable labellings of each graph, in decreasing order; inference must be exact.
 
         Parameters
         ----------
@@ -415,9 +422,10 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         labels : RaggedArray of (n_nodes, k)
-            A column for each labelling. A graph with fewer than `k` allowed ones repeats its best.
+            A column for each labelling. If a graph has fewer than `k` allowed labellings, the remaining columns repeat
+            the best labelling.
         log_likelihood : ndarray of shape (n_graphs, k)
-            Log-probability of each labelling, given `known`, in nats; -inf for such repeats.
+            Log-probability of each labelling, given `known`, in nats; -inf for repeated labellings.
 
         Raises
         ------
@@ -425,20 +433,25 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
             If inference on a graph is approximate.
         InfeasibleGraph
             If no labelling of a graph is allowed.
+
+        Notes
+        -----
+        On a graph without cycles, a single pass of messages finds all `k` labellings. On a graph with cycles, the time
+        is that of ``n_nodes * k`` decodings.
         """
         k = queries.positive_integer(k, "k")
-        model, layout = self._query(X)
-        codes, log_likelihood = model.top_k(layout.dataset, k, self._known_codes(layout, known))
-        return RaggedArray(self.classes_[codes], layout.dataset.node_ptr), log_likelihood
+        model, inputs = self._query(X)
+        codes, log_likelihood = model.top_k(inputs.dataset, k, self._known_codes(inputs, known))
+        return RaggedArray(self.classes_[codes], inputs.dataset.node_ptr), log_likelihood
 
     def sample(self, X, n_samples=1, known=None, random_state=None):
-        """Draw labellings from the model: exactly where inference is exact, by Gibbs sweeps otherwise.
+        """Draw labellings from the model: exactly if inference is exact, otherwise by Gibbs sweeps.
 
         Parameters
         ----------
         X : GraphDataset, NodeView, list of graphs, or array-like of shape (n_samples, n_features)
         n_samples : int, default=1
-            At least 1.
+            Number of draws, at least 1.
         known : like `y` in `fit`, default=None
             Labels to condition on, as in `predict`.
         random_state : int, RandomState or None, default=None
@@ -446,16 +459,16 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         labels : RaggedArray of (n_nodes, n_samples), or ndarray for a table or a NodeView
-            A column for each joint draw.
+            A column for each labelling drawn.
         """
         n_samples = queries.positive_integer(n_samples, "n_samples")
-        model, layout = self._query(X)
-        codes = model.sample(layout.dataset, n_samples, random_state, self._known_codes(layout, known))
-        return layout.wrap(self.classes_[codes])
+        model, inputs = self._query(X)
+        codes = model.sample(inputs.dataset, n_samples, random_state, self._known_codes(inputs, known))
+        return inputs.wrap(self.classes_[codes])
 
     @available_if(_gives_probabilities)
     def predict_proba(self, X, known=None):
-        """Probability of every label at every node, summed over the labels of all others.
+        """Probability of every label at every node, summed over the labels of all other nodes.
 
         Parameters
         ----------
@@ -468,8 +481,8 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         probability : RaggedArray of (n_nodes, n_classes), or ndarray of shape (n_samples, n_classes)
             Columns as in `classes_`.
         """
-        model, layout = self._query(X)
-        return layout.wrap(self._probabilities(model, layout, known))
+        model, inputs = self._query(X)
+        return inputs.wrap(self._probabilities(model, inputs, known))
 
     @available_if(_gives_probabilities)
     def predict_log_proba(self, X, known=None):
@@ -485,9 +498,9 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         -------
         log_probability : RaggedArray of (n_nodes, n_classes), or ndarray of shape (n_samples, n_classes)
         """
-        model, layout = self._query(X)
+        model, inputs = self._query(X)
         with np.errstate(divide="ignore"):
-            return layout.wrap(np.log(self._probabilities(model, layout, known)))
+            return inputs.wrap(np.log(self._probabilities(model, inputs, known)))
 
     @available_if(_gives_probabilities)
     def predict_edge_proba(self, X, known=None):
@@ -502,16 +515,16 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         probability : RaggedArray of (n_edges, n_classes, n_classes)
-            One array per graph; rows are labels of ``edges[e, 0]``.
+            One array per graph. Rows are labels of ``edges[e, 0]``.
 
         Raises
         ------
         InfeasibleGraph
             If no labelling of a graph is allowed.
         """
-        model, layout = self._query(X)
-        pairs = model.edge_marginals(layout.dataset, self._known_codes(layout, known))
-        return RaggedArray(pairs, layout.dataset.edge_ptr)
+        model, inputs = self._query(X)
+        pairs = model.edge_marginals(inputs.dataset, self._known_codes(inputs, known))
+        return RaggedArray(pairs, inputs.dataset.edge_ptr)
 
     def score(self, X, y, sample_weight=None, known=None):
         """Accuracy over all labelled nodes.
@@ -523,15 +536,15 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         sample_weight : array-like, default=None
             Weights per graph, or per node (ragged).
         known : like `y` in `fit`, default=None
-            Labels to condition on, as in `predict`. Their nodes count too. To leave the nodes out, let `missing_label`
-            stand for their labels in `y`.
+            Labels to condition on, as in `predict`. The score includes their nodes. To exclude these nodes, set their
+            labels in `y` to `missing_label`.
 
         Returns
         -------
         accuracy : float
         """
-        model, layout = self._query(X)
-        labels = layout.labels(y, self.missing_label)
+        model, inputs = self._query(X)
+        labels = inputs.labels(y, self.missing_label)
         scored = ~missing_mask(labels, self.missing_label)
         if not scored.any():
             raise ValueError("y has no labelled node: accuracy is not defined.")
@@ -539,23 +552,23 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         require_comparable(given, self.classes_)
         codes = np.full(len(labels), MISSING, np.intp)
         codes[scored] = find_codes(given, self.classes_)
-        weights = scored if sample_weight is None else layout.node_weights(sample_weight) * scored
+        weights = scored if sample_weight is None else inputs.node_weights(sample_weight) * scored
         if not weights.any():
             raise ValueError("sample_weight is zero for every labelled node: accuracy is not defined.")
-        t = layout.dataset.topology
+        t = inputs.dataset.topology
         graphs = np.flatnonzero(t.sum_nodes(weights))
         nodes = np.isin(t.node_graph, graphs)
-        given_codes = self._known_codes(layout, known)
+        given_codes = self._known_codes(inputs, known)
         with numbered_by(graphs):
             predicted = self._decode(
                 model,
-                layout.dataset if len(graphs) == t.n_graphs else layout.dataset[graphs],
+                inputs.dataset if len(graphs) == t.n_graphs else inputs.dataset[graphs],
                 None if given_codes is None else given_codes[nodes],
             )
         return float(np.average(codes[nodes] == predicted, weights=weights[nodes]))
 
     def log_partition(self, X):
-        """Log of the sum over all labellings of the exponentiated score.
+        """Logarithm of the sum of ``exp(score)`` over all labellings.
 
         Parameters
         ----------
@@ -566,11 +579,14 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         log_partition : ndarray of shape (n_graphs,)
             In nats.
         """
-        model, layout = self._query(X)
-        return model.log_partition(layout.dataset)
+        model, inputs = self._query(X)
+        return model.log_partition(inputs.dataset)
 
     def log_partition_bounds(self, X):
-        """Bounds of the log-partition: equal where inference is exact, else mean field's and tree-reweighted BP's.
+        """Lower and upper bounds of the log-partition.
+
+        Both are equal to the log-partition if inference is exact. Otherwise mean field computes the lower bound, and
+        tree-reweighted belief propagation the upper bound.
 
         Parameters
         ----------
@@ -581,8 +597,8 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         lower, upper : ndarray of shape (n_graphs,)
             In nats.
         """
-        model, layout = self._query(X)
-        return model.log_partition_bounds(layout.dataset)
+        model, inputs = self._query(X)
+        return model.log_partition_bounds(inputs.dataset)
 
     def entropy(self, X, known=None):
         """Entropy of the labelling of each graph, ``log Z - E[score]``.
@@ -596,13 +612,14 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         entropy : ndarray of shape (n_graphs,)
-            In nats; 0 if the labels are certain. Of an approximate backend, the one that belongs to its marginals.
+            In nats; 0 if the labels are certain. For an approximate backend: the entropy of its approximate
+            distribution.
         """
-        model, layout = self._query(X)
-        return model.entropy(layout.dataset, self._known_codes(layout, known))
+        model, inputs = self._query(X)
+        return model.entropy(inputs.dataset, self._known_codes(inputs, known))
 
     def log_likelihood(self, X, y):
-        """Log-probability of the labels of each graph, jointly; of the known ones where some are missing.
+        """Joint log-probability of the labels of each graph. Missing labels are summed over.
 
         Parameters
         ----------
@@ -614,9 +631,9 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         log_likelihood : ndarray of shape (n_graphs,)
             In nats.
         """
-        model, layout = self._query(X)
-        codes, _ = self._encode(layout, y, self.classes_, self.missing_label)
-        return model.log_likelihood(layout.dataset, codes)
+        model, inputs = self._query(X)
+        codes, _ = self._encode(inputs, y, self.classes_, self.missing_label)
+        return model.log_likelihood(inputs.dataset, codes)
 
     def scores(self, X):
         """Score tensors of all graphs.
@@ -630,12 +647,12 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         node_scores : RaggedArray of (n_nodes, n_classes)
         edge_scores : RaggedArray of (n_edges, n_classes, n_classes)
         """
-        model, layout = self._query(X)
-        node, edge = model.scores(layout.dataset)
-        return RaggedArray(node, layout.dataset.node_ptr), RaggedArray(edge, layout.dataset.edge_ptr)
+        model, inputs = self._query(X)
+        node, edge = model.scores(inputs.dataset)
+        return RaggedArray(node, inputs.dataset.node_ptr), RaggedArray(edge, inputs.dataset.edge_ptr)
 
     def inference_report(self, X):
-        """How inference and decoding went, graph by graph.
+        """Describe inference and decoding for each graph.
 
         Parameters
         ----------
@@ -644,10 +661,15 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         report : dict of ndarray, each of shape (n_graphs,)
-            ``backend`` (its name), ``exact``; ``width`` and ``entries`` of the junction tree (-1 and 0 where there is
-            none); ``n_iter`` (sweeps), ``converged``, ``residual`` (last change of a message); ``gap`` between the
-            score of the decoded labelling and its bound (0: proven optimal, inf: unknown); ``seconds``, the share of a
-            graph, by nodes, in the time that its chunk took. ``pandas.DataFrame(report)`` makes it a table.
+            - ``backend``: name of the backend; ``exact``: whether its results are exact.
+            - ``width``, ``entries``: width and number of table entries of the junction tree; -1 and 0 for other
+              backends.
+            - ``n_iter``: number of sweeps; ``converged``; ``residual``: last change of a message.
+            - ``gap``: upper bound on the score of all labellings minus the score of the decoded labelling; 0: proved to
+              be optimal, inf: no bound.
+            - ``seconds``: time of the chunk that contains the graph, in proportion to the number of nodes.
+
+            ``pandas.DataFrame(report)`` converts it to a table.
         """
-        model, layout = self._query(X)
-        return model.report(layout.dataset)
+        model, inputs = self._query(X)
+        return model.report(inputs.dataset)
