@@ -38,7 +38,7 @@ def grid_21_states_shared(run):
 
 @case
 def random_graph(run):
-    """Random graph, 3 edges/node, 2 states: a sweep, sweeps to 1e-6, marginals; asserted: marginals of numpy BP (1e-4)."""
+    """Random graph, 3 edges per node, 2 states: a sweep, sweeps to 1e-6, marginals; asserted: numpy BP's (1e-4)."""
     n_nodes = run.pick(100, 20_000, 100_000)
     edges = random_edges(n_nodes, 3 * n_nodes, np.random.default_rng(0))
     _loopy(run, Topology.from_edges(edges, n_nodes), 2, coupling=0.5)
