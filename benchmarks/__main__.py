@@ -63,9 +63,7 @@ def main(argv=None):
         run = Run(name, options.size, options.data, options.repeats)
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             run, error, seconds = pool.submit(run_case, run).result()
-        results.append(
-            _report.save(options.output / options.size, run, CASES[name].__doc__, seconds, environment(core))
-        )
+        results.append(_report.save(folder, run, seconds, environment(core)))
         print(f"{name}: {seconds:.1f} s", file=sys.stderr, flush=True)
         if error:
             failed += 1

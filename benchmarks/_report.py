@@ -5,11 +5,11 @@ import json
 from benchmarks._plots import plot_ratios, plot_sweeps
 
 
-def save(folder, run, description, seconds, environment):
+def save(folder, run, seconds, environment):
     """Write ``<case>.json`` and return its content."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"case": run.name, "description": " ".join(description.split()), "size": run.size}
-    content |= {"repeats": run.repeats, "seconds": seconds, "environment": environment}
+    content = {"case": run.name, "size": run.size, "repeats": run.repeats}
+    content |= {"seconds": seconds, "environment": environment}
     content |= {"rows": run.rows, "checks": run.checks, "sweeps": run.sweeps}
     (folder / f"{run.name}.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     return content

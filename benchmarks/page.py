@@ -192,7 +192,8 @@ def _environment(result):
 def _case(result):
     """Name, description, table and assertions of a case."""
     name = f"``{result['case']}``"
-    lines = [name, "~" * len(name), "", _text(result["description"]), ""]
+    description = " ".join(CASES[result["case"]].__doc__.split())
+    lines = [name, "~" * len(name), "", _text(description), ""]
     rows = []
     for quantity, engine, median, unit, span, ratio, rise in map(cells, result["rows"]):
         rows.append((quantity, engine, f"{median} {unit}".strip(), span, ratio, rise))
