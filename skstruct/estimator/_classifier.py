@@ -63,7 +63,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    features : {"linear", "constrained"} or FeatureMap, default="linear"
+    features : {"linear"} or FeatureMap, default="linear"
         Feature map, which computes scores from graphs, e.g. ``LinearFeatures(edge_weights="symmetric")``.
     inference : {"auto", "chain", "tree", "loopy_bp", ...} or InferenceBackend, default="auto"
         Backend that computes probabilities from scores, in training and prediction. "auto" uses for each graph the
