@@ -13,7 +13,7 @@ from skstruct import Topology
 from skstruct.decoding import DECODERS
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.functional import decode, entropy, marginals, neg_log_likelihood, sample, top_k
-from skstruct.inference import BACKENDS
+from skstruct.inference import BACKENDS, InferencePlan
 from skstruct.inference.allowed import find_allowed
 from skstruct.scores import Decoding, Scores, score_labelling
 
@@ -193,7 +193,7 @@ def test_what_is_not_proven_is_not_claimed(inference):
         sample(np.zeros((10, 9)), edges, differ(9), 2, inference)
 
 
-class Blind:
+class Blind(InferencePlan):
     """A decoder that finds nothing."""
 
     def decode(self, scores):

@@ -266,7 +266,7 @@ def test_refused_graphs_do_not_disturb_the_others():
     edges = np.concatenate([ring[0], np.array(complete[0]) + 6, np.array(ring[0]) + 46])
     t = Topology(edges.astype(np.int32), np.array([0, 6, 46, 52]), np.cumsum([0, 6, 780, 6]))
     assert JunctionTree().accepts(t, 2).tolist() == [True, False, True]
-    assert {plan.name: graphs.tolist() for graphs, plan in Auto().plan(t, 2).parts} == {
+    assert {plan.name: graphs.tolist() for graphs, plan in Auto().plan(t, 2).groups} == {
         "junction_tree": [0, 2],
         "loopy_bp": [1],
     }

@@ -7,6 +7,7 @@ import pytest
 
 from skstruct import GraphCRFClassifier, Topology
 from skstruct import functional as F
+from skstruct.exceptions import InfeasibleGraph
 from skstruct.inference import Auto
 from skstruct.inference._k_best import k_best_by_partition, k_best_of_forest
 from skstruct.scores import Scores
@@ -151,9 +152,8 @@ def test_known_labels_and_models_without_a_labelling():
     node, edge = random_scores(np.random.default_rng(3), (3, 2), (2, 2, 2))
     labels, _ = F.top_k(node, edges, edge, 9, known=[-1, 1, -1])
     assert sorted(map(tuple, labels)) == [(0, 1, 0), (0, 1, 1), (1, 1, 0), (1, 1, 1)]
-    labels, score = F.top_k(np.full((3, 2), -np.inf), edges, edge, 9)
-    assert labels.shape == (0, 3)
-    assert score.shape == (0,)
+    with pytest.raises(InfeasibleGraph, match="graph 0: no labelling is allowed"):
+        F.top_k(np.full((3, 2), -np.inf), edges, edge, 9)
 
 
 def test_classifier_on_graphs_of_all_kinds():
