@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Adjacency(NamedTuple):
-    """For each node its incident edges, in compressed rows: slots ``ptr[i]:ptr[i + 1]`` belong to node ``i``.
+    """Incident edges of each node, in compressed rows: slots ``ptr[i]:ptr[i + 1]`` belong to node ``i``.
 
     Within a node, slots are sorted by the neighbour's number.
 
@@ -16,7 +16,7 @@ class Adjacency(NamedTuple):
     neighbour, edge, reverse : ndarray of shape (2 * n_edges,), int32
         The node at the other end, the edge, and the slot of the same edge at the other end.
     flipped : ndarray of shape (2 * n_edges,), bool
-        Whether the slot's own node is the second end of the edge, as listed.
+        Whether the node of the slot is the second end of the edge.
     """
 
     ptr: np.ndarray
@@ -26,7 +26,7 @@ class Adjacency(NamedTuple):
     flipped: np.ndarray
 
 
-def adjacency(edges, n_nodes):
+def adjacency(edges: np.ndarray, n_nodes: int) -> Adjacency:
     """Build the neighbour lists. Time O(n_edges log n_edges)."""
     n_edges = len(edges)
     own = edges.T.ravel()  # first ends, then second ends

@@ -1,4 +1,7 @@
-"""From raw data to the packed fields of a GraphDataset, and the checks of its structure."""
+"""Raw data are packed into the fields of a GraphDataset, and the structure of the fields is checked.
+
+In this module the *fields* of one graph are the tuple ``(node_features, edges, edge_features)``.
+"""
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,7 +14,7 @@ MAX_NODES, MAX_EDGES = 2**31, 2**30  # nodes, and the two directions of edges, h
 
 
 def as_edges(edges, name):
-    """Return `edges` as an int32 array of shape (n_edges, 2); floats are taken if they are whole numbers."""
+    """Return `edges` as an int32 array of shape (n_edges, 2); floats are accepted if they are whole numbers."""
     if edges is None:
         return np.zeros((0, 2), np.int32)
     if sp.issparse(edges):
@@ -108,16 +111,16 @@ def _offsets(sizes):
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.intp)])
 
 
-def pack_graphs(parts):
-    """Fields from a list of ``(node_features, edges, edge_features)``, one per graph."""
-    if not len(parts):
+def pack_graphs(graphs):
+    """Fields of a dataset, from a list of the fields of graphs."""
+    if not len(graphs):
         raise ValueError("Found no graphs (0 sample(s)) while a minimum of 1 is required.")
-    nodes = [as_table(x, f"node_features of graph {g}") for g, (x, _, _) in enumerate(parts)]
-    edges = [as_edges(e, f"edges of graph {g}") for g, (_, e, _) in enumerate(parts)]
+    nodes = [as_table(x, f"node_features of graph {g}") for g, (x, _, _) in enumerate(graphs)]
+    edges = [as_edges(e, f"edges of graph {g}") for g, (_, e, _) in enumerate(graphs)]
     return {
         "node_features": stack_rows(nodes, "node features"),
         "edges": np.concatenate(edges),
-        "edge_features": _stack_edge_features([f for _, _, f in parts], edges),
+        "edge_features": _stack_edge_features([f for _, _, f in graphs], edges),
         "node_ptr": _offsets([n_rows(x) for x in nodes]),
         "edge_ptr": _offsets([len(e) for e in edges]),
     }
@@ -145,9 +148,9 @@ def _stack_edge_features(tables, edges):
 
 
 def append_datasets(datasets):
-    """Fields of the graphs of several datasets, one after the other."""
-    have = [d.edge_features is not None for d in datasets if d.n_edges]
-    if any(have) and not all(have):
+    """Fields of the dataset of the graphs of several datasets, one after the other."""
+    given = [d.edge_features is not None for d in datasets if d.n_edges]
+    if any(given) and not all(given):
         raise ValueError("some of the datasets have edge features and others not; give them to all or to none")
     tables = [d.edge_features for d in datasets if d.edge_features is not None]
     return {
@@ -168,7 +171,7 @@ def chain_edges(node_ptr):
 
 
 def pack_sequences(sequences):
-    """Fields of chains."""
+    """Fields of a dataset of chains."""
     if isinstance(sequences, str) or is_frame(sequences) or sp.issparse(sequences):
         raise TypeError(f"got one sequence ({type(sequences).__name__}); pass a list of sequences")
     tables = []
@@ -201,10 +204,10 @@ def grid_edges(height, width, connectivity):
 
 
 def pack_images(images, connectivity, contrast):
-    """Fields of grids."""
+    """Fields of a dataset of grids."""
     if connectivity not in (4, 8):
         raise ValueError(f"connectivity must be 4 or 8, got {connectivity!r}")
-    grids, parts = {}, []
+    grids, graphs = {}, []
     for g, image in enumerate(images):
         refuse_masked(image, f"image {g}")
         image = np.asarray(image)
@@ -218,20 +221,20 @@ def pack_images(images, connectivity, contrast):
         edges = grids[image.shape[:2]]
         n_channels = 1 if image.ndim == 2 else image.shape[2]
         pixels = image.reshape(image.shape[0] * image.shape[1], n_channels)
-        parts.append((pixels, edges, contrast_features(pixels, edges, image.shape[1], g) if contrast else None))
-    return pack_graphs(parts)
+        graphs.append((pixels, edges, contrast_features(pixels, edges, image.shape[1], g) if contrast else None))
+    return pack_graphs(graphs)
 
 
 def contrast_features(pixels, edges, width, number):
     """Return the edge features that `GraphDataset.from_images` describes, (n_edges, 2), of image `number`."""
     with np.errstate(over="ignore"):  # long doubles beyond the range of floats become infinite
         pixels = pixels.astype(np.float64)  # also since differences of unsigned integers would wrap around
-    place = first_nonfinite(pixels)
-    if place is not None:
-        row, column = divmod(place[0], width)
+    position = first_nonfinite(pixels)
+    if position is not None:
+        row, column = divmod(position[0], width)
         raise ValueError(
-            f"image {number} has the value {pixels[place]} at row {row}, column {column}: contrast=True needs finite "
-            "pixels; impute them first, or pass contrast=False"
+            f"image {number} has the value {pixels[position]} at row {row}, column {column}: contrast=True needs "
+            "finite pixels; impute them first, or pass contrast=False"
         )
     exponent = np.frexp(np.abs(pixels).max(initial=0.0))[1]
     pixels = np.ldexp(pixels, -exponent)  # at most 1: squares do not overflow; a power of two rounds nothing
@@ -241,19 +244,19 @@ def contrast_features(pixels, edges, width, number):
     return np.column_stack([np.ones(len(edges)), np.exp(-difference / (2 * mean)) if mean > 0 else np.ones(len(edges))])
 
 
-def networkx_parts(graphs, node_attributes, edge_attributes):
-    """Parts of networkx graphs; only their own methods are used, so the library itself is not imported."""
+def networkx_fields(graphs, node_attributes, edge_attributes):
+    """List of the fields of networkx graphs; only methods of the graphs are used, so networkx is not imported."""
     if hasattr(graphs, "nodes") and hasattr(graphs, "edges"):
         raise TypeError("got one networkx graph; pass a list of graphs")
-    parts = []
+    fields = []
     for g, graph in enumerate(graphs):
         number = {name: i for i, name in enumerate(graph.nodes)}
         ends = [(number[a], number[b]) for a, b, _ in graph.edges(data=True)]
         node_data = [(f"node {name!r}", data) for name, data in graph.nodes(data=True)]
         edge_data = [(f"edge ({a!r}, {b!r})", data) for a, b, data in graph.edges(data=True)]
         edge_features = None if edge_attributes is None else _attributes(edge_data, edge_attributes, g)
-        parts.append((_attributes(node_data, node_attributes, g), ends, edge_features))
-    return parts
+        fields.append((_attributes(node_data, node_attributes, g), ends, edge_features))
+    return fields
 
 
 def _attributes(items, names, graph):
@@ -272,22 +275,22 @@ def _attributes(items, names, graph):
     return np.array(rows) if rows else []
 
 
-def scipy_parts(adjacencies, node_features, directed, weights):
-    """Parts of adjacency matrices."""
+def scipy_fields(adjacencies, node_features, directed, weights):
+    """List of the fields of the graphs that adjacency matrices describe."""
     if sp.issparse(adjacencies):
         raise TypeError("got one sparse matrix; pass a list of adjacency matrices")
     if len(adjacencies) != len(node_features):
         raise ValueError(f"got {len(adjacencies)} adjacency matrices but {len(node_features)} tables of node features")
-    parts = []
+    fields = []
     for g, (adjacency, x) in enumerate(zip(adjacencies, node_features)):
         x = as_table(x, f"node_features of graph {g}")
         rows, columns, values = _entries(adjacency, n_rows(x), g)
         if not directed:
             rows, columns, values = _one_way(rows, columns, values, g)
-        order = np.lexsort((columns, rows))
+        order = np.lexsort((columns, rows))  # the same edges for any sparse format and any order of entries
         edges = np.column_stack([rows, columns])[order]
-        parts.append((x, edges, values[order, None].astype(np.float64) if weights else None))
-    return parts
+        fields.append((x, edges, values[order, None].astype(np.float64) if weights else None))
+    return fields
 
 
 def _entries(adjacency, n_nodes, graph):
@@ -338,7 +341,10 @@ def _one_way(rows, columns, values, graph):
 
 
 def _first_odd(i, j, above, i_below, j_below, below):
-    """Place and values of the first entry above the diagonal that the sorted ones below do not match; else None."""
+    """Find the first entry above the diagonal that differs from its mirror image; both lists of entries are sorted.
+
+    Returns its row, its column, its value and the value of the mirror image; None if the matrix is symmetric.
+    """
     n = min(len(i), len(i_below))
     other = np.flatnonzero((i[:n] != i_below[:n]) | (j[:n] != j_below[:n]))
     n = other[0] if len(other) else n
@@ -353,7 +359,7 @@ def _first_odd(i, j, above, i_below, j_below, below):
 
 
 def _equal_but_for_rounding(a, b):
-    """Whether numbers are equal, floats to about half of their digits."""
+    """Whether numbers are equal, in the case of floats to about half of their digits."""
     if a.dtype.kind != "f":
         return a == b
     info = np.finfo(a.dtype)
@@ -362,7 +368,7 @@ def _equal_but_for_rounding(a, b):
 
 
 def pack_frame(nodes, edges, graph, node, source, target, features):
-    """Fields of long tables; see `GraphDataset.from_frame`."""
+    """Fields of a dataset, from long tables; see `GraphDataset.from_frame`."""
     _need_columns(nodes, "nodes", [graph, *([] if node is None else [node]), *(features or [])])
     if len(nodes) == 0:
         raise ValueError("nodes has no rows (0 sample(s)) while a minimum of 1 is required.")
@@ -386,7 +392,7 @@ def pack_frame(nodes, edges, graph, node, source, target, features):
     edge_graph = _numbers(
         _names(edges, "edges", graph), graph_names, "edges", f"graph {{}} that {graph!r} of nodes lacks"
     )
-    order = np.argsort(edge_graph, kind="stable")
+    order = np.argsort(edge_graph, kind="stable")  # within a graph, edges keep the order of their rows
     edge_ptr = _offsets(np.bincount(edge_graph, minlength=len(graph_names)))
     ends = [_names(edges, "edges", c) for c in (source, target)]
     if node is not None:
@@ -420,9 +426,9 @@ def _names(frame, name, column):
     return values
 
 
-def _numbers(values, known, name, complaint):
-    """Position in `known` of each of `values`."""
-    position = {value: i for i, value in enumerate(known.tolist())}
+def _numbers(values, names, name, complaint):
+    """Position in `names` of each of `values`."""
+    position = {value: i for i, value in enumerate(names.tolist())}
     try:
         return np.array([position[value] for value in values.tolist()], dtype=np.intp)
     except KeyError as error:

@@ -1,4 +1,4 @@
-"""Columns of classes, where models or test data know different ones: one order for all, filled where one lacks some."""
+"""Columns of a response, one per class, are brought into one order where models or test data have different classes."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from skstruct.data.label_types import PLURALS, join_labels, label_kind
 
-#: methods with a column per class: value of a class that the model does not know, and value of the second of two
-#: classes given that of the first
+#: methods with a column per class: value of a class that the model does not have, and, for two classes, a function that
+#: computes the value of one class from the value of the other
 METHODS: dict[str, tuple] = {
     "predict_proba": (0.0, lambda value: 1.0 - value),
     "predict_edge_proba": (0.0, None),
@@ -18,12 +18,12 @@ METHODS: dict[str, tuple] = {
 
 @dataclass(frozen=True)
 class ClassColumns:
-    """What the columns of a response mean.
+    """The classes of the columns of a response.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
-        The estimator's, sorted.
+        Classes of the estimator, sorted.
     method : str
         One of `METHODS`.
     """
@@ -31,8 +31,8 @@ class ClassColumns:
     classes: np.ndarray
     method: str
 
-    def table(self, values, pos_label=None):
-        """Values with a column per class; `values` of shape (n,) are those of `pos_label`, or of the last class."""
+    def table(self, values: np.ndarray, pos_label=None) -> np.ndarray:
+        """Values with a column per class; `values` of shape (n,) belong to `pos_label`, by default the last class."""
         if values.ndim == 1 and len(self.classes) == 2:
             positive = 1 if pos_label is None else position(pos_label, self.classes)
             with np.errstate(divide="ignore"):
@@ -45,8 +45,11 @@ class ClassColumns:
             )
         return values
 
-    def arrange(self, values, classes):
-        """Bring the columns (and rows, of pairs of classes) into the order of `classes`, which include the own ones."""
+    def arrange(self, values: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Bring the columns into the order of `classes`, a superset of the classes of the columns.
+
+        Values of pairs of classes, (n_edges, n_classes, n_classes), have their rows and columns arranged.
+        """
         if len(classes) == len(self.classes):
             return values
         out = np.full((len(values), *[len(classes)] * (values.ndim - 1)), METHODS[self.method][0])
@@ -57,21 +60,21 @@ class ClassColumns:
 
 def position(label, classes):
     """Position of a label among classes."""
-    known = classes.tolist()
-    if label not in known:
-        raise ValueError(f"pos_label {label!r} is not among the classes {known[:10]}")
-    return known.index(label)
+    labels = classes.tolist()
+    if label not in labels:
+        raise ValueError(f"pos_label {label!r} is not among the classes {labels[:10]}")
+    return labels.index(label)
 
 
 def union(*labels):
-    """Sorted distinct labels of some arrays."""
+    """Sorted distinct labels of several arrays."""
     return np.unique(join_labels([array for array in labels if len(array)], "classes"))
 
 
 def require_comparable(labels, classes):
-    """Refuse labels that are strings where classes are numbers, and the reverse."""
-    given, own = (label_kind(array, "y", None) for array in (labels, classes))
-    if given != own:
+    """Refuse labels of another kind than the classes, such as strings where classes are numbers."""
+    kind, kind_of_classes = (label_kind(array, "y", None) for array in (labels, classes))
+    if kind != kind_of_classes:
         raise ValueError(
-            f"y has {PLURALS[given]} but the classes are {PLURALS[own]}; convert y to the type of classes_."
+            f"y has {PLURALS[kind]} but the classes are {PLURALS[kind_of_classes]}; convert y to the type of classes_."
         )

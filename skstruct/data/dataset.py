@@ -1,12 +1,13 @@
 """Graphs as samples: the packed `GraphDataset`."""
 
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from skstruct.data import builders
-from skstruct.data.graph import Graph, graph_parts, is_bare_graph
+from skstruct.data.graph import Graph, graph_fields, is_one_graph
 from skstruct.data.indexing import numpy_namespace, sample_key
 from skstruct.data.node_view import NodeView
 from skstruct.data.tables import as_table, join_columns, n_columns, n_rows, take_columns, take_rows
@@ -16,13 +17,13 @@ from skstruct.data.topology import Topology, take_ranges
 class GraphDataset:
     """Many graphs, packed into a few arrays; a sample is a graph.
 
-    To scikit-learn it looks like an array of shape ``(n_graphs, n_features)``: ``len``, integers (a `Graph`),
-    slices, masks and index arrays (a `GraphDataset`; slices are views), and ``dataset[:, columns]`` for
-    features. It cannot be changed, except that whoever writes into an array that was passed in writes into
-    the dataset too.
+    It supports what scikit-learn asks of an array of shape ``(n_graphs, n_features)``. An integer selects a `Graph`.
+    Slices, masks and index arrays select a `GraphDataset`; slices are views. ``dataset[:, columns]`` selects
+    features. A dataset cannot be changed, but arrays that were passed to it are not copied: writing into such an
+    array changes the dataset.
 
-    Usually made by one of the constructors: `from_graphs`, `from_sequences`, `from_images`, `from_networkx`,
-    `from_scipy`, `from_frame`, `from_nodes`.
+    The usual constructors are `from_graphs`, `from_sequences`, `from_images`, `from_networkx`, `from_scipy`,
+    `from_frame` and `from_nodes`.
 
     Parameters
     ----------
@@ -34,9 +35,9 @@ class GraphDataset:
     edge_features : array-like of shape (n_edges, n_edge_features), default=None
         One row per edge.
     node_ptr : array-like of shape (n_graphs + 1,), default=None
-        Graph ``g`` owns the node rows ``node_ptr[g]:node_ptr[g + 1]``. None: all rows are one graph.
+        The rows ``node_ptr[g]:node_ptr[g + 1]`` are the nodes of graph ``g``. None: all rows are one graph.
     edge_ptr : array-like of shape (n_graphs + 1,), default=None
-        The same for edges. May be None for a single graph, and without edges.
+        Offsets of the edges of each graph. May be None for a single graph, and without edges.
 
     Attributes
     ----------
@@ -52,8 +53,8 @@ class GraphDataset:
     Raises
     ------
     ValueError
-        If an edge leaves its graph, joins a node with itself or is no pair of integers, or if sizes disagree.
-        The message names the graph and the edge.
+        If an edge leaves its graph, joins a node with itself or is not a pair of integers, or if sizes differ. The
+        message names the graph and the edge.
 
     Examples
     --------
@@ -78,7 +79,14 @@ class GraphDataset:
 
     device = "cpu"
 
-    def __init__(self, node_features, edges=None, edge_features=None, node_ptr=None, edge_ptr=None):
+    def __init__(
+        self,
+        node_features: Any,
+        edges: Any = None,
+        edge_features: Any = None,
+        node_ptr: Any = None,
+        edge_ptr: Any = None,
+    ):
         node_features = as_table(node_features, "node_features")
         edges = builders.as_edges(edges, "edges")
         if node_ptr is None:
@@ -108,7 +116,7 @@ class GraphDataset:
         )
 
     def _replace(self, **fields):
-        """Return a dataset with some fields replaced and none of them checked again."""
+        """Return a dataset with some fields replaced; fields are not checked."""
         new = object.__new__(type(self))
         new._set(**{**self.__getstate__(), **fields})
         return new
@@ -116,14 +124,13 @@ class GraphDataset:
     # ---- constructors
 
     @classmethod
-    def from_graphs(cls, graphs):
+    def from_graphs(cls, graphs: Iterable) -> "GraphDataset":
         """Pack graphs.
 
         Parameters
         ----------
-        graphs : iterable
-            Of `Graph`, of tuples ``(node_features, edges)`` or ``(node_features, edges, edge_features)``, or
-            of dicts with these keys.
+        graphs : iterable of Graph, tuple or dict
+            A tuple is ``(node_features, edges)`` or ``(node_features, edges, edge_features)``. A dict has these keys.
 
         Returns
         -------
@@ -132,7 +139,7 @@ class GraphDataset:
         Raises
         ------
         ValueError
-            If the graphs do not fit together or one is malformed; the message names it.
+            If a graph is malformed, or if the tables of the graphs have different columns; the message names the graph.
 
         Examples
         --------
@@ -140,20 +147,20 @@ class GraphDataset:
         >>> GraphDataset.from_graphs([{"node_features": [[1, 0], [0, 1]], "edges": [(0, 1)]}])
         GraphDataset(n_graphs=1, n_nodes=2, n_edges=1, n_features=2)
         """
-        if is_bare_graph(graphs):
+        if is_one_graph(graphs):
             raise TypeError(
                 f"got one graph ({type(graphs).__name__}) where a list is needed; pass [graph] for one graph"
             )
-        return cls(**builders.pack_graphs([graph_parts(graph, g) for g, graph in enumerate(graphs)]))
+        return cls(**builders.pack_graphs([graph_fields(graph, g) for g, graph in enumerate(graphs)]))
 
     @classmethod
-    def from_sequences(cls, sequences):
-        """Make a chain of each sequence: an edge from every item to the next.
+    def from_sequences(cls, sequences: Iterable) -> "GraphDataset":
+        """Make a chain of each sequence: an edge from every item to the next item.
 
         Parameters
         ----------
-        sequences : iterable
-            Of arrays or sparse matrices of shape (length, n_features), data frames, or lists of dicts or
+        sequences : iterable of tables
+            A table is an array or a sparse matrix of shape (length, n_features), a data frame, or a list of dicts or
             strings.
 
         Returns
@@ -169,21 +176,21 @@ class GraphDataset:
         return cls(**builders.pack_sequences(sequences))
 
     @classmethod
-    def from_images(cls, images, connectivity=4, contrast=False):
-        """Make a grid graph of each image: pixels are nodes, neighbouring pixels are joined.
+    def from_images(cls, images: Iterable, connectivity: int = 4, contrast: bool = False) -> "GraphDataset":
+        """Make a grid graph of each image: pixels are nodes, and edges join neighbouring pixels.
 
         Parameters
         ----------
         images : array of shape (n_images, height, width[, n_channels]), or list of images of any sizes
-            Pixels become nodes row by row, as ``image.reshape(-1, n_channels)`` orders them; labels of an
-            image are ``mask.ravel()``.
+            Pixels become nodes row by row, in the order of ``image.reshape(-1, n_channels)``. The labels in a mask of
+            the shape of the image are therefore ``mask.ravel()``.
         connectivity : {4, 8}, default=4
             8 adds the diagonal neighbours. Edges go right, then down, then down-right and down-left.
         contrast : bool, default=False
-            Adds two edge features: a constant 1, and ``exp(-d / (2 * mean))`` where ``d`` is the squared
-            difference of the two pixels, summed over channels, and ``mean`` its mean over the edges of the
-            image. The second is 1 between equal pixels and near 0 across a strong contour (1 everywhere in an
-            image of one colour).
+            Whether to add two edge features. The first is the constant 1. The second is ``exp(-d / (2 * mean))``, where
+            ``d`` is the squared difference of the two pixels, summed over channels, and ``mean`` is the mean of ``d``
+            over the edges of the image. The second feature is 1 between equal pixels and near 0 across a strong
+            contour. In an image of one colour it is 1 on all edges.
 
         Returns
         -------
@@ -204,18 +211,21 @@ class GraphDataset:
         return cls(**builders.pack_images(images, connectivity, contrast))
 
     @classmethod
-    def from_networkx(cls, graphs, node_attributes, edge_attributes=None):
+    def from_networkx(
+        cls, graphs: Iterable, node_attributes: str | list[str], edge_attributes: str | list[str] | None = None
+    ) -> "GraphDataset":
         """Read networkx graphs.
 
         Parameters
         ----------
         graphs : iterable of networkx graphs
-            Directed or not, also multigraphs. Nodes are numbered in the order of ``graph.nodes``: labels in
-            an attribute "label" are ``[list(dict(graph.nodes(data="label")).values()) for graph in graphs]``.
+            Graphs may be directed or undirected, and may be multigraphs. Nodes are numbered in the order of
+            ``graph.nodes``. If labels are in an attribute "label", then `y` is
+            ``[list(dict(graph.nodes(data="label")).values()) for graph in graphs]``.
         node_attributes : str or list of str
-            Attributes that hold numbers or vectors; they become the node features, side by side.
+            Attributes that contain numbers or vectors. Side by side they are the node features.
         edge_attributes : str or list of str, default=None
-            The same for edges.
+            Attributes of edges that become the edge features. None: no edge features.
 
         Returns
         -------
@@ -226,25 +236,27 @@ class GraphDataset:
         ValueError
             If a node or an edge lacks an attribute.
         """
-        return cls(**builders.pack_graphs(builders.networkx_parts(graphs, node_attributes, edge_attributes)))
+        return cls(**builders.pack_graphs(builders.networkx_fields(graphs, node_attributes, edge_attributes)))
 
     @classmethod
-    def from_scipy(cls, adjacencies, node_features, *, directed=False, weights=False):
+    def from_scipy(
+        cls, adjacencies: Any, node_features: Any, *, directed: bool = False, weights: bool = False
+    ) -> "GraphDataset":
         """Read adjacency matrices.
 
         Parameters
         ----------
         adjacencies : list of sparse matrices or arrays of shape (n_nodes, n_nodes)
-            Entry (i, j), if not zero, is an edge.
+            An entry (i, j) that is not zero is an edge.
         node_features : list of array-like of shape (n_nodes, n_features)
             One table per graph.
         directed : bool, default=False
             Whether (i, j) and (j, i) are two edges. If False, a matrix must be symmetric or triangular, and each edge
-            is listed once, as (i, j) with i < j. Rounding errors do not count: floats may differ by half of their
-            digits.
+            is listed once, as (i, j) with i < j. A matrix of floats counts as symmetric if its entries agree to half of
+            their digits.
         weights : bool, default=False
-            Whether the entries become an edge feature. Of two entries (i, j) and (j, i) that are one edge, the one
-            with i < j does.
+            Whether the entries become an edge feature. If two entries (i, j) and (j, i) are one edge, the feature is
+            the entry with i < j.
 
         Returns
         -------
@@ -262,32 +274,43 @@ class GraphDataset:
         >>> GraphDataset.from_scipy([path], [[[0.1], [0.2], [0.3]]])[0].edges.tolist()
         [[0, 1], [1, 2]]
         """
-        return cls(**builders.pack_graphs(builders.scipy_parts(adjacencies, node_features, directed, weights)))
+        return cls(**builders.pack_graphs(builders.scipy_fields(adjacencies, node_features, directed, weights)))
 
     @classmethod
-    def from_frame(cls, nodes, edges=None, *, graph, node=None, source="source", target="target", features=None):
+    def from_frame(
+        cls,
+        nodes: Any,
+        edges: Any = None,
+        *,
+        graph: str,
+        node: str | None = None,
+        source: str = "source",
+        target: str = "target",
+        features: list[str] | None = None,
+    ) -> "GraphDataset":
         """Read long tables: one row per node, and optionally one row per edge.
 
-        Rows of `nodes` are never reordered: row ``i`` is node ``i`` of the dataset, so the labels in a column
-        are ``RaggedArray(nodes["label"], dataset.node_ptr)``. Graphs are numbered by first appearance.
+        Rows of `nodes` are never reordered: row ``i`` is node ``i`` of the dataset. The labels in a column are
+        therefore ``RaggedArray(nodes["label"], dataset.node_ptr)``. Graphs are numbered by first appearance.
 
         Parameters
         ----------
         nodes : pandas or polars data frame
-            The rows of a graph stand together.
+            The rows of a graph are consecutive.
         edges : pandas or polars data frame, default=None
-            None joins each row to the next one of its graph. Otherwise it has the columns `graph`, `source`
-            and `target`; all others are edge features. Edges are put in the order of the graphs, else in that
-            of rows.
+            None joins each row to the next row of its graph. Otherwise `edges` has the columns `graph`, `source` and
+            `target`, and all other columns are edge features. Edges are sorted by graph; the edges of a graph keep
+            their order.
         graph : str
-            Column of both tables that tells the graph.
+            Column of both tables that identifies the graph.
         node : str, default=None
-            Column of `nodes` with the names, unique within a graph, by which `source` and `target` refer to
-            nodes. None: they are numbers of rows within the graph, from 0.
+            Column of `nodes` with the names of nodes, to which `source` and `target` refer. Names are unique within a
+            graph. None: `source` and `target` are numbers of rows within the graph, from 0.
         source, target : str
             Columns of `edges`.
         features : list of str, default=None
-            Columns of `nodes` that are features. None: all but `graph` and `node`; leave the label out.
+            Columns of `nodes` that are features. None: all columns but `graph` and `node`, also a column of labels;
+            name the features if there is one.
 
         Returns
         -------
@@ -297,8 +320,8 @@ class GraphDataset:
         Raises
         ------
         ValueError
-            If a column is missing, the rows of a graph are scattered, an edge names an unknown node, or a row has no
-            value in a column that identifies graphs or nodes.
+            If a column is missing, the rows of a graph are not consecutive, an edge names an unknown node, or a row has
+            no value in a column that identifies graphs or nodes.
 
         Examples
         --------
@@ -313,7 +336,7 @@ class GraphDataset:
         return cls(**builders.pack_frame(nodes, edges, graph, node, source, target, features))
 
     @classmethod
-    def from_nodes(cls, X):
+    def from_nodes(cls, X: Any) -> "GraphDataset":
         """Make a graph with one node of every row of a table.
 
         Parameters
@@ -337,51 +360,51 @@ class GraphDataset:
     # ---- sizes
 
     @property
-    def n_graphs(self):
+    def n_graphs(self) -> int:
         """Number of graphs."""
         return len(self.node_ptr) - 1
 
     @property
-    def n_nodes(self):
+    def n_nodes(self) -> int:
         """Number of nodes of all graphs."""
         return int(self.node_ptr[-1])
 
     @property
-    def n_edges(self):
+    def n_edges(self) -> int:
         """Number of edges of all graphs."""
         return len(self.edges)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.n_graphs
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """``(n_graphs, n_features)``, or ``(n_graphs,)`` where the nodes are a list of dicts or strings."""
         columns = n_columns(self.node_features)
         return (len(self),) if columns is None else (len(self), columns)
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         """Length of `shape`."""
         return len(self.shape)
 
     @cached_property
-    def topology(self):
+    def topology(self) -> Topology:
         """The edges with node numbers in the union of all graphs, and the offsets: a `Topology`."""
         shift = np.repeat(self.node_ptr[:-1], np.diff(self.edge_ptr)).astype(np.int32)
         return Topology(self.edges + shift[:, None], self.node_ptr, self.edge_ptr)
 
     @property
-    def nodes(self):
+    def nodes(self) -> NodeView:
         """The same data with *nodes* as samples: a `NodeView`."""
         return NodeView(self)
 
     # ---- selection
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Graph]:
         return (self[g] for g in range(len(self)))
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         if isinstance(key, tuple) and len(key) == 2 and key[1] is not Ellipsis:
             rows = self if isinstance(key[0], slice) and key[0] == slice(None) else self[key[0]]
             if isinstance(rows, Graph):
@@ -395,20 +418,11 @@ class GraphDataset:
 
     def _rows(self, key):
         """Fields of the graphs selected by a slice or an array of numbers."""
-        if isinstance(key, slice):
-            node_ptr, edge_ptr = (
-                self.node_ptr[key.start : key.stop + 1],
-                self.edge_ptr[key.start : key.stop + 1],
-            )
-            nodes, edges = slice(node_ptr[0], node_ptr[-1]), slice(edge_ptr[0], edge_ptr[-1])
-            node_ptr, edge_ptr = node_ptr - node_ptr[0], edge_ptr - edge_ptr[0]
-        else:
-            nodes, node_ptr = take_ranges(self.node_ptr, key)
-            edges, edge_ptr = take_ranges(self.edge_ptr, key)
+        (nodes, node_ptr), (edges, edge_ptr) = (_select_ranges(ptr, key) for ptr in (self.node_ptr, self.edge_ptr))
         edge_features = None if self.edge_features is None else take_rows(self.edge_features, edges)
         return take_rows(self.node_features, nodes), self.edges[edges], edge_features, node_ptr, edge_ptr
 
-    def take(self, indices, axis=0):
+    def take(self, indices: Any, axis: int = 0) -> "GraphDataset":
         """Select graphs (``axis=0``) or node features (``axis=1``).
 
         Parameters
@@ -426,7 +440,7 @@ class GraphDataset:
             raise ValueError(f"axis must be 0 (graphs) or 1 (node features), got {axis!r}")
         return self.select_features(indices) if axis == 1 else self[indices]
 
-    def select_features(self, columns):
+    def select_features(self, columns: Any) -> "GraphDataset":
         """Keep some of the node features.
 
         Parameters
@@ -440,7 +454,7 @@ class GraphDataset:
         """
         return self._replace(node_features=take_columns(self.node_features, columns))
 
-    def with_node_features(self, x):
+    def with_node_features(self, x: Any) -> "GraphDataset":
         """Return the same graphs with other node features.
 
         Parameters
@@ -462,7 +476,7 @@ class GraphDataset:
             raise ValueError(f"node_features has {n_rows(x)} rows but the dataset has {self.n_nodes} nodes")
         return self._replace(node_features=x)
 
-    def with_edge_features(self, f):
+    def with_edge_features(self, f: Any) -> "GraphDataset":
         """Return the same graphs with other edge features.
 
         Parameters
@@ -509,8 +523,8 @@ class GraphDataset:
 
     # ---- copies
 
-    def copy(self):
-        """Return the dataset itself: it cannot be changed."""
+    def copy(self) -> "GraphDataset":
+        """Return the dataset itself, which cannot be changed."""
         return self
 
     def __copy__(self):
@@ -520,7 +534,7 @@ class GraphDataset:
         return self
 
     def __getstate__(self):
-        # what is cached in the instance must not change a pickle, or joblib.Memory would miss
+        # without the cached topology: joblib.Memory finds results by the pickle, which must not depend on earlier calls
         return {key: value for key, value in self.__dict__.items() if key != "topology"}
 
     def __setstate__(self, state):
@@ -533,6 +547,14 @@ class GraphDataset:
             if table is not None and n_columns(table) is not None
         )
         return f"GraphDataset(n_graphs={len(self)}, n_nodes={self.n_nodes}, n_edges={self.n_edges}{features})"
+
+
+def _select_ranges(ptr, graphs):
+    """Rows of the graphs selected by a slice or an array of numbers, and their offsets; for a slice, also a slice."""
+    if not isinstance(graphs, slice):
+        return take_ranges(ptr, graphs)
+    selected = ptr[graphs.start : graphs.stop + 1]
+    return slice(selected[0], selected[-1]), selected - selected[0]
 
 
 def _join_features(datasets):

@@ -1,4 +1,6 @@
-"""One graph, and what else counts as one."""
+"""One graph: the class `Graph`, and the tuples and dicts that stand for a graph."""
+
+from typing import Any
 
 import numpy as np
 
@@ -25,22 +27,26 @@ class Graph:
     Graph(n_nodes=3, n_edges=2)
     """
 
-    # No __len__, __getitem__ or __array__: numpy must see an opaque object, or it would unpack lists.
+    # No __len__, __getitem__ or __array__: numpy would convert a list of such objects to an array of more dimensions.
     __slots__ = ("edge_features", "edges", "node_features")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, node_features, edges=None, edge_features=None):
+    node_features: Any
+    edges: np.ndarray
+    edge_features: Any
+
+    def __init__(self, node_features: Any, edges: Any = None, edge_features: Any = None):
         self.node_features = as_table(node_features, "node_features")
         self.edges = as_edges(edges, "edges")
         self.edge_features = None if edge_features is None else as_table(edge_features, "edge_features")
 
     @property
-    def n_nodes(self):
+    def n_nodes(self) -> int:
         """Number of nodes."""
         return n_rows(self.node_features)
 
     @property
-    def n_edges(self):
+    def n_edges(self) -> int:
         """Number of edges."""
         return len(self.edges)
 
@@ -59,14 +65,14 @@ class Graph:
 
 
 def _is_node_table(x):
-    """Whether `x`, the first item of a tuple, is node features of a graph: no row of a table holds such."""
+    """Whether `x`, the first item of a tuple, is node features of a graph; a value in a row of a table never is."""
     if isinstance(x, list):
         return is_raw(x) or (len(x) > 0 and isinstance(x[0], list | tuple | np.ndarray))
     return is_frame(x) or getattr(x, "ndim", 0) == 2
 
 
-def is_bare_graph(x):
-    """Whether `x` is one graph: a Graph, a dict with node features, or a tuple that starts with them."""
+def is_one_graph(x: Any) -> bool:
+    """Whether `x` is one graph: a Graph, a dict with node features, or a tuple that starts with node features."""
     if isinstance(x, Graph):
         return True
     if isinstance(x, dict):
@@ -74,8 +80,8 @@ def is_bare_graph(x):
     return isinstance(x, tuple) and 1 <= len(x) <= 3 and _is_node_table(x[0])
 
 
-def graph_parts(graph, number):
-    """``(node_features, edges, edge_features)`` of one item of a list of graphs."""
+def graph_fields(graph: Any, number: int) -> tuple:
+    """``(node_features, edges, edge_features)`` of item `number` of a list of graphs."""
     if isinstance(graph, Graph):
         return graph.node_features, graph.edges, graph.edge_features
     if isinstance(graph, dict):

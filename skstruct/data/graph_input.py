@@ -1,15 +1,17 @@
-"""What counts as graphs among what estimators are given, and what they refuse."""
+"""The first step of reading X: graphs in any form become a `GraphDataset`, and anything else must be a table."""
+
+from typing import Any
 
 import numpy as np
 
 from skstruct.data.dataset import GraphDataset
-from skstruct.data.graph import is_bare_graph
+from skstruct.data.graph import is_one_graph
 from skstruct.data.node_view import NodeView
 from skstruct.data.sparse_checks import check_sparse
 from skstruct.data.tables import first_nonfinite, is_sparse
 
 
-def is_graph_input(X):
+def is_graph_input(X: Any) -> bool:
     """Whether `X` is meant as graphs rather than as a table with one sample per row.
 
     Parameters
@@ -20,10 +22,10 @@ def is_graph_input(X):
     Returns
     -------
     bool
-        True for GraphDataset and NodeView; for a list, tuple or object array whose first item is a `Graph`, a
-        dict with the key "node_features" or a tuple that starts with a table; and for one such item itself,
-        which :func:`as_dataset` refuses with advice. False for arrays, sparse matrices, data frames, nested
-        lists of numbers and empty lists.
+        True for a GraphDataset and a NodeView. True for a list, tuple or object array whose first item is a `Graph`,
+        a dict with the key "node_features", or a tuple that starts with a table. True also for one such item alone,
+        which :func:`as_dataset` refuses with advice. False for arrays, sparse matrices, data frames, nested lists of
+        numbers and empty lists.
 
     Examples
     --------
@@ -32,24 +34,24 @@ def is_graph_input(X):
     >>> is_graph_input([Graph([[1.0]])]), is_graph_input([[1.0, 2.0]]), is_graph_input([(1.0, 2.0)])
     (True, False, False)
     """
-    if isinstance(X, GraphDataset | NodeView) or is_bare_graph(X):
+    if isinstance(X, GraphDataset | NodeView) or is_one_graph(X):
         return True
     if isinstance(X, np.ndarray):
-        return X.dtype == object and X.ndim == 1 and len(X) > 0 and is_bare_graph(X[0])
-    return isinstance(X, list | tuple) and len(X) > 0 and is_bare_graph(X[0])
+        return X.dtype == object and X.ndim == 1 and len(X) > 0 and is_one_graph(X[0])
+    return isinstance(X, list | tuple) and len(X) > 0 and is_one_graph(X[0])
 
 
-def as_dataset(X):
-    """Pack what :func:`is_graph_input` accepts.
+def as_dataset(X: Any) -> GraphDataset:
+    """Pack graphs for which :func:`is_graph_input` is true.
 
     Parameters
     ----------
     X : GraphDataset, NodeView, or list, tuple or object array of graphs
-        Of a NodeView the dataset behind it is returned.
 
     Returns
     -------
     GraphDataset
+        For a NodeView: the dataset that it is a view of.
 
     Raises
     ------
@@ -63,28 +65,28 @@ def as_dataset(X):
         return GraphDataset.from_graphs(dataset)
     for name in ("node_features", "edge_features"):
         table = getattr(dataset, name)
-        if is_sparse(table):  # whoever shares its arrays may have changed them
+        if is_sparse(table):  # its arrays may have changed since the dataset was made, as other objects can hold them
             check_sparse(table, f"{name} of X")
     return dataset
 
 
-def refuse_more_dimensions(X, owner):
-    """Refuse arrays of more than two dimensions, and those that NumPy makes of a list of graphs.
+def refuse_more_dimensions(X: Any, owner: str) -> None:
+    """Refuse arrays of more than two dimensions, and the arrays that NumPy makes of a list of graphs.
 
     Parameters
     ----------
     X : object
-        No graph input.
+        Input for which :func:`is_graph_input` is false.
     owner : str
-        Who needs a table or graphs.
+        Name of the estimator that needs a table or graphs.
 
     Raises
     ------
     ValueError
-        With what to pass instead.
+        The message says what to pass instead.
     """
     shape = getattr(X, "shape", ())
-    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2 and len(X) and is_bare_graph(tuple(X[0])):
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2 and len(X) and is_one_graph(tuple(X[0])):
         raise ValueError(
             f"X is an array of shape {X.shape} with a graph in each row, as NumPy makes of a list of graphs; pass the "
             "list, or list(map(tuple, X))"
@@ -97,31 +99,28 @@ def refuse_more_dimensions(X, owner):
         )
 
 
-def check_finite(dataset, name="X"):
-    """Refuse NaN and infinite features, and say where the first one is.
+def check_finite(dataset: GraphDataset) -> None:
+    """Refuse NaN and infinite features, and name the first one.
 
     Parameters
     ----------
     dataset : GraphDataset
         Its features are arrays or CSR matrices of numbers.
-    name : str, default="X"
-        What to call it in messages.
 
     Raises
     ------
     ValueError
-        With the graph, the node or edge (numbers within the graph) and the feature.
+        The message names the graph, the node or edge (numbered within the graph) and the feature.
     """
     for table, ptr, item in (
         (dataset.node_features, dataset.node_ptr, "node"),
         (dataset.edge_features, dataset.edge_ptr, "edge"),
     ):
-        place = None if table is None else first_nonfinite(table)
-        if place is not None:
-            row, feature = place
+        position = None if table is None else first_nonfinite(table)
+        if position is not None:
+            row, feature = position
             graph = int(np.searchsorted(ptr, row, side="right") - 1)
             raise ValueError(
-                f"Input {name} contains NaN or infinity: graph {graph}, {item} {row - ptr[graph]}, feature "
-                f"{feature} of {item}_features; impute it, for example by "
-                f"{item.title()}Transformer(SimpleImputer())"
+                f"Input X contains NaN or infinity: graph {graph}, {item} {row - ptr[graph]}, feature {feature} of "
+                f"{item}_features; impute it, for example by {item.title()}Transformer(SimpleImputer())"
             )

@@ -1,4 +1,4 @@
-"""What scikit-learn asks of a container along its first axis: index keys and an array namespace."""
+"""Index keys along the first axis of a container, and its array namespace, as scikit-learn uses them."""
 
 import importlib
 import numbers
@@ -21,16 +21,16 @@ def sample_key(key, n_samples, what="samples"):
     Returns
     -------
     int, slice or ndarray of intp
-        A number in ``[0, n_samples)``; a slice of step 1 with explicit ends, which lets the caller return a
-        view; or an array of numbers in ``[0, n_samples)``, repeats allowed.
+        A number in ``[0, n_samples)``, a slice of step 1 with explicit ends, or an array of numbers in
+        ``[0, n_samples)``, which may repeat. For a slice the caller can return a view.
 
     Raises
     ------
     IndexError
-        If the key is out of range, a mask of another length, or not an index.
+        If the key is out of range, if it is a mask of another length, or if it is not an index.
     """
     if isinstance(key, tuple):
-        if not key or any(part is not Ellipsis for part in key[1:]):
+        if not key or any(item is not Ellipsis for item in key[1:]):
             raise IndexError(f"only the first axis ({what}) can be indexed here, got {key!r}")
         key = key[0]
     if isinstance(key, numbers.Integral) and not isinstance(key, bool | np.bool_):
@@ -62,7 +62,7 @@ def sample_key(key, n_samples, what="samples"):
 
 
 def first_outside(numbers, stop):
-    """Find the place of the first of some integers that is not in ``0..stop - 1``; None if there is none.
+    """Position of the first integer that is not in ``0..stop - 1``; None if all are.
 
     Parameters
     ----------
@@ -73,14 +73,15 @@ def first_outside(numbers, stop):
     -------
     int or None
     """
-    unsigned = numbers.view(numbers.dtype.str.replace("i", "u"))  # negative ones become large: one pass finds both
+    # read as unsigned, negative numbers are large: one maximum finds both kinds
+    unsigned = numbers.view(numbers.dtype.str.replace("i", "u"))
     if not numbers.size or unsigned.max() < stop:
         return None
     return int(np.flatnonzero((numbers < 0) | (numbers >= stop))[0])
 
 
 def numpy_namespace():
-    """Return the module by which scikit-learn calls NumPy under ``array_api_dispatch=True``."""
+    """Return the module through which scikit-learn calls NumPy under ``array_api_dispatch=True``."""
     for name in ("sklearn.externals.array_api_compat.numpy", "array_api_compat.numpy"):
         try:
             return importlib.import_module(name)

@@ -1,8 +1,8 @@
-"""Labels as arrays in which no two different labels become equal, and what kinds of labels there are.
+"""Labels are converted to arrays in which different labels stay different, and kinds of labels are told apart.
 
-NumPy merges labels when it converts or joins them. Integers above 2**53 become floats beside a NaN, or where signed
-and unsigned ones meet. Members of a string enumeration become their names, cut to the length of their values. Strings
-lose null characters at their end. Masked labels become what stands behind the mask.
+NumPy merges labels when it converts or joins them. Integers above 2**53 become floats if they are joined with a NaN, or
+if signed and unsigned integers are joined. Members of a string enumeration become their names, cut to the length of
+their values. Strings lose null characters at their end. Masked labels become the values under the mask.
 """
 
 import numbers
@@ -11,26 +11,26 @@ import numpy as np
 
 from skstruct.data.missing import is_blank, missing_mask
 
-EXACT = 2**53  # float64 tells all integers of smaller absolute value apart
+EXACT = 2**53  # float64 represents all integers of smaller absolute value exactly
 PLAIN = {str, bytes, np.str_, np.bytes_}
 NULLS = ("\0", b"\0")
 PLURALS = {"string": "strings", "bytes": "bytes", "number": "numbers", "other": "other objects"}
 
 
 def label_array(labels, name):
-    """Return labels as an array that tells apart what `labels` tells apart.
+    """Return labels as an array in which labels are equal only if they are equal in `labels`.
 
     Parameters
     ----------
     labels : array-like of shape (n_nodes,)
-        A list, an array, a Series or an extension array. Other shapes are converted as NumPy does.
+        A list, an array, a Series or an extension array. Other shapes are converted as by NumPy.
     name : str
-        What to call it in messages.
+        Name of `labels` in messages.
 
     Returns
     -------
     ndarray of shape (n_nodes,)
-        Of dtype object if no other dtype tells the labels apart. Masked labels are None, and members of string
+        The dtype is object if any other dtype would merge labels. Masked labels are None, and members of string
         enumerations are plain strings.
 
     Raises
@@ -53,7 +53,7 @@ def label_array(labels, name):
         array = np.asarray(labels)
         if array.dtype.kind != "f":
             labels = array
-        else:  # missing integers or booleans may have made it so, but not in the list
+        else:  # NaN for missing integers or booleans may have made it float; in a list they keep their types
             labels = labels.to_list() if hasattr(labels, "to_list") else getattr(labels, "tolist", array.tolist)()
     if isinstance(labels, list | tuple):
         return _from_items(_plain_items(labels, name), name)
@@ -67,7 +67,7 @@ def label_array(labels, name):
 
 
 def _from_items(items, name):
-    """Array of a list, of dtype object where NumPy's own choice merges labels."""
+    """Array of a list, of dtype object where NumPy would merge labels."""
     try:
         array = np.asarray(items)
     except ValueError as error:
@@ -84,7 +84,10 @@ def _from_items(items, name):
 
 
 def _plain_items(items, name):
-    """Labels without subclasses of strings and without the masked constant; strings that NumPy cuts are refused."""
+    """Plain strings in place of instances of subclasses, and None in place of the masked constant.
+
+    Strings that end with a null character, which NumPy would cut, are refused.
+    """
     types = set(map(type, items))
     if any(issubclass(t, (str, bytes, np.ma.core.MaskedConstant)) and t not in PLAIN for t in types):
         items = list(map(_plain_item, items))
@@ -107,12 +110,12 @@ def _plain_item(label):
 
 
 def _objects(items):
-    """Object array of a list, also of one whose items are sequences."""
+    """Object array of a list; ``np.array`` would make further dimensions of items that are sequences."""
     return np.fromiter(items, object, len(items))
 
 
 def join_labels(arrays, name):
-    """Concatenate arrays of labels, of dtype object or of whole numbers where NumPy's own choice merges labels."""
+    """Concatenate arrays of labels; the dtype is object or an integer type where NumPy would merge labels."""
     dtypes = {array.dtype for array in arrays}
     if len(dtypes) == 1 or any(d.kind not in "biuf" for d in dtypes) or np.result_type(*dtypes).kind != "f":
         return np.concatenate(arrays)
@@ -125,12 +128,12 @@ def join_labels(arrays, name):
 
 
 def plain_labels(labels, name):
-    """Give labels of dtype object, none of them missing, the type of booleans, integers or floats that holds them.
+    """Convert numbers of dtype object, none of them missing, to an array of booleans, integers or floats.
 
     Raises
     ------
     ValueError
-        If no type of NumPy tells them apart, or if they are neither strings nor numbers.
+        If every numeric type of NumPy would merge labels, or if they are neither strings nor numbers.
     """
     types = set(map(type, labels.tolist())) if labels.dtype == object else set()
     if not types or all(issubclass(t, (str, bytes)) for t in types):
@@ -165,7 +168,7 @@ def _is_boolean(type_):
 
 
 def label_kind(array, name, missing_label):
-    """Return a key of `PLURALS`, and None where all labels are missing."""
+    """Return a key of `PLURALS`, or None if all labels are missing."""
     if array.dtype.kind in "UST":
         return "bytes" if array.dtype.kind == "S" else "string"
     if array.dtype.kind in "biufc":
@@ -177,7 +180,7 @@ def label_kind(array, name, missing_label):
 
 
 def one_kind(kinds, name):
-    """Return the only one of some kinds, or None if there is none; more than one are refused."""
+    """Return the only element of the set `kinds`, or None if it is empty; more than one kind is refused."""
     if len(kinds) > 1:
         found = [PLURALS[kind] for kind in PLURALS if kind in kinds]
         raise ValueError(f"{name} mixes {' and '.join(found)}; convert all labels to one type")

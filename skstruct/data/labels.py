@@ -1,4 +1,4 @@
-"""Per-node values and labels of many graphs, checked against the graphs, and flat."""
+"""Values and labels per node of many graphs are checked against the graphs and made flat."""
 
 from collections.abc import Iterator
 
@@ -11,18 +11,18 @@ from skstruct.data.target_shapes import ONE_HOT, refuse_compound_labels, refuse_
 
 
 def flatten_values(values, node_ptr, name="y", missing_label=None):
-    """Check per-node values against the sizes of their graphs and return them flat.
+    """Check values per node against the sizes of their graphs, and return them as one flat array.
 
     Parameters
     ----------
-    values : RaggedArray or anything that :func:`as_ragged` takes
+    values : RaggedArray or anything that :func:`as_ragged` accepts
         One 1-D array per graph.
     node_ptr : ndarray of shape (n_graphs + 1,)
         Node offsets of the graphs.
     name : str, default="y"
-        What to call them in messages.
+        Name of the values in messages.
     missing_label : object, default=None
-        A label that may stand among labels of another type, as in :func:`as_ragged`.
+        A label that may occur among labels of another type, as in :func:`as_ragged`.
 
     Returns
     -------
@@ -38,9 +38,9 @@ def flatten_values(values, node_ptr, name="y", missing_label=None):
     n_graphs = len(node_ptr) - 1
     if isinstance(values, list | tuple | Iterator):
         values = list(values)
-        for g, part in enumerate(values):
-            refuse_iterator(part, f"{name}[{g}]")
-            refuse_compound_labels(part, f"{name}[{g}]")
+        for g, array in enumerate(values):
+            refuse_iterator(array, f"{name}[{g}]")
+            refuse_compound_labels(array, f"{name}[{g}]")
     ragged = as_ragged(values, name, missing_label)
     if len(ragged) != n_graphs:
         per_node = f"; for one label per node pass RaggedArray(labels, X.node_ptr), and {ONE_HOT}"
@@ -79,23 +79,23 @@ def refuse_blank(labels, name, missing_label, node_ptr=None):
     name : str
     missing_label : object
     node_ptr : ndarray of shape (n_graphs + 1,), default=None
-        Lets the message name the graph; None where samples have no graph.
+        Node offsets, with which the message names the graph; None if samples are nodes.
 
     Raises
     ------
     ValueError
-        Tells where the first blank label is.
+        The message names the first blank label.
     """
     if labels.dtype.kind not in "fO" or (missing_label is not None and is_blank(missing_label)):
         return
     blank = np.flatnonzero(missing_mask(labels, np.nan))
     if len(blank):
         first = blank[0]
-        place = f"[{first}]"
+        index = f"[{first}]"
         if node_ptr is not None:
             g = np.searchsorted(node_ptr, first, side="right") - 1
-            place = f"[{g}][{first - node_ptr[g]}]"
+            index = f"[{g}][{first - node_ptr[g]}]"
         raise ValueError(
-            f"Input {name} contains NaN or None: {name}{place} is {labels[first]} ({len(blank)} such "
+            f"Input {name} contains NaN or None: {name}{index} is {labels[first]} ({len(blank)} such "
             "values); drop these nodes, or declare them unlabelled by the parameter missing_label"
         )

@@ -1,20 +1,21 @@
 """Missing labels."""
 
 import numbers
+from typing import Any
 
 import numpy as np
 
 
-def missing_mask(labels, missing_label):
+def missing_mask(labels: np.ndarray, missing_label: Any) -> np.ndarray:
     """Which of the flat `labels` are missing.
 
     Parameters
     ----------
     labels : ndarray of shape (n_nodes,)
-        Of any type.
+        Labels of any type.
     missing_label : object
-        The value that stands for a missing label. NaN also matches None and ``pandas.NA``; None matches
-        nothing.
+        The value that means a missing label. NaN also matches None and ``pandas.NA``. None matches nothing: no label
+        is missing.
 
     Returns
     -------
@@ -45,7 +46,10 @@ def missing_mask(labels, missing_label):
 
 
 def _as_type(number, dtype):
-    """Return `number` as a scalar of `dtype`, None if that changes it: 2.0**53 also equals the label 2**53 + 1."""
+    """Return `number` as a scalar of `dtype`, or None if the conversion changes it.
+
+    NumPy would compare after a conversion to float, in which the labels 2**53 and 2**53 + 1 are equal.
+    """
     try:
         if dtype.kind in "iu" and not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
             return None
@@ -55,8 +59,8 @@ def _as_type(number, dtype):
     return scalar if scalar.item() == number else None
 
 
-def is_blank(value):
-    """Whether a value is None, NaN, not a time, masked, or what pandas uses instead."""
+def is_blank(value: Any) -> bool:
+    """Whether a value is None, NaN, NaT, masked, or ``pandas.NA``."""
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, numbers.Number | np.datetime64 | np.timedelta64) and value != value

@@ -1,4 +1,6 @@
-"""Nodes as samples: a view of a GraphDataset for the tools that want one label per sample."""
+"""Nodes as samples: a view of a GraphDataset for the tools that need one label per sample."""
+
+from typing import Any
 
 import numpy as np
 
@@ -9,19 +11,19 @@ from skstruct.data.tables import column, is_frame, n_columns, take_columns, take
 class NodeView:
     """The graphs of a dataset with *nodes* as samples, for scikit-learn tools that need flat labels.
 
-    ``len`` is the number of nodes. Indexing keeps the induced sub-graphs: the edges whose two ends are both
-    selected. Split it by graph, with ``GroupKFold`` and ``groups=view.groups``; any other split cuts edges,
-    which `lost_edges` counts and estimators warn about. Usually made as ``dataset.nodes``.
+    The usual way to make one is ``dataset.nodes``. ``len`` is the number of nodes. Indexing keeps the induced
+    sub-graphs: the edges whose two ends are both selected. Split a view by graph, with ``GroupKFold`` and
+    ``groups=view.groups``. Other splits cut edges. `lost_edges` counts them, and estimators warn about them.
 
     Parameters
     ----------
     dataset : GraphDataset
         The graphs.
     order : ndarray of shape (n_samples,), default=None
-        Node of the dataset that each sample is; None for all nodes in order. Repeats are allowed, so that
-        bootstrap samples work.
+        Number of the node of each sample; None for all nodes in order. Repeats are allowed, so that bootstrap samples
+        work.
     lost_edges : int, default=0
-        Number of edges that selections so far have cut.
+        Number of edges that were cut by the selections that led to this view.
 
     Attributes
     ----------
@@ -42,31 +44,35 @@ class NodeView:
     device = "cpu"
     ndim = 2
 
-    def __init__(self, dataset, order=None, lost_edges=0):
+    dataset: Any  # a GraphDataset, whose module imports this one
+    order: np.ndarray | None
+    lost_edges: int
+
+    def __init__(self, dataset: Any, order: np.ndarray | None = None, lost_edges: int = 0):
         self.dataset = dataset
         self.order = order
         self.lost_edges = lost_edges
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.dataset.n_nodes if self.order is None else len(self.order)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int | None]:
         """``(n_samples, n_features)``."""
         return (len(self), n_columns(self.dataset.node_features))
 
     @property
-    def groups(self):
+    def groups(self) -> np.ndarray:
         """Number of the graph of each sample, (n_samples,), for the splitters that keep groups together."""
         return self.gather(self.dataset.topology.node_graph)
 
     @property
-    def node_features(self):
+    def node_features(self) -> Any:
         """Features of the samples, a table of `shape`."""
         x = self.dataset.node_features
         return x if self.order is None else take_rows(x, self.order)
 
-    def gather(self, values):
+    def gather(self, values: np.ndarray) -> np.ndarray:
         """Bring values of the nodes of the dataset into the order of the samples.
 
         Parameters
@@ -80,8 +86,8 @@ class NodeView:
         """
         return values if self.order is None else values[self.order]
 
-    def scatter(self, y, sample_weight=None):
-        """Bring labels of the samples into the order of the nodes; weights of repeated samples add up.
+    def scatter(self, y: Any, sample_weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Bring labels of the samples into the order of the nodes, and add the weights of repeated samples.
 
         Parameters
         ----------
@@ -111,13 +117,13 @@ class NodeView:
         labels = np.empty(n_nodes, y.dtype)
         labels[self.order] = y
         different = labels[self.order] != y
-        if (different & (y == y)).any():  # but NaN may stand for a missing label
+        if (different & (y == y)).any():  # NaN differs from itself, and can mean a missing label
             raise ValueError("a node that is repeated in a NodeView has different labels")
         if sample_weight is None and len(self.order) == n_nodes:
             return labels, None
         return labels, np.bincount(self.order, weights=sample_weight, minlength=n_nodes).astype(np.float64)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         key = sample_key(key, len(self), "nodes")
         if isinstance(key, int):
             return take_rows(self.node_features, slice(key, key + 1))
@@ -128,7 +134,7 @@ class NodeView:
         in_order = len(order) == len(kept) and (order == np.arange(len(kept))).all()
         return type(self)(dataset, None if in_order else order, self.lost_edges + cut)
 
-    def take(self, indices, axis=0):
+    def take(self, indices: Any, axis: int = 0) -> "NodeView":
         """Select samples, as ``self[indices]`` does.
 
         Parameters
@@ -161,17 +167,17 @@ class NodeView:
         axis = 1 if name == "hstack" else kwargs.get("axis", args[1] if len(args) > 1 else 0)
         if name not in ("hstack", "concatenate", "concat") or axis != 1:
             return NotImplemented
-        if any(not isinstance(v, NodeView) or not np.array_equal(v.order, self.order) for v in args[0]):
+        if not all(isinstance(view, NodeView) and _is_same(view.order, self.order) for view in args[0]):
             return NotImplemented
         return type(self)(np.hstack([view.dataset for view in args[0]]), self.order, self.lost_edges)
 
     def __array_namespace__(self, api_version=None):
         return numpy_namespace()
 
-    # ---- what sklearn.inspection.permutation_importance asks of a data frame
+    # ---- what sklearn.inspection.permutation_importance reads and sets in a data frame
 
     @property
-    def iloc(self):
+    def iloc(self) -> "_ByPosition":
         """Selection by position: ``view.iloc[samples]`` or, for one feature, ``view.iloc[samples, j]``."""
         return _ByPosition(self)
 
@@ -179,7 +185,7 @@ class NodeView:
     index = None
 
     @property
-    def columns(self):
+    def columns(self) -> list:
         """Names of the features, their numbers if they have no names."""
         x = self.dataset.node_features
         return list(x.columns) if is_frame(x) else list(range(n_columns(x)))
@@ -191,16 +197,21 @@ class NodeView:
         new[slice(None) if self.order is None else self.order] = values
         self.dataset = self.dataset.with_node_features(with_column(x, j, new))
 
-    def copy(self):
-        """Return a view whose features can be set without changing this one."""
+    def copy(self) -> "NodeView":
+        """Return a view whose features can be set without changing this view."""
         return type(self)(self.dataset, self.order, self.lost_edges)
 
     def __repr__(self):
         return f"NodeView(n_samples={len(self)}, n_edges={self.dataset.n_edges}, lost_edges={self.lost_edges})"
 
 
+def _is_same(order, other):
+    """Whether two orders are equal; None equals None only."""
+    return np.array_equal(order, other)
+
+
 class _Column(np.ndarray):
-    """A column of features whose `index` can be set, as that of a pandas Series."""
+    """A column of features whose `index` can be set, like the index of a pandas Series."""
 
     index = None
 
@@ -221,7 +232,7 @@ class _ByPosition:
 
 
 def _induced(dataset, kept):
-    """Sub-graphs induced by the nodes `kept` (sorted), without empty ones, and the number of edges cut."""
+    """Sub-graphs induced by the nodes `kept` (sorted), without empty sub-graphs, and the number of edges cut."""
     topology = dataset.topology
     new_number = np.full(topology.n_nodes, -1, np.int32)
     new_number[kept] = np.arange(len(kept), dtype=np.int32)

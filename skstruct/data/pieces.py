@@ -1,12 +1,15 @@
-"""Cut a dataset into pieces of consecutive graphs."""
+"""A dataset is cut into pieces of consecutive graphs."""
 
 import numpy as np
 
 from skstruct.data.tables import is_sparse, n_columns
 
 
-def cut_graphs(sizes, most):
-    """Slices of consecutive graphs; a slice ends where the sum of `sizes` reaches a multiple of `most`.
+def cut_graphs(sizes: np.ndarray, most: int) -> list[slice]:
+    """Cut graphs into slices of consecutive graphs.
+
+    A new slice begins at each graph before which the sum of `sizes` passes a multiple of `most`. A slice depends on the
+    sizes alone, so that results do not depend on the number of threads.
 
     Parameters
     ----------
@@ -29,8 +32,8 @@ def cut_graphs(sizes, most):
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(sizes)])]
 
 
-def n_stored(features, node_ptr):
-    """Numbers that are stored for the node features of each graph, (n_graphs,)."""
+def n_stored(features, node_ptr: np.ndarray) -> np.ndarray:
+    """How many numbers are stored for the node features of each graph, (n_graphs,)."""
     if is_sparse(features):
         return np.diff(features.indptr[node_ptr])
     return np.diff(node_ptr) * n_columns(features)

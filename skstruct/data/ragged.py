@@ -1,6 +1,8 @@
-"""Ragged arrays: one value per node of many graphs, as labels, predictions and probabilities are."""
+"""Ragged arrays: values per node of many graphs, such as labels, predictions and probabilities."""
 
 import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,17 +16,17 @@ from skstruct.data.topology import take_ranges
 class RaggedArray:
     """One array per graph, stored as one packed array and offsets.
 
-    It is a sequence of ``n_graphs`` arrays: ``len``, iteration and ``y[g]`` work by graph, slices, masks and
-    index arrays give a `RaggedArray` again, and ``proba[:, j]`` takes column ``j`` of every graph.
-    ``np.asarray`` gives a 1-D *object* array with one array per graph, so that scikit-learn's splitters see
-    graphs as samples whatever their sizes. `values` is the flat array to hand to metrics.
+    It is a sequence of ``n_graphs`` arrays. ``y[g]`` is the array of graph ``g``. Slices, masks and index arrays select
+    a `RaggedArray`, and ``proba[:, j]`` selects column ``j`` of every graph. ``np.asarray`` returns a 1-D *object*
+    array with one array per graph, so that graphs are the samples of scikit-learn's splitters, whatever their sizes.
+    Metrics accept `values`, the flat array.
 
     Parameters
     ----------
     values : array-like of shape (n_nodes, ...)
         Values of all graphs, one after the other.
     ptr : array-like of shape (n_graphs + 1,)
-        Graph ``g`` owns ``values[ptr[g]:ptr[g + 1]]``.
+        The values of graph ``g`` are ``values[ptr[g]:ptr[g + 1]]``.
 
     Raises
     ------
@@ -41,12 +43,15 @@ class RaggedArray:
     array(['D', 'N', 'V'], dtype='<U1')
     """
 
-    __array_priority__ = 1000
+    __array_priority__ = 1000  # lets ``np.float64(2) * ragged`` call `__rmul__`
     __hash__ = None  # type: ignore[assignment]
     dtype = np.dtype(object)
     device = "cpu"
 
-    def __init__(self, values, ptr):
+    values: np.ndarray
+    ptr: np.ndarray
+
+    def __init__(self, values: Any, ptr: Any):
         self.values = values if type(values) is np.ndarray else label_array(values, "values")
         self.ptr = np.asarray(ptr, dtype=np.intp)
         if self.values.ndim == 0 or self.ptr.ndim != 1 or not len(self.ptr):
@@ -57,17 +62,17 @@ class RaggedArray:
             )
 
     @classmethod
-    def from_list(cls, parts, name="y", missing_label=None):
+    def from_list(cls, arrays: Iterable, name: str = "y", missing_label: Any = None) -> "RaggedArray":
         """Pack one array-like per graph.
 
         Parameters
         ----------
-        parts : iterable of array-like
-            Of equal trailing shape; strings and numbers must not be mixed.
+        arrays : iterable of array-like
+            Arrays of equal trailing shape. Strings and numbers must not be mixed.
         name : str, default="y"
-            What to call them in messages.
+            Name of the arrays in messages.
         missing_label : object, default=None
-            A label that may stand among labels of another type. None and NaN always may.
+            A label that may occur among labels of another type. None and NaN always may.
 
         Returns
         -------
@@ -76,12 +81,13 @@ class RaggedArray:
         Raises
         ------
         ValueError
-            If a part is a scalar or ragged itself, if strings and numbers are mixed, or if NumPy cannot tell two
+            If the item of a graph is a scalar or ragged, if strings and numbers are mixed, or if NumPy cannot tell two
             labels apart.
         """
-        arrays = [_as_part(part, name, g) for g, part in enumerate(parts)]
+        arrays = [_as_array(item, name, g) for g, item in enumerate(arrays)]
         ptr = np.concatenate([[0], np.cumsum([len(a) for a in arrays], dtype=np.intp)])
-        filled = [a for a in arrays if len(a)] or arrays[:1]  # an empty list has a dtype, but no labels
+        # the array of an empty list has dtype float64, which must not decide the dtype of the labels
+        filled = [a for a in arrays if len(a)] or arrays[:1]
         if not filled:
             return cls(np.zeros(0), ptr)
         kind = one_kind({label_kind(a, name, missing_label) for a in filled} - {None}, name)
@@ -93,32 +99,32 @@ class RaggedArray:
             raise ValueError(f"{name} has values of different shapes: {error}") from error
 
     @property
-    def shape(self):
-        """``(n_graphs, ...)``: the axis of the nodes, whose length varies, is left out."""
+    def shape(self) -> tuple[int, ...]:
+        """``(n_graphs, ...)``, without the axis of the nodes, whose length varies."""
         return (len(self), *self.values.shape[1:])
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         """Length of `shape`."""
         return self.values.ndim
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Product of `shape`."""
         return int(np.prod(self.shape))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ptr) - 1
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[np.ndarray]:
         return (self.values[a:b] for a, b in zip(self.ptr[:-1], self.ptr[1:]))
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         if isinstance(key, tuple) and len(key) == 2 and key[1] is not Ellipsis:
-            part = self[key[0]]
-            if isinstance(part, RaggedArray):
-                return type(self)(part.values[:, key[1]], part.ptr)
-            return part[:, key[1]]
+            selected = self[key[0]]
+            if isinstance(selected, RaggedArray):
+                return type(self)(selected.values[:, key[1]], selected.ptr)
+            return selected[:, key[1]]
         key = sample_key(key, len(self), "graphs")
         if isinstance(key, int):
             return self.values[self.ptr[key] : self.ptr[key + 1]]
@@ -128,18 +134,18 @@ class RaggedArray:
         rows, ptr = take_ranges(self.ptr, key)
         return type(self)(self.values[rows], ptr)
 
-    def take(self, indices, axis=0):
+    def take(self, indices: Any, axis: int | None = 0) -> "RaggedArray":
         """Select graphs, as ``self[indices]`` does."""
         if axis not in (0, None):
             raise ValueError(f"only graphs can be taken, axis=0, got axis={axis!r}")
         return self[indices]
 
-    def tolist(self):
+    def tolist(self) -> list[list]:
         """List of one list per graph."""
-        return [part.tolist() for part in self]
+        return [array.tolist() for array in self]
 
-    def copy(self):
-        """Return a ragged array with its own values."""
+    def copy(self) -> "RaggedArray":
+        """Return a ragged array with a copy of the values."""
         return type(self)(self.values.copy(), self.ptr)
 
     def __array__(self, dtype=None, copy=None):
@@ -151,8 +157,8 @@ class RaggedArray:
             )
         refuse_flat_labels(sys._getframe())
         out = np.empty(len(self), dtype=object)
-        for g, part in enumerate(self):
-            out[g] = part
+        for g, array in enumerate(self):  # np.array(list(self)) would be 2-D if all graphs have the same size
+            out[g] = array
         return out
 
     def __array_function__(self, func, types, args, kwargs):
@@ -160,7 +166,7 @@ class RaggedArray:
         if name in ("concatenate", "concat"):
             if kwargs.get("axis", args[1] if len(args) > 1 else 0) not in (0, None):
                 return NotImplemented
-            return _concatenate([as_ragged(part) for part in args[0]])
+            return _concatenate([as_ragged(array) for array in args[0]])
         if name == "take" and args[0] is self:
             return self.take(*args[1:], **kwargs)
         if name == "shape":
@@ -201,19 +207,17 @@ class RaggedArray:
         )
 
 
-def as_ragged(y, name="y", missing_label=None):
-    """Pack per-node values of many graphs, whatever holds them.
+def as_ragged(y: Any, name: str = "y", missing_label: Any = None) -> RaggedArray:
+    """Pack values per node of many graphs, given in any form.
 
     Parameters
     ----------
     y : RaggedArray, list or tuple of arrays or lists, object array, Series, or 2-D array
-        One item per graph; a 2-D array is for graphs of equal size, one row each. The type of the labels is
-        kept.
+        One item per graph. A 2-D array has one row per graph, for graphs of equal size. Labels keep their type.
     name : str, default="y"
-        What to call it in messages.
+        Name of `y` in messages.
     missing_label : object, default=None
-        A label that may stand among labels of another type, such as -1 among strings. None and NaN always
-        may.
+        A label that may occur among labels of another type, such as -1 among strings. None and NaN always may.
 
     Returns
     -------
@@ -222,7 +226,7 @@ def as_ragged(y, name="y", missing_label=None):
     Raises
     ------
     ValueError
-        If there is one value per graph only, or if strings and numbers are mixed.
+        If `y` has one value per graph instead of an array, or if strings and numbers are mixed.
 
     Examples
     --------
@@ -245,8 +249,8 @@ def as_ragged(y, name="y", missing_label=None):
     return RaggedArray.from_list(y, name, missing_label)
 
 
-def is_ragged(y):
-    """Whether `y` holds one array per graph rather than one number per sample.
+def is_ragged(y: Any) -> bool:
+    """Whether `y` has one array per graph rather than one number per sample.
 
     Parameters
     ----------
@@ -276,27 +280,27 @@ def is_ragged(y):
     return isinstance(first, np.ndarray | list | tuple) or (hasattr(first, "to_numpy") and hasattr(first, "__len__"))
 
 
-def _as_part(part, name, graph):
+def _as_array(item, name, graph):
     """Array of one graph."""
-    array = label_array(part, f"{name}[{graph}]")
+    array = label_array(item, f"{name}[{graph}]")
     if array.ndim == 0:
         raise ValueError(
-            f"{name}[{graph}] is {part!r}, but one array per graph is needed; if {name} has one value per "
+            f"{name}[{graph}] is {item!r}, but one array per graph is needed; if {name} has one value per "
             f"node, pass RaggedArray({name}, X.node_ptr) for a GraphDataset X"
         )
     return array
 
 
-def _concatenate(parts):
+def _concatenate(arrays):
     """Append ragged arrays."""
-    sizes = np.concatenate([np.diff(part.ptr) for part in parts])
+    sizes = np.concatenate([np.diff(array.ptr) for array in arrays])
     ptr = np.concatenate([[0], np.cumsum(sizes, dtype=np.intp)])
-    filled = [part.values for part in parts if len(part.values)] or [parts[0].values]
+    filled = [array.values for array in arrays if len(array.values)] or [arrays[0].values]
     return RaggedArray(join_labels(filled, "y"), ptr)
 
 
 def _object_arrays(argument):
-    """Replace ragged arrays in an argument, or a list of arguments, by their object arrays."""
+    """Replace ragged arrays in an argument, or in a list of arguments, by their object arrays."""
     if isinstance(argument, RaggedArray):
         return argument.__array__()
     if isinstance(argument, list | tuple):

@@ -1,19 +1,21 @@
-"""The score tensors of one graph, as users pass them, are checked."""
+"""The check of the score tensors of one graph that a user passes."""
+
+from typing import Any
 
 import numpy as np
 
 from skstruct.data.builders import as_edges
 
 
-def check_score_tensors(node_scores, edges, edge_scores):
-    """Check the tensors of one graph, and return copies of 64 bits.
+def check_score_tensors(node_scores: Any, edges: Any, edge_scores: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Check the score tensors of one graph, and return copies as float64.
 
     Parameters
     ----------
     node_scores : array-like of shape (n_nodes, n_states)
     edges : array-like of shape (n_edges, 2)
     edge_scores : array-like of shape (n_edges, n_states, n_states) or (1, n_states, n_states)
-        Anything empty if there are no edges.
+        If there are no edges, any empty array.
 
     Returns
     -------

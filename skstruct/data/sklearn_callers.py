@@ -1,8 +1,8 @@
-"""What to use where a tool of scikit-learn needs one label per sample, but samples are graphs.
+"""Advice where a tool of scikit-learn needs one label per sample, but samples are graphs.
 
-scikit-learn converts labels by ``np.asarray`` in many places, and what it then says of an array of arrays ("unknown is
-not supported", "the truth value of an array is ambiguous") does not help. Searches turn an error of a scorer into nan
-and go on. Only the callers on the stack tell which tool it is.
+scikit-learn converts labels by ``np.asarray`` in many places. Its messages about an array of arrays ("unknown is not
+supported", "the truth value of an array is ambiguous") do not help. Searches turn the error of a scorer into nan and
+continue. Only the callers on the stack tell which tool converts the labels, so they are inspected here.
 """
 
 import warnings
@@ -34,14 +34,14 @@ ADVICE = {
 
 
 def refuse_flat_labels(frame):
-    """Raise a TypeError with advice if the function that converts labels is one of scikit-learn's.
+    """Raise a TypeError with advice if the function that converts labels belongs to scikit-learn.
 
-    A TypeError, as scikit-learn handles a ValueError of a conversion itself.
+    It is a TypeError because scikit-learn handles a ValueError of a conversion itself.
 
     Parameters
     ----------
     frame : frame
-        Of the conversion. Its callers are searched for the first one that is no helper.
+        Frame of the conversion. The first caller that is not in one of the modules `HELPERS` decides.
     """
     while frame is not None and _module(frame).startswith(HELPERS):
         frame = frame.f_back
@@ -50,7 +50,7 @@ def refuse_flat_labels(frame):
     module, function = _module(frame), frame.f_code.co_name
     if function == "check_cv":  # asks whether labels can be stratified, and "unknown" is an answer
         return
-    if module == "sklearn.metrics._scorer":  # hands labels on to a function of the user
+    if module == "sklearn.metrics._scorer":  # passes labels to a function of the user
         return
     advice = next((text for prefix, text in ADVICE.items() if module.startswith(prefix)), None)
     if advice is not None:
@@ -60,14 +60,14 @@ def refuse_flat_labels(frame):
 def refuse_flat_scoring(frame, is_ragged):
     """Raise in ``fit`` if a search or a cross-validation of graphs will score by a metric of scikit-learn.
 
-    An error of the scorer itself would end in a search of nan scores. If all fits fail, searches raise.
+    An error in the scorer would not stop a search: all its scores would be nan. If all fits fail, a search raises.
 
     Parameters
     ----------
     frame : frame
-        Of ``fit``.
+        Frame of ``fit``.
     is_ragged : callable
-        Tells whether labels have one array per graph.
+        Whether labels have one array per graph.
     """
     while frame is not None and not (
         frame.f_code.co_name == "_fit_and_score" and _module(frame).startswith("sklearn.model_selection")
@@ -84,14 +84,14 @@ def refuse_flat_scoring(frame, is_ragged):
                 f"scoring by scikit-learn's {metric.__name__} needs one label per sample; with graphs as samples use "
                 f"a scorer of skstruct.metrics, here scoring=node_scorer({name!r})"
             )
-            if frame.f_locals.get("error_score") != "raise":  # validation_curve returns nan without a word
+            if frame.f_locals.get("error_score") != "raise":  # validation_curve returns nan and shows no message
                 warnings.warn(message, UserWarning, stacklevel=3)
             raise TypeError(message)
 
 
 def _same(scorer, other):
-    """Whether two scorers compute the same: for a name of scikit-learn, each call makes a new object."""
-    return all(getattr(scorer, part, None) == getattr(other, part, None) for part in ("_score_func", "_kwargs"))
+    """Whether two scorers compute the same; ``get_scorer`` returns a new object in each call."""
+    return all(getattr(scorer, name, None) == getattr(other, name, None) for name in ("_score_func", "_kwargs"))
 
 
 def _module(frame):

@@ -1,4 +1,4 @@
-"""Whether the numbers of rows and columns of a sparse matrix lie within its shape."""
+"""The check that the numbers of rows and columns of a sparse matrix lie within its shape."""
 
 import numpy as np
 
@@ -8,19 +8,19 @@ from skstruct.data.indexing import first_outside
 def check_sparse(x, name):
     """Refuse a sparse matrix, of any format, with numbers of rows or columns beyond its shape.
 
-    scipy looks at them when it constructs a matrix, but not when they are changed later, and compiled code reads and
-    writes where they point to.
+    scipy checks these numbers when it constructs a matrix, but not when they are changed later. Compiled code would
+    read and write outside of its arrays.
 
     Parameters
     ----------
     x : sparse matrix or array
     name : str
-        What to call it in messages.
+        Name of `x` in messages.
 
     Raises
     ------
     ValueError
-        If it is not 2-D, or a number of a row or column is out of range; the message names the row.
+        If `x` is not 2-D, or if the number of a row or column is out of range; the message names the row.
     """
     if x.ndim != 2:
         raise ValueError(f"{name} must be 2-D (one row per item, one column per feature), got shape {x.shape}")
@@ -32,9 +32,9 @@ def check_sparse(x, name):
     except ValueError as error:
         raise ValueError(f"{name}, a sparse matrix, has the wrong shape: {error}") from error
     for numbers, size, what in ((x.row, x.shape[0], "row"), (x.col, x.shape[1], "column")):
-        place = first_outside(numbers, size)
-        if place is not None:
-            raise ValueError(_out_of_range(name, f"entry {place}", what, numbers[place], size))
+        k = first_outside(numbers, size)
+        if k is not None:
+            raise ValueError(_out_of_range(name, f"entry {k}", what, numbers[k], size))
 
 
 COMPRESSED = {"csr": ("row", "column"), "csc": ("column", "row"), "bsr": ("block row", "block column")}
@@ -53,14 +53,14 @@ def _check_compressed(x, name):
             f"the {major} pointers (indptr) of {name} must be {n_major + 1} numbers that rise from 0 to at most "
             f"{n_entries}, the number of entries; construct the matrix from (values, (rows, columns))"
         )
-    place = first_outside(indices[: ptr[-1]], n_minor)
-    if place is not None:
-        at = f"{major} {np.searchsorted(ptr, place, side='right') - 1}"
-        raise ValueError(_out_of_range(name, at, minor, indices[place], n_minor))
+    k = first_outside(indices[: ptr[-1]], n_minor)
+    if k is not None:
+        row = f"{major} {np.searchsorted(ptr, k, side='right') - 1}"
+        raise ValueError(_out_of_range(name, row, minor, indices[k], n_minor))
 
 
-def _out_of_range(name, place, what, number, size):
+def _out_of_range(name, where, what, number, size):
     return (
-        f"{name}, a sparse matrix, has the {what} number {number} in {place}, but only {size} {what}s; construct it "
+        f"{name}, a sparse matrix, has the {what} number {number} in {where}, but only {size} {what}s; construct it "
         "from (values, (rows, columns))"
     )

@@ -1,7 +1,8 @@
-"""Tables of features, whatever holds them: arrays, CSR matrices, data frames, lists of dicts or strings.
+"""Tables of features in any form: arrays, CSR matrices, data frames, lists of dicts or strings.
 
-Node features and edge features are stacked tables with one row per node or edge. These functions are all
-that the containers need to do with one: count, take, stack and join, without importing a data-frame library.
+Node features and edge features are stacked tables with one row per node or edge. The functions of this module count,
+select, stack and join rows and columns of any form of table. Data-frame libraries are imported only where frames of
+that library are joined.
 """
 
 import numbers
@@ -34,14 +35,14 @@ def as_table(x, name):
     Parameters
     ----------
     x : array-like
-        Anything of these kinds, another sparse format, or nested lists of numbers.
+        A table of one of these kinds, a sparse matrix of another format, or nested lists of numbers.
     name : str
-        What to call it in messages, such as ``"node_features of graph 17"``.
+        Name of `x` in messages, such as ``"node_features of graph 17"``.
 
     Raises
     ------
     ValueError
-        If it is not a table: not two-dimensional, or rows of different lengths.
+        If `x` is not a table: if it is not 2-D, or if its rows have different lengths.
     """
     if is_frame(x):
         return x
@@ -49,7 +50,7 @@ def as_table(x, name):
         check_sparse(x, name)
         return x.tocsr()
     if isinstance(x, list | tuple) and not len(x):
-        return []  # no items of whatever kind
+        return []  # no row tells which kind of table it is
     if is_raw(x):
         odd = next((i for i, row in enumerate(x) if not isinstance(row, dict | str)), None)
         if odd is not None:
@@ -75,7 +76,7 @@ def as_table(x, name):
 
 
 def refuse_masked(x, name):
-    """Refuse an array with masked values, also as an item of a list: NumPy drops the mask in silence."""
+    """Refuse an array with masked values, also as an item of a list: NumPy drops masks without a warning."""
     for item in x if isinstance(x, list | tuple) else [x]:
         if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
             raise ValueError(
@@ -85,12 +86,12 @@ def refuse_masked(x, name):
 
 
 def as_floats(x):
-    """Return a table of numbers with None and ``pandas.NA`` as NaN: float64 where its dtype allows such values.
+    """Return a table of numbers; float64 with NaN for None and ``pandas.NA`` where its dtype can contain these.
 
     Parameters
     ----------
     x : ndarray, sparse matrix or data frame
-        The kind of table and the names of columns are kept.
+        The result has the same kind and the same names of columns.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def as_floats(x):
         raise TypeError(f"they are times ({values.dtype})")
     try:
         values = values.astype(np.float64)
-    except TypeError:  # of pandas.NA, or of what is no number in the second trial either
+    except TypeError:  # pandas.NA; for other objects, the second conversion raises TypeError again
         missing = missing_mask(values.ravel(), np.nan).reshape(values.shape)
         values = np.where(missing, np.nan, values).astype(np.float64)
     if hasattr(x, "iloc"):
@@ -126,7 +127,7 @@ def n_columns(x):
 
 
 def take_rows(x, rows):
-    """Rows of a table by a slice of step 1 (a view wherever the table allows) or by an integer array."""
+    """Rows of a table by a slice of step 1 (a view if the table supports views) or by an integer array."""
     if isinstance(x, list):
         return x[rows] if isinstance(rows, slice) else [x[i] for i in rows]
     if is_sparse(x) and isinstance(rows, slice):
@@ -137,16 +138,16 @@ def take_rows(x, rows):
 
 
 def _csr_view(x, start, stop):
-    """Consecutive rows of a CSR matrix that share its numbers (scipy's own slicing copies them)."""
+    """Consecutive rows of a CSR matrix as a view of its arrays; slicing by scipy copies the arrays."""
     first, last = x.indptr[start], x.indptr[stop]
-    view = type(x)((stop - start, x.shape[1]), dtype=x.dtype)  # to pass the parts here would copy small ones
+    view = type(x)((stop - start, x.shape[1]), dtype=x.dtype)  # the constructor would copy arrays if given here
     view.data, view.indices = x.data[first:last], x.indices[first:last]
     view.indptr = x.indptr[start : stop + 1] - first
     return view
 
 
 def take_columns(x, columns):
-    """Columns of a table by position, mask or slice; of a data frame also by name."""
+    """Columns of a table by position, mask or slice, and columns of a data frame also by name."""
     if isinstance(x, list):
         raise IndexError("features of dicts or strings have no columns yet: apply a NodeTransformer with a vectorizer")
     columns = columns if isinstance(columns, slice) else np.atleast_1d(columns)
@@ -169,8 +170,8 @@ def column(x, j):
 def with_column(x, j, values):
     """Return a copy of a table with column `j` replaced."""
     if is_sparse(x):
-        parts = [x[:, :j], sp.csr_array(np.reshape(values, (-1, 1))), x[:, j + 1 :]]
-        return type(x)(sp.hstack(parts, format="csr"))
+        blocks = [x[:, :j], sp.csr_array(np.reshape(values, (-1, 1))), x[:, j + 1 :]]
+        return type(x)(sp.hstack(blocks, format="csr"))
     copy = x.clone() if hasattr(x, "clone") else x.copy()
     if hasattr(copy, "iloc"):
         copy.isetitem(j, values)
@@ -182,7 +183,7 @@ def with_column(x, j, values):
 
 
 def stack_rows(tables, name):
-    """Stack the tables of all graphs; sparse if any is, and the message names the graph that does not fit.
+    """Stack the tables of all graphs; the result is sparse if any of them is.
 
     Parameters
     ----------
@@ -194,44 +195,45 @@ def stack_rows(tables, name):
     Raises
     ------
     ValueError
-        If kinds of tables are mixed, or numbers or names of columns differ between graphs.
+        If kinds of tables are mixed, or numbers or names of columns differ between graphs; the message names the graph.
     """
-    filled = [(g, x) for g, x in enumerate(tables) if n_rows(x)] or list(enumerate(tables[:1]))
-    first_graph, first = filled[0]
-    if len(filled) == 1:
+    # the table of a graph without nodes can be an empty list, which says nothing about kind and columns
+    nonempty = [(g, x) for g, x in enumerate(tables) if n_rows(x)] or list(enumerate(tables[:1]))
+    first_graph, first = nonempty[0]
+    if len(nonempty) == 1:
         return first
     kind = _kind(first)
-    odd = next((g for g, x in filled if _kind(x) != kind), None)
+    odd = next((g for g, x in nonempty if _kind(x) != kind), None)
     if odd is not None:
         raise ValueError(
             f"{name} of graph {odd} are a {type(tables[odd]).__name__} but those of graph {first_graph} are "
             f"a {type(first).__name__}; pass one kind of table for all graphs"
         )
-    tables = [x for _, x in filled]
+    tables = [x for _, x in nonempty]
     if kind == "list":
         return [row for x in tables for row in x]
-    other = next(((g, x) for g, x in filled if x.shape[1] != first.shape[1]), None)
+    other = next(((g, x) for g, x in nonempty if x.shape[1] != first.shape[1]), None)
     if other is not None:
         raise ValueError(
             f"graph {other[0]} has {other[1].shape[1]} {name} but graph {first_graph} has {first.shape[1]}; "
             "all graphs must have the same ones"
         )
     if kind == "frame":
-        return _stack_frames(filled, name)
+        return _stack_frames(nonempty, name)
     if any(is_sparse(x) for x in tables):
         return sp.vstack(tables, format="csr")
     return np.concatenate(tables)
 
 
 def _kind(x):
-    """Tables of one kind can be stacked."""
+    """Kind of a table; tables of one kind can be stacked."""
     return "list" if isinstance(x, list) else "frame" if is_frame(x) else "matrix"
 
 
-def _stack_frames(filled, name):
-    """Concatenate data frames of one library and with the same columns."""
-    first_graph, first = filled[0]
-    for g, x in filled:
+def _stack_frames(frames, name):
+    """Concatenate data frames of one library and with the same columns, given as (graph number, frame)."""
+    first_graph, first = frames[0]
+    for g, x in frames:
         if type(x) is not type(first) or list(x.columns) != list(first.columns):
             raise ValueError(
                 f"{name} of graph {g} have the columns {list(x.columns)} but those of graph {first_graph} "
@@ -240,14 +242,14 @@ def _stack_frames(filled, name):
     if hasattr(first, "iloc"):
         import pandas as pd
 
-        return pd.concat([x for _, x in filled], ignore_index=True)
+        return pd.concat([x for _, x in frames], ignore_index=True)
     import polars as pl
 
-    return pl.concat([x for _, x in filled], how="vertical_relaxed")  # integers beside floats become floats
+    return pl.concat([x for _, x in frames], how="vertical_relaxed")  # integers and floats together become floats
 
 
 def join_columns(tables):
-    """Put the columns of several tables of the same rows side by side; sparse if any is."""
+    """Put the columns of several tables of the same rows side by side; the result is sparse if any of them is."""
     if any(isinstance(x, list) for x in tables):
         raise ValueError("lists of dicts or strings cannot be joined; apply vectorizers first")
     if any(is_sparse(x) for x in tables):
@@ -264,11 +266,11 @@ def join_columns(tables):
 
 
 def tables_equal(a, b):
-    """Whether two tables, or two absent ones, hold the same."""
+    """Whether two tables have equal entries; a table can be None."""
     if a is None or b is None or isinstance(a, list) or isinstance(b, list):
         return type(a) is type(b) and a == b
     if is_frame(a) or is_frame(b):
-        if hasattr(a, "iloc") and hasattr(b, "iloc"):  # rows are told by position, not by index
+        if hasattr(a, "iloc") and hasattr(b, "iloc"):  # the index has no meaning: rows are identified by position
             a, b = a.reset_index(drop=True), b.reset_index(drop=True)
         return type(a) is type(b) and bool(a.equals(b))
     if a.shape != b.shape:
@@ -281,7 +283,7 @@ def tables_equal(a, b):
 def first_nonfinite(x):
     """Find row and column of the first NaN or infinity of an array or a CSR matrix; None if there is none."""
     values = x.data if is_sparse(x) else x
-    # a finite sum proves that all are finite in one pass without a mask; an overflow costs a second pass
+    # a finite sum proves that all values are finite, without an array for a mask; an overflow costs a second pass
     with np.errstate(over="ignore", invalid="ignore"):
         if values.dtype.kind not in "fc" or np.isfinite(values.sum()):
             return None

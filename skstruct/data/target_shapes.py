@@ -1,4 +1,4 @@
-"""Labels in a shape that no conversion makes one label per node: what they are, and what to do."""
+"""Labels in a shape that cannot be converted to one label per node are refused, with a remedy."""
 
 from collections.abc import Iterator
 
@@ -27,26 +27,26 @@ def refuse_tables(y, name):
         )
 
 
-def refuse_compound_labels(labels, place):
-    """Refuse tuples, dicts and sets as labels, before NumPy takes them for further dimensions."""
+def refuse_compound_labels(labels, name):
+    """Refuse tuples, dicts and sets as labels, before NumPy makes further dimensions of them."""
     if not isinstance(labels, list | tuple) and not (isinstance(labels, np.ndarray) and labels.dtype == object):
         return
     if any(issubclass(kind, COMPOUND) for kind in set(map(type, labels))):
         i, label = next((i, label) for i, label in enumerate(labels) if isinstance(label, COMPOUND))
         raise ValueError(
-            f"{place}[{i}] is {label!r}, but a label is one string or number; join the parts to a string, for example "
+            f"{name}[{i}] is {label!r}, but a label is one string or number; join the parts to a string, for example "
             "by '-'.join(map(str, label))"
         )
 
 
-def refuse_several(shape, place):
+def refuse_several(shape, name):
     """Refuse an array of labels that has a `shape` of more than one dimension."""
     remedy = "a column of labels becomes 1-D by .ravel()" if shape[1:] == (1,) else ONE_HOT
-    raise ValueError(f"{place} must be 1-D with one value per node, got shape {shape}; {remedy}")
+    raise ValueError(f"{name} must be 1-D with one value per node, got shape {shape}; {remedy}")
 
 
 def check_flat(y, name):
-    """Refuse what does not hold one label per sample; a column is left to scikit-learn's ``column_or_1d``."""
+    """Refuse labels that are not one label per sample; scikit-learn's ``column_or_1d`` handles a column."""
     refuse_iterator(y, name)
     if is_sparse(y):
         raise TypeError(f"{name} is a sparse matrix, but one label per sample is needed; {ONE_HOT}")

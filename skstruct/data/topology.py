@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -10,8 +11,8 @@ from scipy.sparse.csgraph import connected_components
 from skstruct.data.builders import as_edges, as_offsets, check_edges, check_offsets
 
 
-def take_ranges(ptr, rows):
-    """Positions of the concatenated ranges ``ptr[r]:ptr[r + 1]`` for ``r`` in `rows`, and their new offsets."""
+def take_ranges(ptr: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the concatenated ranges ``ptr[r]:ptr[r + 1]`` for ``r`` in `rows`, and the offsets of the result."""
     sizes = ptr[rows + 1] - ptr[rows]
     new_ptr = np.concatenate([[0], np.cumsum(sizes)])
     return np.arange(new_ptr[-1]) + np.repeat(ptr[rows] - new_ptr[:-1], sizes), new_ptr
@@ -19,14 +20,14 @@ def take_ranges(ptr, rows):
 
 @dataclass(frozen=True, eq=False)
 class Topology:
-    """The disjoint union of the graphs of a batch: all that an inference plan may depend on.
+    """The disjoint union of the graphs of a batch. An inference plan depends on nothing else.
 
     Attributes
     ----------
     edges : ndarray of shape (n_edges, 2), int32
         Node numbers in the union, grouped by graph.
     node_ptr, edge_ptr : ndarray of shape (n_graphs + 1,), intp
-        Graph ``g`` owns nodes ``node_ptr[g]:node_ptr[g + 1]``, and edges likewise.
+        Graph ``g`` has the nodes ``node_ptr[g]:node_ptr[g + 1]`` and the edges ``edge_ptr[g]:edge_ptr[g + 1]``.
 
     Raises
     ------
@@ -57,38 +58,38 @@ class Topology:
         self.__dict__.update(edges=edges, node_ptr=node_ptr, edge_ptr=edge_ptr)
 
     @classmethod
-    def from_edges(cls, edges, n_nodes):
+    def from_edges(cls, edges: Any, n_nodes: int) -> "Topology":
         """One graph with `n_nodes` nodes and the given pairs of node numbers as edges."""
         edges = as_edges(edges, "edges")
         return cls(edges, np.array([0, n_nodes]), np.array([0, len(edges)]))
 
     @property
-    def n_nodes(self):
+    def n_nodes(self) -> int:
         """Number of nodes of all graphs."""
         return int(self.node_ptr[-1])
 
     @property
-    def n_edges(self):
+    def n_edges(self) -> int:
         """Number of edges of all graphs."""
         return len(self.edges)
 
     @property
-    def n_graphs(self):
+    def n_graphs(self) -> int:
         """Number of graphs."""
         return len(self.node_ptr) - 1
 
     @cached_property
-    def node_graph(self):
+    def node_graph(self) -> np.ndarray:
         """Graph of each node, (n_nodes,)."""
         return np.repeat(np.arange(self.n_graphs), np.diff(self.node_ptr))
 
     @cached_property
-    def edge_graph(self):
+    def edge_graph(self) -> np.ndarray:
         """Graph of each edge, (n_edges,)."""
         return np.repeat(np.arange(self.n_graphs), np.diff(self.edge_ptr))
 
     @cached_property
-    def components(self):
+    def components(self) -> np.ndarray:
         """Connected component of each node, (n_nodes,), numbered from 0."""
         if not self.n_nodes:
             return np.zeros(0, np.int32)
@@ -97,14 +98,17 @@ class Topology:
         return connected_components(adjacency, directed=False)[1]
 
     @cached_property
-    def pairs(self):
-        """Each edge's unordered pair of nodes as one number, (n_edges,): equal for repeated and reversed edges."""
+    def pairs(self) -> np.ndarray:
+        """Number of the unordered pair of nodes of each edge, (n_edges,); equal for repeated and reversed edges."""
         low, high = np.sort(self.edges.astype(np.int64), axis=1).T
         return low * self.n_nodes + high
 
     @cached_property
-    def is_forest(self):
-        """Which graphs have no cycle, (n_graphs,); repeated edges between two nodes count as one."""
+    def is_forest(self) -> np.ndarray:
+        """Which graphs have no cycle, (n_graphs,); repeated edges between two nodes count as one edge.
+
+        A graph is a forest if it has ``n_nodes - n_components`` edges.
+        """
         first = np.unique(self.components, return_index=True)[1]  # a node of each component
         n_components = np.bincount(self.node_graph[first], minlength=self.n_graphs)
         one_of_each = np.unique(self.pairs, return_index=True)[1]
@@ -112,22 +116,22 @@ class Topology:
         return n_pairs == np.diff(self.node_ptr) - n_components
 
     @cached_property
-    def has_repeated_edges(self):
+    def has_repeated_edges(self) -> bool:
         """Whether two edges join the same pair of nodes, in either direction."""
-        if (np.diff(self.pairs) > 0).all():  # chains and grids are listed in this order
+        if (np.diff(self.pairs) > 0).all():  # chains and grids list edges in this order: no sort is needed
             return False
         return len(np.unique(self.pairs)) < self.n_edges
 
-    def sum_nodes(self, values):
+    def sum_nodes(self, values: np.ndarray) -> np.ndarray:
         """Sum per-node `values`, (n_nodes, ...), over the nodes of each graph, (n_graphs, ...)."""
         return _segment_sum(values, self.node_ptr)
 
-    def sum_edges(self, values):
+    def sum_edges(self, values: np.ndarray) -> np.ndarray:
         """Sum per-edge `values`, (n_edges, ...), over the edges of each graph, (n_graphs, ...)."""
         return _segment_sum(values, self.edge_ptr)
 
-    def take(self, graphs):
-        """Return the sub-batch of the graphs numbered `graphs`, and the node and edge numbers that it takes."""
+    def take(self, graphs: np.ndarray) -> tuple["Topology", np.ndarray, np.ndarray]:
+        """Return the batch of the graphs numbered `graphs`, and the numbers of its nodes and edges in this batch."""
         nodes, node_ptr = take_ranges(self.node_ptr, graphs)
         edges, edge_ptr = take_ranges(self.edge_ptr, graphs)
         shift = (node_ptr[:-1] - self.node_ptr[graphs]).astype(np.int32)
@@ -136,9 +140,9 @@ class Topology:
 
 
 def _segment_sum(values, ptr):
-    """Sums of consecutive segments, also empty ones (which ``np.add.reduceat`` gets wrong)."""
+    """Sums of consecutive segments; ``np.add.reduceat`` is wrong for empty segments, whose sum is 0."""
     out = np.zeros((len(ptr) - 1, *values.shape[1:]), dtype=np.result_type(values, np.float64))
-    filled = np.flatnonzero(np.diff(ptr))
-    if len(filled):
-        out[filled] = np.add.reduceat(values, ptr[filled], axis=0)
+    nonempty = np.flatnonzero(np.diff(ptr))
+    if len(nonempty):
+        out[nonempty] = np.add.reduceat(values, ptr[nonempty], axis=0)
     return out

@@ -1,8 +1,15 @@
-"""From what users pass as X, y and sample_weight to what the seams take, and back to what users get."""
+"""Reading the arguments of the estimator: X, y, sample_weight and classes become arrays, and results become y's form.
+
+X is read in one direction: `read_X` packs graphs (`as_dataset`) or lets scikit-learn check a table, converts features
+to floats, checks them, and returns a `GraphInput` or a `NodeInput`. Both read `y` and weights per node, and return
+values per node in the form of the input.
+"""
 
 from itertools import repeat
+from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
@@ -17,26 +24,27 @@ from skstruct.data.ragged import RaggedArray, is_ragged
 from skstruct.data.sparse_checks import check_sparse
 from skstruct.data.tables import as_floats, is_frame, is_raw, is_sparse, n_columns, n_rows, refuse_masked
 from skstruct.data.target_shapes import check_flat
+from skstruct.scores import MISSING
 
 FLOATS = (np.float64, np.float32)
 
 
-class GraphLayout:
-    """Samples are graphs: values per node go out as a `RaggedArray`."""
+class GraphInput:
+    """Input whose samples are graphs: values per node are returned as a `RaggedArray`."""
 
-    def __init__(self, dataset):
+    def __init__(self, dataset: GraphDataset):
         self.dataset = dataset
 
-    def labels(self, y, missing_label, name="y"):
+    def labels(self, y: Any, missing_label: Any, name: str = "y") -> np.ndarray:
         """Labels as one flat array, (n_nodes,)."""
         return flatten_labels(y, self.dataset.node_ptr, name, missing_label=missing_label)
 
-    def wrap(self, values):
-        """Give flat values per node the form of the input."""
+    def wrap(self, values: np.ndarray) -> RaggedArray:
+        """Values per node, flat, in the form of the input."""
         return RaggedArray(values, self.dataset.node_ptr)
 
-    def node_weights(self, sample_weight):
-        """Weights per graph or (ragged) per node as one flat array, (n_nodes,)."""
+    def node_weights(self, sample_weight: Any) -> np.ndarray:
+        """Weights per graph, or per node if they are ragged, as one flat array, (n_nodes,)."""
         if is_ragged(sample_weight):
             weights = flatten_values(sample_weight, self.dataset.node_ptr, "sample_weight")
             return _checked_weights(weights, self.dataset.n_nodes, "node")
@@ -44,14 +52,14 @@ class GraphLayout:
         return np.repeat(weights, np.diff(self.dataset.node_ptr))
 
 
-class NodeLayout:
-    """Samples are nodes, of a `NodeView` or of a table: values per node go out as plain arrays."""
+class NodeInput:
+    """Input whose samples are nodes, of a `NodeView` or of a table: values per node are returned as plain arrays."""
 
-    def __init__(self, view):
+    def __init__(self, view: NodeView):
         self.view = view
         self.dataset = view.dataset
 
-    def labels(self, y, missing_label, name="y"):
+    def labels(self, y: Any, missing_label: Any, name: str = "y") -> np.ndarray:
         """Labels in the order of the nodes, (n_nodes,)."""
         if isinstance(y, RaggedArray) or (len(getattr(y, "shape", (0,))) == 1 and is_ragged(y)):
             raise ValueError(
@@ -66,16 +74,17 @@ class NodeLayout:
         refuse_blank(labels, name, missing_label)
         if labels.dtype.kind == "f" and missing_label is None:
             assert_all_finite(labels, input_name=name)
-        if labels.dtype == object:  # None equals itself, unlike NaN and pandas.NA
+        if labels.dtype == object:
+            # `scatter` compares the labels of repeated nodes: None equals itself, unlike NaN and pandas.NA
             labels = np.where(missing_mask(labels, np.nan), None, labels)
         return self.view.scatter(labels)[0]
 
-    def wrap(self, values):
-        """Values per sample."""
+    def wrap(self, values: np.ndarray) -> np.ndarray:
+        """Values per node in the order of the samples."""
         return self.view.gather(values)
 
-    def node_weights(self, sample_weight):
-        """Weights per sample, summed over the samples of each node."""
+    def node_weights(self, sample_weight: Any) -> np.ndarray:
+        """Weights per sample, summed over the samples of each node, (n_nodes,)."""
         weights = _checked_weights(sample_weight, len(self.view), "sample")
         return np.bincount(self.view.gather(np.arange(self.dataset.n_nodes)), weights, self.dataset.n_nodes)
 
@@ -99,64 +108,73 @@ def _checked_weights(weights, n, item):
     return weights
 
 
-def read_X(estimator, X, *, reset):
-    """Check X, and record (`reset`) or compare its numbers and names of features.
+def read_X(estimator: BaseEstimator, X: Any, *, reset: bool) -> GraphInput | NodeInput:
+    """Read X, and record (`reset`) or compare the numbers and names of its features.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        Gets ``n_features_in_`` (and ``feature_names_in_``) if `reset`.
+        Its attributes ``n_features_in_`` and ``feature_names_in_`` are set if `reset`.
     X : GraphDataset, NodeView, list of graphs, or table
     reset : bool
 
     Returns
     -------
-    layout : GraphLayout or NodeLayout
-        Its `dataset` has float features.
+    input : GraphInput or NodeInput
+        Its `dataset` has finite features of float64 or float32.
     """
     if not is_graph_input(X):
-        refuse_more_dimensions(X, type(estimator).__name__)
-        _require_table(X)
-        refuse_masked(X, "X")
-        X = np.asarray(X) if isinstance(X, list | tuple) else X
-        if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
-            X = _numeric(X, "node", "NodeTransformer")
-        X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=FLOATS)
-        return NodeLayout(NodeView(GraphDataset.from_nodes(X)))
-    dataset = as_dataset(X)
+        return NodeInput(NodeView(GraphDataset.from_nodes(_read_table(estimator, X, reset))))
+    dataset = _with_float_features(estimator, as_dataset(X), reset)
+    check_finite(dataset)
+    return NodeInput(NodeView(dataset, X.order)) if isinstance(X, NodeView) else GraphInput(dataset)
+
+
+def _read_table(estimator, X, reset):
+    """Floats of a table: advice where it is no table of numbers, then the checks of scikit-learn, as its tests ask."""
+    refuse_more_dimensions(X, type(estimator).__name__)
+    _require_table(X)
+    refuse_masked(X, "X")
+    X = np.asarray(X) if isinstance(X, list | tuple) else X
+    if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
+        X = _numeric(X, "node", "NodeTransformer")
+    return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=FLOATS)
+
+
+def _with_float_features(estimator, dataset, reset):
+    """Dataset with features of floats, which `check_finite` checks afterwards, as it can name the graph."""
     node_features = validate_data(
         estimator,
         _numeric(dataset.node_features, "node", "NodeTransformer"),
         reset=reset,
         accept_sparse="csr",
         dtype=FLOATS,
-        ensure_all_finite=False,  # done below, where the graph can be named
+        ensure_all_finite=False,
         ensure_min_samples=0,
     )
     dataset = dataset.with_node_features(node_features)
+    if dataset.edge_features is None:
+        return dataset
     edge_features = _numeric(dataset.edge_features, "edge", "EdgeTransformer")
-    if edge_features is not None:
-        if dataset.n_edges and not n_columns(edge_features):
-            raise ValueError("edge_features of X has no columns; pass None where edges have no features.")
-        edge_features = check_array(
-            edge_features,
-            accept_sparse="csr",
-            dtype=FLOATS,
-            ensure_all_finite=False,
-            ensure_min_samples=0,
-            ensure_min_features=0,
-            input_name="edge_features of X",
-        )
-        dataset = dataset.with_edge_features(edge_features)
-    check_finite(dataset)
-    return NodeLayout(NodeView(dataset, X.order)) if isinstance(X, NodeView) else GraphLayout(dataset)
+    if dataset.n_edges and not n_columns(edge_features):
+        raise ValueError("edge_features of X has no columns; pass None where edges have no features.")
+    edge_features = check_array(
+        edge_features,
+        accept_sparse="csr",
+        dtype=FLOATS,
+        ensure_all_finite=False,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+        input_name="edge_features of X",
+    )
+    return dataset.with_edge_features(edge_features)
 
 
 def _require_table(X):
-    """Refuse, with advice, what is neither graphs nor a table; scikit-learn checks tables themselves."""
+    """Refuse what is neither graphs nor a table, with advice; scikit-learn checks tables."""
     kinds = "a GraphDataset, a NodeView, a list of graphs (node_features, edges[, edge_features]), or a 2-D table"
-    if is_sparse(X):  # before dict, as scipy's dok_matrix is one
-        if X.ndim == 2:  # scikit-learn refuses others itself
+    if is_sparse(X):  # before dict: scipy's dok_matrix is a dict
+        if X.ndim == 2:  # scikit-learn refuses sparse arrays of one dimension
             check_sparse(X, "X")
         return
     if isinstance(X, str | bytes | dict | set) or not any(hasattr(X, a) for a in ("__len__", "__array__", "shape")):
@@ -178,8 +196,8 @@ def _require_table(X):
 
 
 def _numeric(table, item, transformer):
-    """Return features with missing ones as NaN; refuse those that no conversion makes numbers, and say how to."""
-    if table is None or (not isinstance(table, list) and not n_rows(table)):
+    """Features as numbers, missing ones as NaN; refuse other features, and name a transformer that converts them."""
+    if not isinstance(table, list) and not n_rows(table):
         return table
     example = "DictVectorizer" if is_raw(table) and isinstance(table[0], dict) else "OneHotEncoder"
     example = "CountVectorizer" if is_raw(table) and isinstance(table[0], str) else example
@@ -195,8 +213,8 @@ def _numeric(table, item, transformer):
     )
 
 
-def read_classes(classes):
-    """Sorted array of the different labels in the parameter `classes`."""
+def read_classes(classes: Any) -> np.ndarray:
+    """Sorted distinct labels of the parameter `classes`."""
     labels = label_array(classes, "classes")
     label_kind(labels, "classes", None)
     blank = np.flatnonzero(missing_mask(labels, np.nan))
@@ -205,36 +223,59 @@ def read_classes(classes):
     return np.unique(plain_labels(labels, "classes"))
 
 
-def encode(labels, known, classes, dataset, name="y"):
-    """State codes of `labels` where `known`, (n_nodes,), and the classes found or given.
+def encode(
+    labels: np.ndarray, is_known: np.ndarray, classes: np.ndarray | None, dataset: GraphDataset, name: str = "y"
+) -> tuple[np.ndarray, np.ndarray]:
+    """State codes of labels, and the classes.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_nodes,)
+    is_known : ndarray of bool of shape (n_nodes,)
+        False where a label is missing.
+    classes : ndarray of shape (n_classes,) or None
+        Sorted. None: the distinct known labels.
+    dataset : GraphDataset
+        Its offsets number graphs and nodes in messages.
+    name : str, default="y"
+        Name of the labels in messages.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_nodes,)
+        -1 where a label is missing.
+    classes : ndarray of shape (n_classes,)
 
     Raises
     ------
     ValueError
         If a label is not among the given `classes`; the message names its graph and node.
     """
-    given = plain_labels(labels[known], name)
-    if len(given):
-        check_classification_targets(given)
+    known = plain_labels(labels[is_known], name)
+    if len(known):
+        check_classification_targets(known)
     if classes is None:
-        classes = np.unique(given)
-    codes = find_codes(given, classes)
-    unseen = np.flatnonzero(codes < 0)
+        classes = np.unique(known)
+    found = find_codes(known, classes)
+    unseen = np.flatnonzero(found < 0)
     if len(unseen):
-        node = np.flatnonzero(known)[unseen[0]]
+        node = np.flatnonzero(is_known)[unseen[0]]
         g = dataset.topology.node_graph[node]
-        label = labels[node : node + 1].tolist()[0]
+        label = labels[node : node + 1].tolist()[0]  # a Python object: its repr does not depend on NumPy's version
         raise ValueError(
             f"{name}[{g}][{node - dataset.node_ptr[g]}] is {label!r}, which is not among the {len(classes)} "
             f"classes {classes[:10].tolist()} ({len(unseen)} such labels); list all labels in the parameter "
             "classes, or declare this one unknown by missing_label."
         )
-    out = np.full(len(labels), -1, np.intp)
-    out[known] = codes
-    return out, classes
+    codes = np.full(len(labels), MISSING, np.intp)
+    codes[is_known] = found
+    return codes, classes
 
 
-def find_codes(labels, classes):
-    """State code of each label, -1 for those that are not among `classes`, by Python's exact equality."""
+def find_codes(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """State code of each label, -1 for labels that are not among `classes`.
+
+    A dict compares labels exactly. ``np.searchsorted`` would convert integers beyond 2**53 to floats, which are equal.
+    """
     codes = {label: code for code, label in enumerate(classes.tolist())}
     return np.fromiter(map(codes.get, labels.tolist(), repeat(-1)), np.intp, len(labels))
