@@ -1,4 +1,4 @@
-"""Cache-sized chunks of a dataset, the unit of work, and the one place where work is spread over threads."""
+"""A dataset is cut into chunks of the size of the cache, and threads process the chunks."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +12,22 @@ from threadpoolctl import OpenBLASController, threadpool_limits
 
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.pieces import cut_graphs
-from skstruct.inference import LazyPlan
+from skstruct.inference import InferenceBackend, InferencePlan, LazyPlan
 
-CHUNK_SCORES = 2**17  # numbers, 1 MB: about a second-level cache; with less, calls from Python count
-MINIBATCH_GRAPHS, MINIBATCH_SCORES = 16, 2**14  # more would take larger steps in fewer directions
+CHUNK_SCORES = 2**17  # 1 MB of scores: about a second-level cache; in smaller chunks, calls from Python dominate
+MINIBATCH_GRAPHS, MINIBATCH_SCORES = 16, 2**14  # larger mini-batches mean fewer steps in an epoch
 
 
 class Chunk(NamedTuple):
-    """Consecutive graphs of a dataset, and inference on them."""
+    """Consecutive graphs of a dataset, and inference on them.
+
+    Attributes
+    ----------
+    graphs, nodes, edges : slice
+        Numbers of the graphs, nodes and edges in the dataset.
+    batch : GraphDataset
+    inference : LazyPlan
+    """
 
     graphs: slice
     nodes: slice
@@ -28,31 +36,35 @@ class Chunk(NamedTuple):
     inference: LazyPlan
 
     @property
-    def plan(self):
-        """The inference plan; made when it is first read."""
+    def plan(self) -> InferencePlan:
+        """The inference plan; it is made when it is first read."""
         return self.inference.plan
 
 
-def cut(dataset, n_states, backend):
-    """Cut a dataset into chunks of about `CHUNK_SCORES` scores. Depends on the data only."""
+def cut(dataset: GraphDataset, n_states: int, backend: InferenceBackend) -> list[Chunk]:
+    """Cut a dataset into chunks of about `CHUNK_SCORES` scores.
+
+    Chunks depend on the data and not on the number of threads, so that sums over chunks have the same bits for any
+    `n_jobs`.
+    """
     return [
         _chunk(dataset, graphs, n_states, backend) for graphs in cut_graphs(_n_scores(dataset, n_states), CHUNK_SCORES)
     ]
 
 
-def cut_minibatches(chunk, n_states, backend):
-    """Cut a chunk into mini-batches: slices of its graphs with inference on them."""
+def cut_minibatches(chunk: Chunk, n_states: int, backend: InferenceBackend) -> list[Chunk]:
+    """Cut a chunk into mini-batches, which are chunks of its batch."""
     sizes = _n_scores(chunk.batch, n_states)
     slices = [
-        slice(start, min(start + MINIBATCH_GRAPHS, part.stop))
-        for part in cut_graphs(sizes, MINIBATCH_SCORES)
-        for start in range(part.start, part.stop, MINIBATCH_GRAPHS)
+        slice(start, min(start + MINIBATCH_GRAPHS, piece.stop))
+        for piece in cut_graphs(sizes, MINIBATCH_SCORES)
+        for start in range(piece.start, piece.stop, MINIBATCH_GRAPHS)
     ]
     return [_chunk(chunk.batch, graphs, n_states, backend) for graphs in slices]
 
 
 def _n_scores(dataset, n_states):
-    """Numbers of the scores of each graph, (n_graphs,); matrices without edge features are shared."""
+    """How many scores each graph has, (n_graphs,); without edge features, edges share one matrix."""
     per_edge = n_states**2 if dataset.edge_features is not None else 1
     return np.diff(dataset.node_ptr) * n_states + np.diff(dataset.edge_ptr) * per_edge
 
@@ -66,11 +78,11 @@ def _chunk(dataset, graphs, n_states, backend):
 
 @contextmanager
 def thread_map(n_jobs):
-    """Context with a function ``run(function, *iterables) -> list``, as `map`, on the threads that `n_jobs` means.
+    """Context with a function ``run(function, *iterables) -> list``, like `map`, on the threads that `n_jobs` means.
 
-    joblib says how many these are, so that its contexts hold (`parallel_config`, or none inside of a parallel
-    `GridSearchCV`), but the workers of a cluster do not count: threads use the processors of this machine. joblib's own
-    dispatch to threads takes 10 ms, longer than many an evaluation.
+    joblib determines the number of threads, so that its contexts apply: `parallel_config` can change it, and it is 1 in
+    a parallel `GridSearchCV`. The workers of a cluster do not count, because threads use the processors of this
+    machine. joblib does not run the threads: its dispatch costs 10 ms, more than many evaluations cost.
     """
     most = n_jobs if n_jobs is not None and n_jobs > 0 else cpu_count()
     n_threads = min(effective_n_jobs(n_jobs), most)
@@ -86,15 +98,15 @@ def thread_map(n_jobs):
             while tasks:
                 try:
                     number, args = tasks.popleft()
-                except IndexError:  # another thread was quicker
+                except IndexError:  # another thread has taken the last task
                     return
                 try:
                     results[number] = function(*args)
                 except BaseException:
-                    tasks.clear()
+                    tasks.clear()  # the other threads stop, too
                     raise
 
-        # The calling thread works, too: were it to wait, a second one would often be woken on its core first.
+        # The calling thread works, too. If it waited, the operating system would often start a thread on its core.
         others = [pool.submit(work) for _ in range(min(n_threads, len(tasks)) - 1)]
         work()
         for other in others:
@@ -106,11 +118,11 @@ def thread_map(n_jobs):
 
 
 class _SingleBLASThread:
-    """Context in which BLAS uses one thread, also where contexts overlap in several threads.
+    """Context in which BLAS uses one thread, also if contexts overlap in several threads.
 
-    threadpoolctl restores the number that it found. If two of its contexts overlap, the one that ends last restores the
-    limit of the other one, for ever. Here the first context to begin sets the limit, and the last one to end restores
-    the number.
+    A context of threadpoolctl restores the number of threads at its start. If two of them overlap, the context that
+    ends last restores the limit that the other context had set, and BLAS keeps one thread. Here the first context to
+    start sets the limit, and the last context to end restores the number of threads.
     """
 
     def __init__(self):
@@ -127,11 +139,11 @@ class _SingleBLASThread:
         with self.lock:
             self.n_active -= 1
             if self.n_active == 0:
-                # from version 3.8 on, only the thread that has set a limit may change it until the limit is released
+                # from threadpoolctl 3.8 on, only the thread that has set a limit may change it, unless it is released
                 release = getattr(OpenBLASController, "clear_controlling_thread", None)
                 if release is not None:
                     release(force=True)
                 self.limits.__exit__(None, None, None)
 
 
-single_blas_thread = _SingleBLASThread()  # the limit is the process's, hence one object
+single_blas_thread = _SingleBLASThread()  # one object, as the limit belongs to the process

@@ -1,8 +1,8 @@
-"""Reading the arguments of the estimator: X, y, sample_weight and classes become arrays, and results become y's form.
+"""The arguments of the estimator, X, y, sample_weight and classes, are read into arrays.
 
-X is read in one direction: `read_X` packs graphs (`as_dataset`) or lets scikit-learn check a table, converts features
-to floats, checks them, and returns a `GraphInput` or a `NodeInput`. Both read `y` and weights per node, and return
-values per node in the form of the input.
+X is read in one direction. `read_X` packs graphs by `as_dataset`, or lets scikit-learn check a table. It converts
+features to floats, checks them, and returns a `GraphInput` or a `NodeInput`. These read `y` and weights per node, and
+return values per node in the form of the input.
 """
 
 from itertools import repeat

@@ -1,11 +1,15 @@
-"""A trained model: all that predictions depend on, and the queries about whole datasets in state codes."""
+"""A trained model, on which predictions depend, and its queries about whole datasets, in state codes."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from skstruct.estimator._chunks import cut, thread_map
+from skstruct.data.dataset import GraphDataset
+from skstruct.decoding import Decoder
+from skstruct.estimator._chunks import Chunk, cut, thread_map
 from skstruct.exceptions import InfeasibleGraph, numbered_from
 from skstruct.features import FeaturePlan
 from skstruct.inference import InferenceBackend, queries
@@ -17,8 +21,9 @@ from skstruct.scores import Scores, clamp, edge_rows
 class Model:
     """Feature plan, parameters, inference backend and classes; answers queries about datasets, chunk by chunk.
 
-    Labels are state codes. `known`, (n_nodes,), holds the codes of labels to condition on, and `MISSING` elsewhere;
-    None for none. A graph without an allowed labelling raises InfeasibleGraph with its number in the dataset.
+    Labels are state codes. The argument `known` of queries, (n_nodes,), contains the codes of labels to condition on,
+    and `MISSING` for other nodes. None: no label is known. A graph without an allowed labelling raises InfeasibleGraph
+    with its number in the dataset.
 
     Attributes
     ----------
@@ -28,7 +33,7 @@ class Model:
     classes : ndarray of shape (n_states,)
         The label of each state.
     n_jobs : int or None
-        Threads for chunks.
+        Number of threads that process chunks, as in scikit-learn.
     """
 
     feature_plan: FeaturePlan
@@ -38,12 +43,14 @@ class Model:
     n_jobs: int | None = None
 
     @property
-    def n_states(self):
+    def n_states(self) -> int:
         """Number of states."""
         return len(self.classes)
 
-    def each_chunk(self, dataset, query, known=None):
-        """Run ``query(chunk, scores)`` on all chunks, in threads, and return the results in order."""
+    def each_chunk(
+        self, dataset: GraphDataset, query: Callable[[Chunk, Scores], Any], known: np.ndarray | None = None
+    ) -> list:
+        """Run ``query(chunk, scores)`` on all chunks, in threads, and return the results in the order of the chunks."""
         chunks = cut(dataset, self.n_states, self.backend)
 
         def run(chunk):
@@ -57,40 +64,45 @@ class Model:
     def _scores(self, batch):
         return self.feature_plan.scores(self.feature_plan.prepare(batch), self.coef)[0]
 
-    def scores(self, dataset):
+    def scores(self, dataset: GraphDataset) -> tuple[np.ndarray, np.ndarray]:
         """Score tensors, (n_nodes, n_states) and (n_edges, n_states, n_states)."""
         found = self._scores(dataset)
         return found.node, found.edge[edge_rows(found, dataset.n_edges)]
 
-    def marginals(self, dataset, known=None):
+    def marginals(self, dataset: GraphDataset, known: np.ndarray | None = None) -> np.ndarray:
         """Node marginals, (n_nodes, n_states)."""
         found = self.each_chunk(dataset, lambda chunk, s: queries.marginals(chunk.plan, s).node, known)
         return _join(found, (0, self.n_states))
 
-    def edge_marginals(self, dataset, known=None):
+    def edge_marginals(self, dataset: GraphDataset, known: np.ndarray | None = None) -> np.ndarray:
         """Pair marginals of every edge, (n_edges, n_states, n_states)."""
         found = self.each_chunk(dataset, lambda chunk, s: queries.pair_marginals(chunk.plan, s).edge, known)
         return _join(found, (0, self.n_states, self.n_states))
 
-    def decode(self, dataset, decoder=None, known=None):
+    def decode(
+        self, dataset: GraphDataset, decoder: Decoder | None = None, known: np.ndarray | None = None
+    ) -> np.ndarray:
         """Codes of a labelling, (n_nodes,), by a decoder; None: by the inference backend."""
         found = self.each_chunk(dataset, lambda chunk, s: queries.decode(chunk.plan, s, decoder).labels, known)
         return _join(found, (0,)).astype(np.intp)
 
-    def sample(self, dataset, n_samples, random_state, known=None):
+    def sample(
+        self, dataset: GraphDataset, n_samples: int, random_state: Any, known: np.ndarray | None = None
+    ) -> np.ndarray:
         """Codes of joint draws, (n_nodes, n_samples)."""
         seed = queries.generator(random_state).integers(2**63)
 
         def query(chunk, scores):
-            rng = np.random.default_rng([seed, chunk.graphs.start])  # the same for any number of threads
+            # a generator for each chunk: the samples do not depend on the order in which threads process chunks
+            rng = np.random.default_rng([seed, chunk.graphs.start])
             return queries.sample(chunk.plan, scores, n_samples, rng).T
 
         return _join(self.each_chunk(dataset, query, known), (0, n_samples)).astype(np.intp)
 
-    def top_k(self, dataset, k, known=None):
-        """Codes of the best labellings, (n_nodes, k), and their log-probabilities, (n_graphs, k).
+    def top_k(self, dataset: GraphDataset, k: int, known: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of the `k` best labellings, (n_nodes, k), and their log-probabilities, (n_graphs, k).
 
-        A graph with fewer than `k` allowed labellings repeats its best with the log-probability -inf.
+        A graph with fewer than `k` allowed labellings repeats its best labelling with the log-probability -inf.
         """
         codes = np.empty((dataset.n_nodes, k), np.intp)
         log_likelihood = np.full((len(dataset), k), -np.inf)
@@ -99,43 +111,44 @@ class Model:
             t = chunk.inference.topology
             for g in range(t.n_graphs):
                 one, nodes, edges = t.take(np.array([g]))
-                own = Scores(scores.node[nodes], scores.edge[edge_rows(scores, t.n_edges)[edges]])
+                own_scores = Scores(scores.node[nodes], scores.edge[edge_rows(scores, t.n_edges)[edges]])
                 with numbered_from(g):
                     plan = self.backend.plan(one, self.n_states)
-                    found, score = queries.top_k(plan, own, k)
+                    found, score = queries.top_k(plan, own_scores, k)
                 if not len(found):
                     raise InfeasibleGraph(g, NONE_ALLOWED)
                 repeated = np.where(np.arange(k) < len(found), np.arange(k), 0)
                 codes[chunk.nodes.start + nodes] = found[repeated].T
-                at = log_likelihood[chunk.graphs.start + g]
-                at[: len(score)] = score - plan.marginals(own).log_partition
+                row = log_likelihood[chunk.graphs.start + g]
+                row[: len(score)] = score - plan.marginals(own_scores).log_partition
 
         self.each_chunk(dataset, query, known)
         return codes, log_likelihood
 
-    def log_partition(self, dataset):
+    def log_partition(self, dataset: GraphDataset) -> np.ndarray:
         """Log-partition of each graph, (n_graphs,)."""
         return _join(self.each_chunk(dataset, lambda chunk, s: queries.marginals(chunk.plan, s).log_partition), (0,))
 
-    def log_partition_bounds(self, dataset):
+    def log_partition_bounds(self, dataset: GraphDataset) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper bounds of the log-partition, both (n_graphs,)."""
         found = self.each_chunk(dataset, lambda chunk, s: queries.log_partition_bounds(chunk.plan, s))
-        return tuple(_join([bounds[side] for bounds in found], (0,)) for side in (0, 1))
+        lower, upper = (_join([bounds[side] for bounds in found], (0,)) for side in (0, 1))
+        return lower, upper
 
-    def entropy(self, dataset, known=None):
+    def entropy(self, dataset: GraphDataset, known: np.ndarray | None = None) -> np.ndarray:
         """Entropy of the labelling of each graph, (n_graphs,)."""
         return _join(self.each_chunk(dataset, lambda chunk, s: queries.entropy(chunk.plan, s), known), (0,))
 
-    def log_likelihood(self, dataset, codes):
-        """Log-probability of the labels of each graph, (n_graphs,); of the known ones where some are missing."""
+    def log_likelihood(self, dataset: GraphDataset, codes: np.ndarray) -> np.ndarray:
+        """Log-probability of the labels of each graph, (n_graphs,); of the known labels where some are `MISSING`."""
 
         def query(chunk, scores):
             return queries.log_likelihood(chunk.plan, scores, codes[chunk.nodes])
 
         return _join(self.each_chunk(dataset, query), (0,))
 
-    def report(self, dataset):
-        """How inference and decoding went, a dict of arrays with an entry per graph."""
+    def report(self, dataset: GraphDataset) -> dict[str, np.ndarray]:
+        """Report on inference and decoding: a dict of arrays with an entry per graph."""
         n = len(dataset)
         report = {
             "backend": np.empty(n, object),
@@ -156,10 +169,10 @@ class Model:
             seconds = time.perf_counter() - start
             for name in ("n_iter", "converged", "residual"):
                 report[name][at] = getattr(found, name)
-            gap = np.zeros(len(chunk.batch))
+            gap = np.zeros(len(chunk.batch))  # an optimal labelling keeps 0: -inf - -inf would be nan
             report["gap"][at] = np.subtract(decoded.bound, decoded.score, out=gap, where=~decoded.optimal)
             sizes = np.diff(chunk.batch.node_ptr)
-            report["seconds"][at] = seconds * sizes / max(sizes.sum(), 1)
+            report["seconds"][at] = seconds * sizes / max(sizes.sum(), 1)  # the time of a chunk, divided by nodes
             for graphs, group in plan.groups:
                 for name in ("name", "exact", "width", "entries"):
                     report["backend" if name == "name" else name][at.start + graphs] = getattr(group, name)
@@ -169,5 +182,5 @@ class Model:
 
 
 def _join(arrays, empty_shape):
-    """Concatenate the results of chunks; `empty_shape` is the shape without any."""
+    """Concatenate the results of chunks; `empty_shape` is the shape of the result if there is no chunk."""
     return np.concatenate([np.zeros(empty_shape), *arrays])

@@ -1,14 +1,15 @@
-"""The plain parameters of the estimator, and their check."""
+"""The check of those parameters of the estimator that are not components."""
 
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from skstruct.decoding import DECODERS, Decoder
 
 
-def check_parameters(estimator):
-    """Refuse plain parameters of `GraphCRFClassifier` that are out of range, by name."""
+def check_parameters(estimator: BaseEstimator) -> None:
+    """Refuse parameters of `GraphCRFClassifier` that are out of range; the message names the parameter."""
 
     def require(name, good, wanted):
         if not good:

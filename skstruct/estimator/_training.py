@@ -1,12 +1,18 @@
-"""The function that an optimiser minimises: the penalised loss of all training graphs, summed over chunks."""
+"""The function that an optimiser minimises: the penalised loss of all training graphs, summed over chunks.
+
+The chunks are divided into groups. A thread computes the partial sum of the gradients of a group in one vector, and the
+partial sums are added in the order of the groups.
+"""
 
 import warnings
+from collections.abc import Iterable
 from functools import cached_property
 from itertools import repeat
 from threading import Lock
 from typing import Any
 
 import numpy as np
+from scipy.optimize import OptimizeResult
 from sklearn.exceptions import ConvergenceWarning
 
 from skstruct.estimator._chunks import cut_minibatches
@@ -15,18 +21,20 @@ from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import CACHE_LINE, aligned_zeros
 from skstruct.scores import Targets, in_double
 
-MOST_SHARDS = 8  # threads that can divide an evaluation among them
-WORK_PER_WEIGHT = 2  # node scores for each parameter of a shard: its buffer is cleared and added in less time
+MAX_GROUPS = 8  # also the largest number of threads that an evaluation can use
+# More than two groups only if each has this many node scores per parameter: computing the scores then costs more than
+# clearing the vector of the group and adding it to the sum.
+SCORES_PER_COEF = 2
 
 
 class ChunkLoss:
-    """Weighted loss of a few graphs as a function of the parameters; it pickles, without its inference plan.
+    """Weighted loss of a few graphs as a function of the parameters. A pickle does not contain the inference plan.
 
     Parameters
     ----------
     feature_plan : FeaturePlan
     inputs : object
-        From ``feature_plan.prepare``.
+        Result of ``feature_plan.prepare``.
     inference : LazyPlan
     objective : Objective
     targets : Targets
@@ -38,26 +46,29 @@ class ChunkLoss:
         self.feature_plan, self.inputs, self.inference = feature_plan, inputs, inference
         self.objective, self.targets, self.first_graph = objective, targets, first_graph
 
-    def __call__(self, coef):
+    def __call__(self, coef: np.ndarray) -> tuple[float, np.ndarray]:
         """Value, and gradient, (n_coef,)."""
         gradient = np.zeros(len(coef), coef.dtype)
         return self.add_gradient(coef, gradient), gradient
 
-    def add_gradient(self, coef, out):
-        """Value; the gradient is added to `out`."""
+    def add_gradient(self, coef: np.ndarray, out: np.ndarray) -> float:
+        """Return the value, and add the gradient to `out`."""
         value, d_scores, context = self._backward(coef)
         self.feature_plan.pullback(context, d_scores, out)
         return value
 
-    def step(self, coef, rate):
-        """Value; then ``coef -= rate * gradient``, in place. Entries that are not `free` change as well."""
+    def step(self, coef: np.ndarray, rate: float) -> float:
+        """Return the value, and compute ``coef -= rate * gradient`` in place, also in entries that are not `free`."""
         value, d_scores, context = self._backward(coef)
         if rate:
             self.feature_plan.step(context, d_scores, coef, rate)
         return value
 
-    def product(self, coef, d_coef):
-        """Product of the (Gauss-Newton part of the) Hessian at `coef` with `d_coef`, (n_coef,)."""
+    def product(self, coef: np.ndarray, d_coef: np.ndarray) -> np.ndarray:
+        """Product of the Hessian at `coef` with `d_coef`, (n_coef,).
+
+        For a feature map that is not linear, the Gauss-Newton matrix takes the place of the Hessian.
+        """
         scores, context = self._forward(coef)
         with numbered_from(self.first_graph):
             direction = self.feature_plan.tangent(context, d_coef)
@@ -82,9 +93,11 @@ class ChunkLoss:
 class TrainingLoss:
     """``f(coef) = factor * sum_g weights[g] * loss_g(coef) + sum(l2 * coef**2) / 2``, with its gradient.
 
-    Chunks are dealt to shards, whose gradients are added in their order, so that the result has the same bits for any
-    number of threads. That takes a vector of memory per thread, and one for each shard that waits for an earlier one.
-    It is a `StochasticLoss`, too, whose mini-batches are a few graphs each.
+    The chunks are divided into groups, each with a partial sum of the gradient. Groups depend on the data, and partial
+    sums are added in the order of the groups, so that the result has the same bits for any number of threads. Memory is
+    a vector of length `n_coef` per thread, and one for each partial sum that waits for an earlier group.
+
+    It is a `StochasticLoss`, too. A mini-batch contains a few graphs.
 
     Parameters
     ----------
@@ -93,11 +106,11 @@ class TrainingLoss:
     backend : InferenceBackend
     objective : Objective
     targets : Targets
-        Of the whole data.
+        Targets of all training graphs.
     n_states : int
     factor : float
     l2 : float
-        Of the parameters that are penalised.
+        Factor of the penalty.
     in_threads : callable
         ``in_threads(function, *iterables)``, from `thread_map`.
     """
@@ -108,82 +121,83 @@ class TrainingLoss:
         self.free, self.l2 = feature_plan.free, l2 * (feature_plan.penalized * feature_plan.free)
         inputs = in_threads(feature_plan.prepare, [chunk.batch for chunk in chunks])
         self.losses = [
-            ChunkLoss(feature_plan, x, chunk.inference, objective, _part(targets, chunk), chunk.graphs.start)
+            ChunkLoss(feature_plan, x, chunk.inference, objective, _select(targets, chunk), chunk.graphs.start)
             for chunk, x in zip(chunks, inputs)
         ]
         n_scores = len(targets.codes) * n_states
-        most = np.clip(n_scores // (WORK_PER_WEIGHT * feature_plan.n_coef), 2, MOST_SHARDS)
-        self.shards = np.array_split(np.arange(len(chunks)), min(len(chunks), most))
-        self.spare: list[np.ndarray] = []  # vectors for the gradients of shards
+        n_groups = np.clip(n_scores // (SCORES_PER_COEF * feature_plan.n_coef), 2, MAX_GROUPS)
+        self.groups = np.array_split(np.arange(len(chunks)), min(len(chunks), n_groups))
+        self.spare: list[np.ndarray] = []  # vectors of partial sums, reused in the next evaluation
 
-    def __call__(self, coef):
+    def __call__(self, coef: np.ndarray) -> tuple[float, np.ndarray]:
         """Value and gradient, (n_coef,); float64 is not copied if `coef` starts at a cache line."""
-        own, total = _aligned(coef, self.feature_plan.dtype), _OrderedSum(self.spare)
-        values = self.in_threads(self._evaluate, range(len(self.shards)), repeat(own), repeat(total))
+        own_coef, total = _aligned(coef, self.feature_plan.dtype), _OrderedSum(self.spare)
+        values = self.in_threads(self._evaluate, range(len(self.groups)), repeat(own_coef), repeat(total))
         gradient = total.value.astype(np.float64, copy=False)
         penalty = _penalise(gradient, self.factor, self.free, self.l2, coef)
         return self.factor * sum(values) + 0.5 * penalty, gradient
 
-    def _evaluate(self, shard, coef, total):
-        """Loss of the chunks of a shard; their gradient is added to `total`."""
+    def _evaluate(self, group, coef, total):
+        """Return the loss of the chunks of a group, and add their gradient to `total`."""
         gradient = self._zeros()
-        value = sum(self.losses[number].add_gradient(coef, gradient) for number in self.shards[shard])
-        total.add(shard, gradient)
+        value = sum(self.losses[number].add_gradient(coef, gradient) for number in self.groups[group])
+        total.add(group, gradient)
         return value
 
     def _zeros(self):
         try:
             vector = self.spare.pop()
-        except IndexError:  # none, or another thread was quicker
+        except IndexError:  # there is none, or another thread has taken the last one
             return aligned_zeros(self.feature_plan.n_coef, dtype=self.feature_plan.dtype)
         vector.fill(0.0)
         return vector
 
-    def product(self, coef, d_coef):
-        """Product of the Hessian at `coef` with `d_coef`, (n_coef,)."""
+    def product(self, coef: np.ndarray, d_coef: np.ndarray) -> np.ndarray:
+        """Product of the Hessian at `coef` with `d_coef`, (n_coef,); see `ChunkLoss.product`."""
         total = sum(self.in_threads(lambda loss: loss.product(coef, d_coef), self.losses))
         return self.factor * total * self.free + self.l2 * d_coef
 
     # --------------------------------------------------------------------------------- mini-batches
     @cached_property
     def _minibatches(self):
-        """Losses of the mini-batches, whose inputs are parts of those of the chunks."""
+        """Losses of the mini-batches, whose inputs are slices of the inputs of the chunks."""
         found = []
         for chunk, loss in zip(self.chunks, self.losses):
-            for part in cut_minibatches(chunk, self.n_states, self.backend):
-                inputs = self.feature_plan.part(loss.inputs, chunk.batch, part.graphs)
-                first = chunk.graphs.start + part.graphs.start
-                targets = _part(loss.targets, part)
-                found.append(ChunkLoss(self.feature_plan, inputs, part.inference, loss.objective, targets, first))
+            for piece in cut_minibatches(chunk, self.n_states, self.backend):
+                inputs = self.feature_plan.slice_inputs(loss.inputs, chunk.batch, piece.graphs)
+                first = chunk.graphs.start + piece.graphs.start
+                targets = _select(loss.targets, piece)
+                found.append(ChunkLoss(self.feature_plan, inputs, piece.inference, loss.objective, targets, first))
         return found
 
     @property
-    def n_batches(self):
+    def n_batches(self) -> int:
         """Number of mini-batches."""
         return len(self._minibatches)
 
-    def batch(self, number, coef):
+    def batch(self, number: int, coef: np.ndarray) -> tuple[float, np.ndarray]:
         """Value and gradient of a mini-batch; see `StochasticLoss`."""
         value, gradient = self._minibatches[number](coef)
         return self.factor * value, self.factor * gradient * self.free
 
-    def steps(self, batches, coef, rate):
+    def steps(self, batches: Iterable[int], coef: np.ndarray, rate: float) -> float:
         """Do gradient steps on some mini-batches, and return the sum of their losses; see `StochasticLoss`."""
         value = sum(self._minibatches[number].step(coef, rate * self.factor) for number in batches)
         coef *= self.free  # here and not after each step, as it costs O(n_coef)
         return self.factor * value
 
 
-def _part(targets, chunk):
-    """Targets of some of the graphs."""
+def _select(targets, chunk):
+    """Targets of the graphs of a chunk."""
     weight = None if targets.node_weight is None else targets.node_weight[chunk.nodes]
     return Targets(targets.codes[chunk.nodes], targets.graph_weight[chunk.graphs], weight)
 
 
 class _OrderedSum:
-    """Sum of numbered vectors, added in their order, as soon as those before them have come from whatever thread.
+    """Sum of numbered vectors that come from threads in any order, and are added in the order of their numbers.
 
-    The first vector becomes the sum, `value`; the others go to the list `spare` once they are added.
+    A vector waits until all vectors of smaller numbers have been added. The first vector becomes the sum, `value`. The
+    other vectors are appended to the list `spare` after they have been added.
     """
 
     def __init__(self, spare: list[np.ndarray]):
@@ -206,7 +220,7 @@ class _OrderedSum:
 
 
 def _aligned(coef, dtype):
-    """Return `coef` if it has the type and starts at a cache line, where rows are summed faster, else a copy."""
+    """Return `coef` if it has the type and starts at a cache line, else a copy; kernels add aligned rows faster."""
     coef = np.ascontiguousarray(coef, dtype)
     if coef.ctypes.data % CACHE_LINE == 0:
         return coef
@@ -226,8 +240,8 @@ def _penalise(gradient, factor, free, l2, coef):
     return total
 
 
-def warn_not_converged(result, max_iter, loss):
-    """Warn that the optimiser stopped early, with a remedy."""
+def warn_not_converged(result: OptimizeResult, max_iter: int, loss: TrainingLoss) -> None:
+    """Warn that the optimiser stopped early; the message contains a remedy."""
     exact = all(chunk.plan.exact for chunk in loss.chunks if chunk.inference.is_planned)
     if result.nit >= max_iter:
         remedy = "Increase max_iter, scale the features, or decrease C."
@@ -245,16 +259,16 @@ def warn_not_converged(result, max_iter, loss):
     )
 
 
-def warn_inference(loss, coef):
+def warn_inference(loss: TrainingLoss, coef: np.ndarray) -> None:
     """Warn once if approximate inference does not converge on training graphs at the solution."""
-    n_loose = 0
-    for chunk, part in zip(loss.chunks, loss.losses):
-        if chunk.inference.is_planned and not chunk.plan.exact:
-            scores, _ = loss.feature_plan.scores(part.inputs, coef)
-            n_loose += int((~chunk.plan.marginals(scores).converged).sum())
-    if n_loose:
+    n_graphs = 0
+    for chunk, chunk_loss in zip(loss.chunks, loss.losses):
+        if chunk.inference.is_planned and not chunk.plan.exact:  # an objective without inference has planned nothing
+            scores, _ = loss.feature_plan.scores(chunk_loss.inputs, coef)
+            n_graphs += int((~chunk.plan.marginals(scores).converged).sum())
+    if n_graphs:
         warnings.warn(
-            f"inference did not converge on {n_loose} of {loss.chunks[-1].graphs.stop} training graphs at the "
+            f"inference did not converge on {n_graphs} of {loss.chunks[-1].graphs.stop} training graphs at the "
             "solution, so that loss and gradient are inexact there; see inference_report. Try a smaller C, "
             "LoopyBP(damping=0.5), or an exact backend.",
             ConvergenceWarning,

@@ -1,15 +1,20 @@
 """Weights of graphs from sample weights and class weights."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils import compute_class_weight
 
+from skstruct.estimator._input import GraphInput, NodeInput
 from skstruct.scores import MISSING
 
 
-def graph_weights(layout, codes, classes, sample_weight, class_weight):
-    """Weight of each graph: its sample weight times the mean class weight of its labelled nodes."""
-    t = layout.dataset.topology
-    node = np.ones(t.n_nodes) if sample_weight is None else layout.node_weights(sample_weight)
+def graph_weights(
+    input: GraphInput | NodeInput, codes: np.ndarray, classes: np.ndarray, sample_weight: Any, class_weight: Any
+) -> np.ndarray:
+    """Weight of each graph, (n_graphs,): its sample weight times the mean class weight of its labelled nodes."""
+    t = input.dataset.topology
+    node = np.ones(t.n_nodes) if sample_weight is None else input.node_weights(sample_weight)
     weights = np.ones(t.n_graphs)
     weights[t.node_graph] = node
     uneven = np.flatnonzero(weights[t.node_graph] != node)
@@ -20,12 +25,12 @@ def graph_weights(layout, codes, classes, sample_weight, class_weight):
             "number, so that all its nodes must have the same weight (a NodeView with repeated nodes "
             "cannot be fitted either)."
         )
-    known = codes != MISSING
+    is_known = codes != MISSING
     if class_weight is not None:
-        of_class = _class_weights(class_weight, classes, codes[known], node[known])
-        total = t.sum_nodes(np.where(known, of_class[codes], 0.0))
-        weights = weights * total / np.maximum(t.sum_nodes(known), 1)
-    if not weights[t.node_graph[known]].any():
+        by_class = _class_weights(class_weight, classes, codes[is_known], node[is_known])
+        total = t.sum_nodes(np.where(is_known, by_class[codes], 0.0))
+        weights = weights * total / np.maximum(t.sum_nodes(is_known), 1)
+    if not weights[t.node_graph[is_known]].any():
         raise ValueError(
             "sample_weight and class_weight are zero for every graph that has a labelled node: at least "
             "one weight must be a non-zero number."

@@ -1,6 +1,6 @@
-"""Feature maps: from graphs and parameters to scores, and gradients back.
+"""Feature maps: they compute scores from graphs and parameters, and gradients of parameters from gradients of scores.
 
-``FEATURE_MAPS`` maps the names that ``features=`` takes to classes.
+``FEATURE_MAPS`` maps the names that the parameter ``features`` accepts to classes.
 """
 
 from skstruct.features._base import FEATURE_MAPS, FeatureMap, FeaturePlan

@@ -1,6 +1,6 @@
-"""What a feature map is: it sets up the parameters once; its plan computes scores from features, and gradients.
+"""The protocol of feature maps: a map sets up the parameters once, and its plan computes scores and gradients.
 
-To add a feature map, write one file with a subclass of `FeatureMap` and of `FeaturePlan`, and add one row to
+To add a feature map, write one file with a subclass of `FeatureMap` and a subclass of `FeaturePlan`, and add one row to
 ``FEATURE_MAPS`` in ``features/__init__.py``.
 """
 
@@ -14,15 +14,15 @@ from skstruct.data.dataset import GraphDataset
 from skstruct.data.pieces import cut_graphs, n_stored
 from skstruct.scores import MISSING, Scores
 
-PIECE = 2**20  # stored features of a piece of the data; a piece is planned at once
+PIECE = 2**20  # stored features of a piece: planning the whole data at once would need several times its memory
 
 
 class FeaturePlan:
     """Base class of the plans: the parameters of a feature map for given numbers of features and states.
 
-    Inside, the parameters are one flat vector `coef`. A subclass sets `n_coef` and implements `prepare`, `scores`,
-    `pullback` and `attributes`. Two plans are equal (``==``) if their parameters mean the same, so that a fit can start
-    from the parameters of another.
+    The parameters are one flat vector, `coef`. A subclass sets `n_coef` and implements `prepare`, `scores`, `pullback`
+    and `attributes`. Two plans are equal (``==``) if their parameters have the same meaning. A fit with
+    ``warm_start=True`` then starts at the parameters of the fit before.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class FeaturePlan:
         False for entries of `coef` that are no parameters and stay zero. Default: all are True.
     dtype : numpy.dtype
         Type of the `coef` that training passes to `scores` and `pullback`: float64 (default) or float32. Scores have
-        the type of the `coef` given.
+        the type of the `coef` that is passed.
     """
 
     n_coef: int
@@ -59,18 +59,19 @@ class FeaturePlan:
         return np.zeros(self.n_coef)
 
     def prepare(self, batch: GraphDataset) -> Any:
-        """Convert the features of a batch to what `scores` reads, once; the result pickles."""
+        """Convert the features of a batch to inputs, which `scores` reads; inputs can be pickled."""
         raise NotImplementedError
 
-    def part(self, inputs: Any, batch: GraphDataset, graphs: slice) -> Any:
-        """Inputs of consecutive graphs of a batch that has been prepared; by default they are prepared again.
+    def slice_inputs(self, inputs: Any, batch: GraphDataset, graphs: slice) -> Any:
+        """Return the inputs of consecutive graphs of a batch that has been prepared; by default, prepare them again.
 
         Parameters
         ----------
         inputs : object
-            Of the whole `batch`.
+            Inputs of the whole `batch`.
         batch : GraphDataset
         graphs : slice
+            Numbers of the graphs in `batch`.
         """
         return self.prepare(batch[graphs])
 
@@ -80,14 +81,15 @@ class FeaturePlan:
         Parameters
         ----------
         inputs : object
-            From `prepare`.
+            Result of `prepare`.
         coef : ndarray of shape (n_coef,)
 
         Returns
         -------
         scores : Scores
         context : object
-            What `pullback`, `step` and `tangent` need of this pass; a linear map returns its `inputs`.
+            Values of this computation that `pullback`, `step` and `tangent` need, such as the activations of a hidden
+            layer. A linear map returns `inputs`.
         """
         raise NotImplementedError
 
@@ -97,7 +99,7 @@ class FeaturePlan:
         Parameters
         ----------
         context : object
-            From `scores`.
+            Result of `scores`.
         d_scores : Scores
         out : ndarray of shape (n_coef,)
             It never shares memory with the `coef` of `scores`.
@@ -107,8 +109,8 @@ class FeaturePlan:
     def step(self, context: Any, d_scores: Scores, coef: np.ndarray, rate: float) -> None:
         """Do a gradient step in place: ``coef -= rate * gradient``.
 
-        The default computes the whole gradient first, at the cost of O(n_coef). A map whose gradient does not depend on
-        `coef` can write into `coef` directly, at the cost of the batch. `d_scores` may be overwritten.
+        The default computes the whole gradient first, which costs O(n_coef). A map whose `pullback` does not depend on
+        `coef` can write into `coef` directly, at a cost that depends on the batch only. `d_scores` may be overwritten.
         """
         gradient = np.zeros(self.n_coef)
         self.pullback(context, d_scores, gradient)
@@ -116,25 +118,25 @@ class FeaturePlan:
         coef -= gradient
 
     def tangent(self, context: Any, d_coef: np.ndarray) -> Scores:
-        """Derivative of the scores in the direction `d_coef`, at the `coef` of the pass; for Hessian products."""
+        """Derivative of the scores in the direction `d_coef`, at the `coef` of `context`; for Hessian products."""
         raise NotImplementedError(f"{type(self).__name__} does not implement tangent, which Hessian products need.")
 
     def attributes(self, coef: np.ndarray) -> dict[str, Any]:
-        """Return public views of `coef` under scikit-learn's names, ``{"coef_": ..., ...}``."""
+        """Return public views of `coef` by the names that scikit-learn uses, ``{"coef_": ..., ...}``."""
         raise NotImplementedError
 
 
 class FeatureMap(BaseEstimator):
-    """Base class of the feature maps; holds the parameters of a map.
+    """Base class of the feature maps.
 
-    What a plan depends on is collected from pieces of the data: `plan` is `collect` on each piece, `merge`, and
-    `plan_from`. Statistics pickle, so that pieces can be on several machines.
+    `plan` cuts the data into pieces, calls `collect` for the statistics of each piece, combines them by `merge`, and
+    calls `plan_from`. Statistics can be pickled, so that pieces can be on several machines.
     """
 
     parameter: ClassVar[str] = "features"
 
     def collect(self, dataset: GraphDataset, codes: np.ndarray, classes: np.ndarray) -> Any:
-        """Collect what the plan depends on.
+        """Collect the statistics of the data on which the plan depends, such as the number of features.
 
         Parameters
         ----------
@@ -142,7 +144,7 @@ class FeatureMap(BaseEstimator):
         codes : ndarray of shape (n_nodes,)
             State codes of the labels, `MISSING` where unknown.
         classes : ndarray of shape (n_states,)
-            The sorted classes of the whole data, one for each state.
+            Sorted classes of the whole data, one for each state.
 
         Returns
         -------
@@ -160,7 +162,7 @@ class FeatureMap(BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter of the map is wrong, or does not fit the data.
+            If a parameter of the map is wrong, or does not match the data.
         """
         raise NotImplementedError
 
@@ -190,4 +192,5 @@ class FeatureMap(BaseEstimator):
         return self.plan_from(reduce(self.merge, statistics), classes)
 
 
-FEATURE_MAPS: dict[str, type[FeatureMap]] = {}  # filled in __init__.py; a map that holds another one reads it
+# filled in __init__.py; it is here since a map with an inner map reads it, and must not import the other maps
+FEATURE_MAPS: dict[str, type[FeatureMap]] = {}

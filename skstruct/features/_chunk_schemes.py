@@ -1,4 +1,4 @@
-"""Schemes that write chunks of a sequence as labels, and the pairs of labels that they forbid."""
+"""Schemes that represent chunks of a sequence by labels, and the pairs of labels that they forbid."""
 
 import re
 from typing import NamedTuple
@@ -7,18 +7,19 @@ import numpy as np
 
 
 class Scheme(NamedTuple):
-    """A scheme by the prefixes of its labels; each argument is a string of prefixes.
+    """A scheme, described by the prefixes of its labels.
 
     Attributes
     ----------
     prefixes : str
-        All of them. "O", where it is one, stands alone: it has no type.
+        All prefixes. The label "O" has no type.
     open : str
-        After these the chunk may go on.
+        Prefixes after which the chunk may continue.
     continues : str
-        These continue a chunk: they follow an open label of the same type.
+        Prefixes that continue a chunk: they follow a label of the same type with a prefix in `open`.
     closed : bool
-        Whether the last label of a chunk is marked, so that only a label that continues it follows an open one.
+        Whether the last label of a chunk has a prefix of its own. A label with a prefix in `open` must then be followed
+        by a label that continues the chunk.
     """
 
     prefixes: str
@@ -27,13 +28,13 @@ class Scheme(NamedTuple):
     closed: bool
 
     def allows(self, first, second):
-        """Whether a label may follow another one; both are pairs (prefix, type)."""
+        """Whether `second` may follow `first`; both are pairs (prefix, type)."""
         if second[0] in self.continues:
             return first[0] in self.open and first[1] == second[1]
         return not (self.closed and first[0] in self.open)
 
 
-# In the order in which scheme="auto" tries them. IOB1 has the prefixes of BIO, so that it is found by name only.
+# In the order in which scheme="auto" tries them. IOB1 has the prefixes of BIO, so that "auto" never selects it.
 SCHEMES = {
     "BIO": Scheme("BIO", open="BI", continues="I", closed=False),
     "IOBES": Scheme("BIESO", open="BI", continues="IE", closed=True),
@@ -48,7 +49,8 @@ _LABEL = re.compile(r"([A-NP-Z])(?:-(.+))?|(O)", re.DOTALL)
 def bio_forbidden_pairs(labels, scheme="auto"):
     """List the pairs of labels that a scheme of chunks forbids, such as ("O", "I-x") in the BIO scheme.
 
-    A label is "O", outside of all chunks, or a prefix with the type of the chunk, "B-x", or without a type, "B".
+    The label "O" is outside of all chunks. Other labels are a prefix and the type of the chunk, such as "B-x", or a
+    prefix without a type, such as "B".
 
     =========  ============================  ===================================================================
     scheme     labels of a chunk             the rule
@@ -80,7 +82,7 @@ def bio_forbidden_pairs(labels, scheme="auto"):
     TypeError
         If `labels` is not an iterable of strings.
     ValueError
-        If a label has another form, or a prefix that the scheme lacks.
+        If a label has another form, or a prefix that the scheme does not have.
 
     Examples
     --------

@@ -15,29 +15,30 @@ from skstruct.scores import Scores
 class ConstrainedFeatures(FeatureMap):
     """Another feature map with constraints: forbidden pairs of labels score -inf on edges, forbidden labels on nodes.
 
-    The constraints hold in training and prediction: forbidden labellings have probability 0 and take no part in
-    log-partition and gradient. Labels in `y` that break them are an error that names the graph.
+    The constraints hold in training and prediction: forbidden labellings have probability 0 and do not contribute to
+    the log-partition and the gradient. If labels in `y` break a constraint, `fit` raises an error that names the graph.
 
     Parameters
     ----------
     features : {"linear"} or FeatureMap, default="linear"
         The map that is constrained.
     forbidden_pairs : list of (label, label), or dict, default=None
-        Pairs that no edge may have, as (label of ``edges[e, 0]``, label of ``edges[e, 1]``). A dict gives a list for
-        each edge type: its keys are columns of the edge features, and the list holds for edges that are nonzero there.
-        A pair with a label that is not a class has no effect.
+        Pairs that no edge may have, as (label of ``edges[e, 0]``, label of ``edges[e, 1]``). A dict contains a list for
+        each edge type. Its keys are columns of the edge features. The list constrains the edges with a nonzero value in
+        that column. A pair with a label that is not a class has no effect.
     allowed_labels : dict of {int: list of labels}, default=None
-        For nodes that are nonzero in a column of the node features (key), the only labels that they may have.
-        A label that is not a class has no effect.
+        The key is a column of the node features. Nodes with a nonzero value in that column may have the labels of the
+        list and no other labels. A label that is not a class has no effect.
 
     Notes
     -----
-    Forbidden pairs alone keep a matrix that edges share shared.
+    A list of forbidden pairs adds its mask to a matrix that edges share, so that no further matrices are needed. A dict
+    needs a matrix for each edge.
 
     The data of a fit may lack labels that the constraints name, for example in a fold of cross-validation. Such labels
-    have no effect, and `classes` of the classifier adds them. Constraints that cannot be meant are errors: a list
-    that names no class at all, and a label that differs from a class only in case, separators or type, such as "B_x"
-    for "B-x" or "1" for 1. A list whose pairs all have no effect is a warning.
+    have no effect, unless the parameter `classes` of the classifier contains them. Two kinds of mistakes are errors: a
+    list that names no class at all, and a label that differs from a class only in case, separators or type, such as
+    "B_x" for "B-x" or "1" for 1. If no pair of a list has an effect, a warning is issued.
 
     Examples
     --------
@@ -53,7 +54,12 @@ class ConstrainedFeatures(FeatureMap):
     True
     """
 
-    def __init__(self, features="linear", forbidden_pairs=None, allowed_labels=None):
+    def __init__(
+        self,
+        features: str | FeatureMap = "linear",
+        forbidden_pairs: list | dict | None = None,
+        allowed_labels: dict | None = None,
+    ):
         self.features = features
         self.forbidden_pairs = forbidden_pairs
         self.allowed_labels = allowed_labels
@@ -88,9 +94,9 @@ class ConstrainedFeatures(FeatureMap):
         code = {label: number for number, label in enumerate(np.asarray(classes).tolist())}
         shared_mask, edge_masks, pairs = None, {}, self.forbidden_pairs
         if isinstance(pairs, dict):
-            for column, own in pairs.items():
+            for column, pairs_of_type in pairs.items():
                 _check_column("forbidden_pairs", column, statistics.n_edge_features, "edge features")
-                edge_masks[int(column)] = _pair_mask(f"forbidden_pairs[{column}]", own, code)
+                edge_masks[int(column)] = _pair_mask(f"forbidden_pairs[{column}]", pairs_of_type, code)
         elif pairs is not None:
             shared_mask = _pair_mask("forbidden_pairs", pairs, code)
         node_masks = {}
@@ -167,21 +173,21 @@ def _as_list(name, values, what):
 
 
 def _check_labels(name, labels, code):
-    """Refuse labels that cannot be meant, and return those given without repetition.
+    """Refuse labels that are mistakes, and return the labels without repetition.
 
-    The constraint has no effect if none of its labels is a class. A label that only looks like a class is a mistake
-    too, unless the constraint names that class as well.
+    It is a mistake if no label is a class. A label that is similar to a class is a mistake, too, unless the constraint
+    also names that class.
     """
     try:
         labels = list(dict.fromkeys(labels))
     except TypeError as error:
         raise TypeError(f"ConstrainedFeatures: {name} has a label that no class can be: {error}.") from error
-    looks = {_spelling(label): label for label in code if label not in labels}
+    similar = {_spelling(label): label for label in code if label not in labels}
     for label in labels:
-        if label not in code and _spelling(label) in looks:
+        if label not in code and _spelling(label) in similar:
             raise ValueError(
                 f"ConstrainedFeatures: {name} has the label {label!r}, which is not a class, but the class "
-                f"{looks[_spelling(label)]!r} is similar; write labels exactly as in y."
+                f"{similar[_spelling(label)]!r} is similar; write labels exactly as in y."
             )
     if labels and not any(label in code for label in labels):
         raise ValueError(
@@ -192,7 +198,7 @@ def _check_labels(name, labels, code):
 
 
 def _spelling(label):
-    """What a label has in common with other ways to write it: with other case, separators and type."""
+    """Normal form of a label: equal for labels that differ only in case, separators or type."""
     return re.sub(r"[\s_:./|-]+", "-", str(label).strip()).casefold()
 
 
@@ -203,7 +209,7 @@ def _some(labels):
 
 
 class ConstrainedInputs(NamedTuple):
-    """Inputs of the constrained map, and where each mask applies: nodes and edges with the feature of its key."""
+    """Inputs of the constrained map, and the nodes and edges to which each mask applies, by the column of its key."""
 
     inner: Any
     nodes: dict[int, np.ndarray]
@@ -212,7 +218,7 @@ class ConstrainedInputs(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ConstrainedPlan(FeaturePlan):
-    """The plan of another map, with masks of 0 and -inf to add to its scores."""
+    """The plan of another map, and masks of 0 and -inf that are added to its scores."""
 
     inner: FeaturePlan
     node_masks: dict[int, np.ndarray]  # column of the node features: (n_states,)
@@ -236,14 +242,14 @@ class ConstrainedPlan(FeaturePlan):
 
     @property
     def dtype(self):
-        """Numbers of training."""
+        """Type of the `coef` of training."""
         return self.inner.dtype
 
     def __eq__(self, other):
         return self.inner == other.inner if isinstance(other, ConstrainedPlan) else NotImplemented
 
     def initial_coef(self, random_state):
-        """Start of the constrained map."""
+        """Parameters of the constrained map where training starts."""
         return self.inner.initial_coef(random_state)
 
     def attributes(self, coef):
@@ -258,11 +264,11 @@ class ConstrainedPlan(FeaturePlan):
             {column: _nonzero(batch.edge_features, column) for column in self.edge_masks},
         )
 
-    def part(self, inputs, batch, graphs):
+    def slice_inputs(self, inputs, batch, graphs):
         """Inputs of consecutive graphs of a batch; see `FeaturePlan`."""
         nodes, edges = (slice(ptr[graphs.start], ptr[graphs.stop]) for ptr in (batch.node_ptr, batch.edge_ptr))
         return ConstrainedInputs(
-            self.inner.part(inputs.inner, batch, graphs),
+            self.inner.slice_inputs(inputs.inner, batch, graphs),
             {column: _within(rows, nodes) for column, rows in inputs.nodes.items()},
             {key: _within(rows, edges) for key, rows in inputs.edges.items()},
         )
@@ -279,14 +285,14 @@ class ConstrainedPlan(FeaturePlan):
             node[inputs.nodes[column]] += mask
         if self.shared_mask is not None:
             edge = edge + self.shared_mask.astype(edge.dtype)
-        if self.edge_masks and rows is not None:  # a matrix of its own for each edge: types cut across shared ones
+        if self.edge_masks and rows is not None:  # edges that share a matrix can have different edge types
             edge, rows = edge[rows], None
         for column, mask in self.edge_masks.items():
             edge[inputs.edges[column]] += mask
         return Scores(node, edge, rows)
 
     def pullback(self, context, d_scores, out):
-        """Adjoint of the constrained map: the gradient is zero where labels are forbidden."""
+        """Adjoint of the constrained map; gradients with respect to forbidden scores are zero already."""
         self.inner.pullback(context[1], d_scores, out)
 
     def step(self, context, d_scores, coef, rate):
@@ -297,7 +303,7 @@ class ConstrainedPlan(FeaturePlan):
         """Tangent of the constrained map; forbidden scores do not move."""
         inputs, inner = context
         node, edge, rows = self._masked(inputs, self.inner.tangent(inner, d_coef))
-        node, edge = (np.where(np.isneginf(part), 0.0, part) for part in (node, edge))
+        node, edge = (np.where(np.isneginf(array), 0.0, array) for array in (node, edge))
         return Scores(node, edge, rows)
 
 
@@ -307,7 +313,7 @@ def _nonzero(features, column):
     return np.unique(values.nonzero()[0])
 
 
-def _within(rows, part):
-    """Those of the sorted row numbers that are in a slice, counted from its start."""
-    first, last = np.searchsorted(rows, [part.start, part.stop])
-    return rows[first:last] - part.start
+def _within(rows, selection):
+    """Sorted row numbers that are in a slice, counted from the start of the slice."""
+    first, last = np.searchsorted(rows, [selection.start, selection.stop])
+    return rows[first:last] - selection.start

@@ -1,8 +1,8 @@
-"""Forms of the edge weights of a linear map: how a few free parameters fill a matrix over pairs of labels.
+"""Forms of the edge weights of a linear map: a matrix over pairs of labels as a function of its free parameters.
 
-``EDGE_WEIGHTS`` maps each form's name to a function ``(n_states, seen) -> parameter, sign``: two arrays of shape
-(n_states, n_states) with the number and the sign, 0 for none, of the parameter of each entry. ``seen`` lists the
-pairs of labels that the edges of the training data have, (n_pairs, 2).
+``EDGE_WEIGHTS`` maps the name of each form to a function ``(n_states, seen) -> number, sign``. Both results have the
+shape (n_states, n_states). They are the number of the parameter of each entry and its sign, which is 0 for entries
+without a parameter. ``seen``, (n_pairs, 2), lists the pairs of states that the edges of the training data have.
 """
 
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ class EdgeWeights:
         """Set up the form called `name`, given the pairs of states that training edges have, (n_pairs, 2)."""
         number, sign = EDGE_WEIGHTS[name](n_states, seen)
         cells = np.flatnonzero(sign)
-        cells = cells[np.argsort(number.flat[cells], kind="stable")]
+        cells = cells[np.argsort(number.flat[cells], kind="stable")]  # `pullback` sums the cells of each parameter
         numbers = np.unique(number.flat[cells], return_inverse=True)[1].ravel()
         return cls(n_states, int(numbers.max(initial=-1)) + 1, cells, numbers, sign.flat[cells].astype(float))
 
     @classmethod
     def none(cls, n_states):
-        """No weights, for training data without edges; nothing of size ``n_states**2`` is allocated."""
+        """No weights, for training data without edges; no array of size ``n_states**2`` is allocated."""
         nothing = np.zeros(0, np.intp)
         return cls(n_states, 0, nothing, nothing, np.zeros(0))
 
@@ -43,7 +43,7 @@ class EdgeWeights:
 
     @cached_property
     def entries(self):
-        """Number of the parameter, `n_free` where there is none, and sign of each entry, (n_states**2,)."""
+        """Number of the parameter of each entry, `n_free` where there is none, and sign, both (n_states**2,)."""
         number, sign = np.full(self.n_states**2, self.n_free), np.zeros(self.n_states**2)
         number[self.cells], sign[self.cells] = self.numbers, self.signs
         return number, sign
@@ -56,7 +56,7 @@ class EdgeWeights:
         )
 
     def expand(self, parameters):
-        """Matrices of (n_matrices, n_free) parameters, (n_matrices, n_states, n_states)."""
+        """Matrices, (n_matrices, n_states, n_states), from parameters, (n_matrices, n_free)."""
         if self.n_free == self.n_states**2 or not len(parameters):
             return parameters.reshape(-1, self.n_states, self.n_states).copy()
         number, sign = self.entries
@@ -64,7 +64,7 @@ class EdgeWeights:
         return (extended.take(number, axis=1) * sign).reshape(-1, self.n_states, self.n_states)
 
     def pullback(self, gradient):
-        """Adjoint of `expand`: the gradient of the parameters from that of the flat matrices."""
+        """Adjoint of `expand`: the gradient of the parameters from the gradient of the flat matrices."""
         terms = self.signs * gradient[:, self.cells]
         if len(self.cells) == self.n_free:
             return terms

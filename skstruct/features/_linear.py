@@ -206,7 +206,7 @@ class LinearPlan(FeaturePlan):
             node = self.nodes.prepare(node)
         return LinearInputs(node, batch.edge_features, batch.n_edges)
 
-    def part(self, inputs, batch, graphs):
+    def slice_inputs(self, inputs, batch, graphs):
         """Views of the inputs of consecutive graphs; see `FeaturePlan`."""
         nodes, edges = (slice(ptr[graphs.start], ptr[graphs.stop]) for ptr in (batch.node_ptr, batch.edge_ptr))
         is_prepared = isinstance(inputs.node, NodeInputs)

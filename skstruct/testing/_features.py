@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from skstruct.data.dataset import GraphDataset
+from skstruct.features import FeatureMap
 from skstruct.scores import Scores
 
 __all__ = ["check_feature_map"]
@@ -16,14 +17,22 @@ N_STATES, N_FEATURES = 3, 4
 SIZES = (3, 1, 4, 0, 2, 5)  # nodes of the graphs, which are chains
 
 
-def check_feature_map(feature_map, *, sparse=True, accuracy=1e-6, random_state=0):
-    """Run the whole battery on a feature map; an AssertionError tells the data and the law that broke.
+def check_feature_map(
+    feature_map: FeatureMap, *, sparse: bool = True, accuracy: float = 1e-6, random_state: int = 0
+) -> None:
+    """Run the whole battery on a feature map.
 
-    Checked on small chains with dense and sparse features, with and without edge features: that the plan made of pieces
-    of the data equals the plan of the whole; that plan and inputs pickle; that `pullback` adds the derivative of the
-    scores, by central differences, and neither reads `out` nor writes to `coef`; that `step` is `pullback` times rate;
-    that `tangent` is the derivative, if it is implemented; that `part` gives the inputs of the graphs; that scores of a
-    graph do not depend on its batch; that arguments stay as they were.
+    The map is checked on small chains with dense and sparse features, with and without edge features:
+
+    - The plan from pieces of the data equals the plan of the whole data.
+    - Plan and inputs can be pickled.
+    - `pullback` adds the derivative of the scores, compared with central differences. It does not read `out` and does
+      not write to `coef`.
+    - `step` is `pullback` times the rate.
+    - `tangent` is the derivative, if it is implemented.
+    - `slice_inputs` returns the inputs of the graphs.
+    - The scores of a graph do not depend on its batch.
+    - Arguments are not changed.
 
     Parameters
     ----------
@@ -31,12 +40,13 @@ def check_feature_map(feature_map, *, sparse=True, accuracy=1e-6, random_state=0
     sparse : bool, default=True
         Whether the map supports sparse features.
     accuracy : float, default=1e-6
-        Of derivatives, relative to the size of the numbers.
+        Accuracy of derivatives, relative to the size of the numbers.
     random_state : int, default=0
 
     Raises
     ------
     AssertionError
+        The message names the data and the law that is broken.
 
     Examples
     --------
@@ -52,7 +62,7 @@ def check_feature_map(feature_map, *, sparse=True, accuracy=1e-6, random_state=0
             case.context = f"{feature_map!r}, sparse={is_sparse}, {n_edge_features} edge features"
             _check_plan(case)
             _check_derivatives(case)
-            _check_parts(case)
+            _check_slices(case)
 
 
 def _chains(rng, is_sparse, n_edge_features):
@@ -125,7 +135,7 @@ def _check_derivatives(case):
     assert scores.node.dtype == coef.dtype, f"scores of type {scores.node.dtype}: {case.context}"
     assert scores.edge_matrix is not None or n_matrices == case.batch.n_edges, f"{n_matrices} matrices: {case.context}"
     assert not np.shares_memory(scores.node, frozen), f"the node scores are a view of coef: {case.context}"
-    node, edge = (rng.normal(size=part.shape) * np.isfinite(part) for part in scores[:2])  # 0 where forbidden
+    node, edge = (rng.normal(size=array.shape) * np.isfinite(array) for array in scores[:2])  # 0 where forbidden
     d_scores = Scores(node, edge, scores.edge_matrix)
     gradient = np.zeros_like(coef)
     plan.pullback(context, _copied(d_scores), gradient)
@@ -162,14 +172,14 @@ def _copied(scores):
     return Scores(scores.node.copy(), scores.edge.copy(), scores.edge_matrix)
 
 
-def _check_parts(case):
-    """Scores of some graphs, prepared alone or as a part of the batch."""
+def _check_slices(case):
+    """Scores of some graphs are the same whether they are prepared alone or with their batch."""
     whole, _ = case.scores()
     edge = whole.edge if whole.edge_matrix is None else whole.edge[whole.edge_matrix]
     for graphs in (slice(0, 2), slice(2, 4), slice(3, 4), slice(4, 6)):
         nodes, edges = (slice(p[graphs.start], p[graphs.stop]) for p in (case.batch.node_ptr, case.batch.edge_ptr))
         alone = case.plan.prepare(case.batch[graphs])
-        for inputs in (alone, case.plan.part(case.inputs, case.batch, graphs)):
+        for inputs in (alone, case.plan.slice_inputs(case.inputs, case.batch, graphs)):
             scores, _ = case.plan.scores(inputs, case.coef)
             own = scores.edge if scores.edge_matrix is None else scores.edge[scores.edge_matrix]
             case.close(scores.node, whole.node[nodes], f"node scores of graphs {graphs}")

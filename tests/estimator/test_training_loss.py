@@ -1,4 +1,4 @@
-"""What a training evaluates: sums over shards, and the vectors of memory that these take."""
+"""What a training evaluates: partial sums over groups of chunks, and their vectors of memory."""
 
 from itertools import permutations
 
@@ -62,7 +62,7 @@ def test_gradients_are_the_callers_own(with_loss):
 
 def test_a_single_thread_needs_one_vector_beside_the_gradient(with_loss):
     def body(fun, coef):
-        assert len(fun.shards) > 3
+        assert len(fun.groups) > 3
         for _ in range(3):
             fun(coef)
             assert len(fun.spare) == 1
