@@ -1,16 +1,24 @@
-"""A component is given by its name in a table, or as an object."""
+"""Components, such as inference backends, are given as names in a table or as objects."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
-def require_component(component: Any, base: type, place: str) -> None:
-    """Refuse what is no object of a subclass of `base`; `place` begins the message.
+def require_component(component: Any, base: type, requirement: str) -> None:
+    """Refuse an object that is not an instance of `base`.
+
+    Parameters
+    ----------
+    component : object
+    base : type
+        Base class of the components.
+    requirement : str
+        Start of the message.
 
     Raises
     ------
     TypeError
-        Tells to which parameter the component belongs, if to any.
+        If the object is a component of another kind, the message names the parameter to which it belongs.
     """
     if isinstance(component, base):
         return
@@ -20,7 +28,7 @@ def require_component(component: Any, base: type, place: str) -> None:
         if isinstance(parameter, str)
         else f"is no object of a subclass of {base.__name__}"
     )
-    raise TypeError(f"{place}, got {component!r}, which {belongs}.")
+    raise TypeError(f"{requirement}, got {component!r}, which {belongs}.")
 
 
 def resolve(component: Any, base: type, table: Mapping[str, type]) -> Any:
@@ -43,7 +51,7 @@ def resolve(component: Any, base: type, table: Mapping[str, type]) -> Any:
     ValueError
         If the name is unknown; the message lists the known names.
     TypeError
-        If the object is no such component; the message names the parameter that accepts it, if there is one.
+        If the object is not such a component; the message names the parameter that accepts it, if there is one.
 
     Examples
     --------

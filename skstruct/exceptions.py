@@ -1,17 +1,20 @@
-"""Errors that name the graph they are about; all are ValueErrors."""
+"""Errors about one graph, whose message names the graph; all are ValueErrors."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+import numpy as np
 
 
 class GraphError(ValueError):
-    """Something is wrong with one graph of a batch.
+    """An error about one graph of a batch.
 
     Parameters
     ----------
     graph : int
         Number of the graph.
     problem : str
-        What is wrong with it and what to do, to follow "graph 17: ".
+        The problem and its remedy. The message is "graph 17: " and `problem`.
 
     Examples
     --------
@@ -20,26 +23,32 @@ class GraphError(ValueError):
     graph 3: no labelling is allowed
     """
 
-    def __init__(self, graph, problem):
+    def __init__(self, graph: int, problem: str):
         super().__init__(f"graph {graph}: {problem}")
         self.graph = int(graph)
         self.problem = problem
 
-    def __reduce__(self):
+    def __reduce__(self):  # the default would call the class with the message alone
         return type(self), (self.graph, self.problem)
 
 
 class UnsupportedTopology(GraphError):
-    """An inference backend cannot take a graph; raised before any score is looked at where that is possible."""
+    """An inference backend does not support a graph; raised before scores are read where that is possible."""
 
 
 class InfeasibleGraph(GraphError):
-    """A graph has no allowed labelling, or the labels given for it are forbidden by its scores."""
+    """A graph has no allowed labelling, or its scores forbid the given labels."""
 
 
 @contextmanager
-def numbered_from(first_graph):
-    """Within the context, errors about graphs of a part are raised with their numbers in the whole."""
+def numbered_from(first_graph: int) -> Iterator[None]:
+    """Within the context, errors about graphs of a slice are raised with their numbers in the whole data.
+
+    Parameters
+    ----------
+    first_graph : int
+        Number of the first graph of the slice.
+    """
     try:
         yield
     except GraphError as error:
@@ -47,8 +56,14 @@ def numbered_from(first_graph):
 
 
 @contextmanager
-def numbered_by(graphs):
-    """Within the context, errors about selected graphs are raised with their numbers in the whole."""
+def numbered_by(graphs: Sequence[int] | np.ndarray) -> Iterator[None]:
+    """Within the context, errors about selected graphs are raised with their numbers in the whole data.
+
+    Parameters
+    ----------
+    graphs : array-like of int
+        Numbers of the selected graphs.
+    """
     try:
         yield
     except GraphError as error:

@@ -1,31 +1,32 @@
-"""The records that connect the components, which carry numbers and no behaviour, and their algebra."""
+"""The records that connect the components, which contain numbers and no behaviour, and functions of these records."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from skstruct.data.indexing import first_outside
+from skstruct.data.topology import Topology
 
 __all__ = ["Decoding", "Marginals", "Scores", "Targets"]
 
 MISSING = -1  # state code of a node whose label is not known
-OPTIMAL = 1e-9  # fraction of a labelling's loss against the sum of all maxima; a smaller gap is rounding
+OPTIMAL = 1e-9  # largest gap, relative to the loss of a labelling, that counts as rounding; see `is_optimal`
 
 
 class Scores(NamedTuple):
     """Scores of all states of all nodes and edges of a batch, in nats.
 
-    ``-inf`` forbids a state or a pair of states; ``nan`` and ``+inf`` are illegal. The same record carries
-    gradients with respect to scores.
+    ``-inf`` forbids a state or a pair of states; ``nan`` and ``+inf`` are illegal. Gradients with respect to scores are
+    a record of this type, too.
 
     Attributes
     ----------
     node : ndarray of shape (n_nodes, n_states)
         ``s_n[i, c]``.
     edge : ndarray of shape (n_matrices, n_states, n_states)
-        Distinct edge matrices; the row is the state of ``edges[e, 0]``, the column that of ``edges[e, 1]``.
+        Edge matrices. The row is the state of ``edges[e, 0]``, and the column is the state of ``edges[e, 1]``.
     edge_matrix : ndarray of shape (n_edges,) or None
-        Row of `edge` used by each edge. None: edge ``e`` uses row ``e``.
+        Number of the matrix of each edge, so that edges can share one. None: edge ``e`` has matrix ``e``.
     """
 
     node: np.ndarray
@@ -34,22 +35,22 @@ class Scores(NamedTuple):
 
 
 class Marginals(NamedTuple):
-    """Log-partition, node marginals and expected pair counts of a batch, and how they were reached.
+    """Log-partition, node marginals and expected pair counts of a batch, and the convergence of inference.
 
     Attributes
     ----------
     log_partition : ndarray of shape (n_graphs,)
-        In nats; ``-inf`` for a graph without any allowed labelling (its marginals are then nan).
+        In nats; ``-inf`` for a graph without an allowed labelling, whose marginals are nan.
     node : ndarray of shape (n_nodes, n_states)
         ``P(y_i = c)``.
     edge : ndarray of shape (n_matrices, n_states, n_states)
-        Pair probabilities, each times the weight of its graph, summed over the edges that share a matrix.
+        Pair probabilities, multiplied by the weights of the graphs and summed over the edges that share a matrix.
     n_iter : ndarray of shape (n_graphs,)
-        Sweeps of an iterative backend; 0 for a direct one.
+        Sweeps of an iterative backend; 0 for a backend that does not iterate.
     residual : ndarray of shape (n_graphs,)
-        Largest change of a message in the last sweep; 0 for a direct one.
+        Largest change of a message in the last sweep; 0 for a backend that does not iterate.
     converged : ndarray of shape (n_graphs,)
-        Whether the residual is within the backend's tolerance.
+        Whether the residual is within the tolerance of the backend.
     """
 
     log_partition: np.ndarray
@@ -61,7 +62,7 @@ class Marginals(NamedTuple):
 
 
 class Decoding(NamedTuple):
-    """A high-scoring labelling of a batch and what is known about it, per graph.
+    """A high-scoring labelling of a batch, and for each graph its score and a bound.
 
     Attributes
     ----------
@@ -70,10 +71,10 @@ class Decoding(NamedTuple):
     score : ndarray of shape (n_graphs,)
         Total score of the labelling, in nats; ``-inf`` where no labelling is allowed.
     bound : ndarray of shape (n_graphs,)
-        Upper bound on the score of any labelling; equal to `score` where optimal, ``inf`` where nothing is
+        Upper bound on the score of any labelling. It equals `score` where `optimal`, and is ``inf`` where no bound is
         known.
     optimal : ndarray of shape (n_graphs,)
-        Whether no labelling scores higher.
+        Whether it is proven that no labelling scores higher.
     """
 
     labels: np.ndarray
@@ -83,7 +84,7 @@ class Decoding(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What a batch is trained towards: the labels of its nodes, and weights.
+    """The labels of a batch on which a model is trained, and weights.
 
     Attributes
     ----------
@@ -92,7 +93,7 @@ class Targets(NamedTuple):
     graph_weight : ndarray of shape (n_graphs,)
         Factor of the loss of each graph.
     node_weight : ndarray of shape (n_nodes,) or None
-        Factor of the term of each node, for objectives that are sums over nodes. None: all are 1.
+        Factor of the term of each node, for objectives that are sums over nodes. None: all factors are 1.
     """
 
     codes: np.ndarray
@@ -100,19 +101,19 @@ class Targets(NamedTuple):
     node_weight: np.ndarray | None = None
 
 
-def direct_marginals(log_partition, node, edge):
+def direct_marginals(log_partition: np.ndarray, node: np.ndarray, edge: np.ndarray) -> Marginals:
     """Marginals of a backend that does not iterate."""
     n_graphs = len(log_partition)
     zeros = np.zeros(n_graphs)
     return Marginals(log_partition, node, edge, zeros.astype(np.intp), zeros, np.ones(n_graphs, bool))
 
 
-def edge_rows(scores, n_edges):
-    """Row of ``scores.edge`` that each edge uses, (n_edges,)."""
+def edge_rows(scores: Scores, n_edges: int) -> np.ndarray:
+    """Number of the matrix of each edge in ``scores.edge``, (n_edges,)."""
     return np.arange(n_edges) if scores.edge_matrix is None else scores.edge_matrix
 
 
-def score_labelling(topology, scores, labels):
+def score_labelling(topology: Topology, scores: Scores, labels: np.ndarray) -> np.ndarray:
     """Total score of a labelling, per graph.
 
     Parameters
@@ -133,8 +134,8 @@ def score_labelling(topology, scores, labels):
     return topology.sum_nodes(node) + topology.sum_edges(edge)
 
 
-def clamp(scores, labels):
-    """Condition on known labels: forbid all states but the given one where ``labels`` is not `MISSING`.
+def clamp(scores: Scores, labels: np.ndarray) -> Scores:
+    """Condition on known labels: forbid all states but the label of each node whose label is not `MISSING`.
 
     Parameters
     ----------
@@ -153,27 +154,28 @@ def clamp(scores, labels):
     return scores._replace(node=node)
 
 
-def in_double(scores):
-    """Scores as float64; most plans take nothing else."""
-    node, edge = (np.asarray(part, np.float64) for part in scores[:2])
+def in_double(scores: Scores) -> Scores:
+    """Scores as float64, for plans that do not support float32."""
+    node, edge = (np.asarray(array, np.float64) for array in scores[:2])
     return scores._replace(node=node, edge=edge)
 
 
-def exact_decoding(topology, scores, labels):
-    """Wrap the labels of an exact decoder: optimal, and its own bound."""
+def exact_decoding(topology: Topology, scores: Scores, labels: np.ndarray) -> Decoding:
+    """Make the record of the labels of an exact decoder: they are optimal, and their score is the bound."""
     score = score_labelling(topology, scores, labels)
     return Decoding(labels, score, score, np.ones(topology.n_graphs, bool))
 
 
-def unshared(scores):
-    """Give each edge a matrix of its own, so that `marginals` returns the pair probabilities of every edge."""
+def unshared(scores: Scores) -> Scores:
+    """Scores with a matrix for each edge, for which `marginals` returns the pair probabilities of every edge."""
     return scores if scores.edge_matrix is None else Scores(scores.node, scores.edge[scores.edge_matrix])
 
 
-def less_maxima(topology, scores):
-    """Subtract from each node and each matrix its highest score; no labelling is then above 0.
+def less_maxima(topology: Topology, scores: Scores) -> tuple[Scores, np.ndarray]:
+    """Subtract from each node and each matrix its highest score, so that no labelling scores more than 0.
 
-    Decoders compare labellings in these scores: what labellings have in common, however large, costs no digits.
+    Decoders compare labellings by these scores. A large score that all labellings have in common would round away the
+    differences between them.
 
     Parameters
     ----------
@@ -185,7 +187,7 @@ def less_maxima(topology, scores):
     shifted : Scores
         A copy.
     constant : ndarray of shape (n_graphs,)
-        Score of a labelling = its score by `shifted` + `constant`.
+        The score of a labelling is its score by `shifted`, plus `constant`.
     """
     node_top, edge_top = scores.node.max(axis=1), scores.edge.max(axis=(1, 2))
     for top in (node_top, edge_top):
@@ -195,18 +197,25 @@ def less_maxima(topology, scores):
     return shifted, topology.sum_nodes(node_top) + topology.sum_edges(edge_constant)
 
 
-def is_optimal(score, bound):
-    """Whether the gap between a labelling and a bound is rounding, both by `less_maxima`.
+def is_optimal(score: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """Whether the gap between a score and a bound is rounding; both are computed from the scores of `less_maxima`.
 
-    The gap is compared with the labelling's loss, ``-score``. Unlike the size of the bound, the loss does not depend on
-    constants, and unlike the range of the scores, it does not depend on penalties that the labelling avoids.
-    Also true where no labelling is allowed, so that both are -inf.
+    The gap is compared with the loss of the labelling, ``-score``. The size of the bound would depend on constants, and
+    the range of the scores would depend on penalties that the labelling avoids. The result is also true where no
+    labelling is allowed, so that score and bound are -inf.
     """
     with np.errstate(invalid="ignore"):  # -inf - -inf
         return (score == bound) | (np.isfinite(score) & (bound - score <= -OPTIMAL * score))
 
 
-def conclude(topology, scores, shifted, constant, labels, bound):
+def conclude(
+    topology: Topology,
+    scores: Scores,
+    shifted: Scores,
+    constant: np.ndarray,
+    labels: np.ndarray,
+    bound: np.ndarray,
+) -> Decoding:
     """Make the record of decoded labels.
 
     Parameters
@@ -214,10 +223,10 @@ def conclude(topology, scores, shifted, constant, labels, bound):
     topology : Topology
     scores, shifted : Scores
     constant : ndarray of shape (n_graphs,)
-        As `less_maxima` returns it, with `shifted`.
+        Second result of `less_maxima`; the first is `shifted`.
     labels : ndarray of shape (n_nodes,)
     bound : ndarray of shape (n_graphs,)
-        No labelling is higher by the scores `shifted`.
+        Upper bound on the score of any labelling by `shifted`.
 
     Returns
     -------
@@ -226,19 +235,21 @@ def conclude(topology, scores, shifted, constant, labels, bound):
     """
     optimal = is_optimal(score_labelling(topology, shifted, labels), bound)
     score = score_labelling(topology, scores, labels)
-    above = np.maximum(bound + constant, np.nextafter(score, np.inf))  # `constant` may swallow the gap
+    above = np.maximum(bound + constant, np.nextafter(score, np.inf))  # a large `constant` can round the gap to 0
     return Decoding(labels, score, np.where(optimal, score, above), optimal)
 
 
-def weigh_nodes(topology, node, weights):
+def weigh_nodes(topology: Topology, node: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     """Multiply node marginals, in place, by the weights of their graphs, (n_graphs,) or None; returns `node`."""
     if weights is not None and not (weights == 1.0).all():
         node *= weights[topology.node_graph][:, None]
     return node
 
 
-def check_scores(topology, scores, n_states):
-    """Return scores in C order, after a check that they fit the topology: kernels trust sizes and rows of matrices.
+def check_scores(topology: Topology, scores: Scores, n_states: int) -> Scores:
+    """Check that scores fit the topology, and return them in C order.
+
+    Kernels do not check indices: wrong sizes or numbers of matrices would make them access memory outside of arrays.
 
     Parameters
     ----------
@@ -249,12 +260,12 @@ def check_scores(topology, scores, n_states):
     Returns
     -------
     scores : Scores
-        With floating-point numbers.
+        Arrays of float64 or float32.
 
     Raises
     ------
     ValueError
-        Names the array, and the first edge whose matrix does not exist.
+        The message names the array, and the first edge whose matrix does not exist.
     """
     node, edge, rows = scores
     node, edge = (a if _is_ready(a) else np.ascontiguousarray(a, np.float64) for a in (node, edge))

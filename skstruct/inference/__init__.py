@@ -1,6 +1,7 @@
-"""Inference backends: from scores to marginals and labellings.
+"""Inference backends: they compute marginals and labellings from scores.
 
-``BACKENDS`` maps the names that ``inference=`` takes to classes; tests, benchmarks and the API page loop over it.
+``BACKENDS`` maps the names that the parameter ``inference`` accepts to classes. Tests, benchmarks and the API page loop
+over it.
 """
 
 from skstruct.inference._auto import Auto

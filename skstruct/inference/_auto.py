@@ -1,4 +1,4 @@
-"""The backend that picks a backend for every graph: the cheapest exact one, else loopy belief propagation."""
+"""The backend that chooses a backend for every graph: the cheapest exact backend, else loopy belief propagation."""
 
 from dataclasses import dataclass
 
@@ -14,23 +14,23 @@ from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._tree import Tree
 from skstruct.scores import Decoding, Marginals, Scores
 
-EDGELESS, CHAIN = 0, 1  # places in the list of candidates
+EDGELESS, CHAIN = 0, 1  # positions in the list of candidates
 
 
 class Auto(InferenceBackend):
-    """Give every graph the first backend of a list that accepts it.
+    """Choose for every graph the first backend of a list that accepts it.
 
     Parameters
     ----------
     candidates : list of InferenceBackend, default=None
-        In order of preference; None means ``[Edgeless(), Chain(), Tree(), JunctionTree(max_entries), LoopyBP()]``, the
-        cheapest exact one first. Graphs of one batch may get different ones; ``inference_report`` tells which. Beside
-        chains, graphs of one node, or none, count as chains.
+        Backends in order of preference. None means ``[Edgeless(), Chain(), Tree(), JunctionTree(max_entries),
+        LoopyBP()]``: exact backends first, the cheapest at the start. Graphs of one batch can have different backends,
+        which ``inference_report`` lists. In a batch with chains, graphs with at most one node count as chains.
     max_entries : float, default=1e6
-        Largest sum of table sizes of one graph for `JunctionTree` to be preferred to approximate inference, if
-        `candidates` is None. A graph at the default takes some 10 ms per evaluation, and training evaluates each graph
-        some hundred times; where that is affordable, raise it to be exact on denser graphs. It depends on the graph
-        alone, so that training and prediction agree.
+        Largest number of table entries of a graph for which `JunctionTree` is preferred to approximate inference, if
+        `candidates` is None. With that many entries a graph costs about 10 ms per evaluation, and training evaluates
+        each graph about a hundred times. A larger value makes inference exact on denser graphs. The number of entries
+        depends on the graph and the number of states, so that training and prediction choose the same backend.
 
     Examples
     --------
@@ -57,15 +57,16 @@ class Auto(InferenceBackend):
         choice = np.full(topology.n_graphs, len(candidates))
         for number, backend in enumerate(candidates):
             if (choice < number).all():
-                break  # later tests can be dear; the common case needs only the first ones
+                break  # `accepts` of later candidates can be expensive, and in most batches the first ones accept all
             choice[(choice > number) & backend.accepts(topology, n_states)] = number
-        if self.candidates is None and (choice == CHAIN).any():  # one plan for all sentences, with no copies for parts
+        if self.candidates is None and (choice == CHAIN).any():
+            # sentences of one word have no edge: with the plan of the other sentences no scores are copied to groups
             choice[(choice == EDGELESS) & (np.diff(topology.node_ptr) <= 1)] = CHAIN
         return choice, candidates
 
     def accepts(self, topology, n_states):
-        """Tell which graphs at least one candidate accepts."""
-        if self.candidates is None:  # the last one takes all
+        """Whether at least one candidate accepts each graph."""
+        if self.candidates is None:  # LoopyBP accepts all graphs
             return np.ones(topology.n_graphs, bool)
         choice, candidates = self._choice(topology, n_states)
         return choice < len(candidates)
@@ -75,16 +76,18 @@ class Auto(InferenceBackend):
         used = np.flatnonzero(np.bincount(choice))
         if len(used) == 1:
             return candidates[used[0]].plan(topology, n_states)
-        parts = []
+        mixture = []
         for number in used:
             graphs = np.flatnonzero(choice == number)
-            part, nodes, edges = topology.take(graphs)
-            parts.append(_Part(graphs, nodes, edges, candidates[number].plan(part, n_states)))
-        return _MixedPlan(topology, parts)
+            batch, nodes, edges = topology.take(graphs)
+            mixture.append(_Group(graphs, nodes, edges, candidates[number].plan(batch, n_states)))
+        return _MixedPlan(topology, mixture)
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Group:
+    """Numbers of the graphs of a batch that have one backend, of their nodes and edges, and its plan for them."""
+
     graphs: np.ndarray
     nodes: np.ndarray
     edges: np.ndarray
@@ -93,27 +96,27 @@ class _Part:
 
 @dataclass(frozen=True)
 class _MixedPlan(InferencePlan):
-    """Plans of several backends for the parts of one batch."""
+    """Plans of several backends, each for a group of the graphs of one batch."""
 
     topology: Topology
-    mixture: list[_Part]
+    mixture: list[_Group]
     name = Auto.name
 
     @property
     def exact(self):
-        return all(part.plan.exact for part in self.mixture)
+        return all(group.plan.exact for group in self.mixture)
 
     @property
     def groups(self):
-        return [(part.graphs, part.plan) for part in self.mixture]
+        return [(group.graphs, group.plan) for group in self.mixture]
 
     def _split(self, scores):
-        """Yield each part with its own scores; shared matrices stay shared."""
-        for part in self.mixture:
+        """Yield each group with its scores; edges of different groups can still share a matrix."""
+        for group in self.mixture:
             if scores.edge_matrix is None:
-                yield part, Scores(scores.node[part.nodes], scores.edge[part.edges])
+                yield group, Scores(scores.node[group.nodes], scores.edge[group.edges])
             else:
-                yield part, Scores(scores.node[part.nodes], scores.edge, scores.edge_matrix[part.edges])
+                yield group, Scores(scores.node[group.nodes], scores.edge, scores.edge_matrix[group.edges])
 
     def marginals(self, scores, weights=None):
         return self.marginals_from(scores, weights, None)
@@ -127,38 +130,37 @@ class _MixedPlan(InferencePlan):
             np.zeros_like(scores.edge),
             *(np.empty(t.n_graphs, dtype) for dtype in (np.intp, np.float64, bool)),
         )
-        for part, own in self._split(scores):
-            part_weights, part_labels = (
-                None if given is None else given[at] for given, at in ((weights, part.graphs), (labels, part.nodes))
-            )
-            found = part.plan.marginals_from(own, part_weights, part_labels)
-            out.node[part.nodes] = found.node
-            out.edge[part.edges if scores.edge_matrix is None else slice(None)] += found.edge
+        for group, own in self._split(scores):
+            group_weights = None if weights is None else weights[group.graphs]
+            group_labels = None if labels is None else labels[group.nodes]
+            found = group.plan.marginals_from(own, group_weights, group_labels)
+            out.node[group.nodes] = found.node
+            out.edge[group.edges if scores.edge_matrix is None else slice(None)] += found.edge
             for name in ("log_partition", "n_iter", "residual", "converged"):
-                getattr(out, name)[part.graphs] = getattr(found, name)
+                getattr(out, name)[group.graphs] = getattr(found, name)
         return out
 
     def decode(self, scores):
-        return self._gather(scores, lambda part, own: part.plan.decode(own))
+        return self._gather(scores, lambda group, own: group.plan.decode(own))
 
     def decode_above(self, scores, floor):
         """As `decode`, with less work where no labelling of a graph scores more than `floor`, (n_graphs,)."""
-        return self._gather(scores, lambda part, own: part.plan.decode_above(own, floor[part.graphs]))
+        return self._gather(scores, lambda group, own: group.plan.decode_above(own, floor[group.graphs]))
 
     def _gather(self, scores, decode):
         t = self.topology
         out = Decoding(
             np.empty(t.n_nodes, np.intp), *(np.empty(t.n_graphs, dtype) for dtype in (np.float64, np.float64, bool))
         )
-        for part, own in self._split(scores):
-            found = decode(part, own)
-            out.labels[part.nodes] = found.labels
+        for group, own in self._split(scores):
+            found = decode(group, own)
+            out.labels[group.nodes] = found.labels
             for name in ("score", "bound", "optimal"):
-                getattr(out, name)[part.graphs] = getattr(found, name)
+                getattr(out, name)[group.graphs] = getattr(found, name)
         return out
 
     def sample(self, scores, n_samples, rng):
         labels = np.empty((n_samples, self.topology.n_nodes), np.intp)
-        for part, own in self._split(scores):
-            labels[:, part.nodes] = part.plan.sample(own, n_samples, rng)
+        for group, own in self._split(scores):
+            labels[:, group.nodes] = group.plan.sample(own, n_samples, rng)
         return labels

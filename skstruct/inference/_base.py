@@ -1,8 +1,8 @@
-"""What an inference backend is: it plans for a topology once, and the plan answers queries about scores.
+"""The protocol of inference backends: a backend plans once for a topology, and the plan answers queries about scores.
 
-A backend is a scikit-learn style parameter holder. ``backend.plan(topology, n_states)`` does all that depends on
-the graphs alone; the plan's methods do what depends on scores. To add a backend, write one file with a subclass of
-`InferenceBackend` and a plan, and add one row to ``BACKENDS`` in ``inference/__init__.py``.
+A backend holds parameters, like an estimator of scikit-learn. ``backend.plan(topology, n_states)`` computes what
+depends on the graphs alone, and the methods of the plan compute what depends on scores. To add a backend, write one
+file with a subclass of `InferenceBackend` and a plan, and add one row to ``BACKENDS`` in ``inference/__init__.py``.
 """
 
 from typing import ClassVar
@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skstruct.data.topology import Topology
 from skstruct.exceptions import UnsupportedTopology
 from skstruct.inference._checked import CheckedPlan
 from skstruct.inference._multigraph import MergedEdgesPlan, merge_edges
@@ -26,12 +27,12 @@ class InferenceBackend(BaseEstimator):
 
     parameter: ClassVar[str] = "inference"
     name: ClassVar[str]
-    exact: ClassVar[bool]  # on every graph that it accepts
-    bound: ClassVar[str | None] = None  # "upper" or "lower" if its log-partition is one where it is not exact
-    family: str  # what it takes, to complete the sentence "'chain' takes ..."
+    exact: ClassVar[bool]  # whether it is exact on every graph that it accepts
+    bound: ClassVar[str | None] = None  # "upper" or "lower" if its log-partition is such a bound where it is not exact
+    family: str  # the graphs that it supports; completes the message "inference='chain' supports ..."
 
-    def accepts(self, topology, n_states):
-        """Tell which graphs of the batch the backend can take, with so many states, without looking at scores.
+    def accepts(self, topology: Topology, n_states: int) -> np.ndarray:
+        """Whether the backend supports each graph of the batch with `n_states` states; scores are not known.
 
         Returns
         -------
@@ -39,11 +40,11 @@ class InferenceBackend(BaseEstimator):
         """
         raise NotImplementedError
 
-    def plan(self, topology, n_states):
+    def plan(self, topology: Topology, n_states: int) -> InferencePlan:
         """Prepare inference on all graphs of `topology`.
 
-        Repeated and reversed edges are legal in every backend: their scores add, so that they are merged here and
-        a backend's own plan sees simple graphs.
+        Repeated and reversed edges are legal in every backend, and their scores add. They are merged here, so that
+        `_plan` of a backend receives simple graphs.
 
         Parameters
         ----------
@@ -58,14 +59,14 @@ class InferenceBackend(BaseEstimator):
         Raises
         ------
         UnsupportedTopology
-            Names the first graph that the backend cannot take.
+            Names the first graph that the backend does not support.
         """
         refused = np.flatnonzero(~self.accepts(topology, n_states))
         if len(refused):
             g = refused[0]
             raise UnsupportedTopology(
                 g,
-                f"inference={self.name!r} takes {self.family}; {self._refusal(topology, g, n_states)} "
+                f"inference={self.name!r} supports {self.family}; {self._refusal(topology, g, n_states)} "
                 f"({len(refused)} of {topology.n_graphs} graphs are refused). Use inference='auto'.",
             )
         if not topology.has_repeated_edges:
@@ -74,7 +75,7 @@ class InferenceBackend(BaseEstimator):
         return MergedEdgesPlan(topology, n_states, self._plan(merge.simple, n_states), merge)
 
     def _refusal(self, topology, graph, n_states):
-        """Say why `graph` is refused, to follow what is taken."""
+        """Say why `graph` is refused; the message continues a description of the supported graphs."""
         n_nodes, n_edges = np.diff(topology.node_ptr)[graph], np.diff(topology.edge_ptr)[graph]
         return f"this one, of {n_nodes} nodes and {n_edges} edges, is not"
 

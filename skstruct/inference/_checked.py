@@ -1,4 +1,4 @@
-"""The plan that a backend returns: the backend's own plan behind a check of the scores."""
+"""The plan that a backend returns: it checks scores and calls the plan of the algorithm."""
 
 import numpy as np
 
@@ -7,21 +7,21 @@ from skstruct.scores import check_scores
 
 
 class CheckedPlan(InferencePlan):
-    """A plan whose queries check scores and weights, since kernels trust sizes and rows of matrices.
+    """A plan that checks scores and weights before another plan reads them, as kernels do not check indices.
 
     Parameters
     ----------
     topology : Topology
     n_states : int
     inner : InferencePlan
-        Answers the queries.
+        The plan that answers the queries.
     """
 
     def __init__(self, topology, n_states, inner):
         self.topology, self._n_states, self.inner = topology, n_states, inner
 
     def __getattr__(self, name):
-        if name.startswith("__") or name == "inner":  # which pickle asks for before there is an inner plan
+        if name.startswith("__") or name == "inner":  # pickle reads attributes before `inner` is set: endless recursion
             raise AttributeError(name)
         return getattr(self.inner, name)
 

@@ -1,4 +1,4 @@
-"""Multigraphs: the scores of repeated and reversed edges are added, so that backends see simple graphs."""
+"""Multigraphs: the scores of repeated and reversed edges are added, so that backends receive simple graphs."""
 
 from dataclasses import dataclass
 
@@ -17,15 +17,15 @@ class EdgeMerge:
     first: np.ndarray  # (n_pairs,) first edge of each pair of nodes
     group: np.ndarray  # (n_repeated,) which merged pair each edge of a repeated pair belongs to
     repeated: np.ndarray  # (n_repeated,) the edges of repeated pairs
-    flipped: np.ndarray  # (n_repeated,) whether such an edge runs against the first of its pair
+    flipped: np.ndarray  # (n_repeated,) whether such an edge has the opposite direction of the first edge of its pair
     merged: np.ndarray  # (n_merged,) numbers of the repeated pairs among all pairs
 
     def oriented(self, matrices):
-        """Turn the matrices of repeated edges to the direction of the first edge of their pair, and back."""
+        """Transpose the matrices of `flipped` edges, between their direction and that of the first edge of the pair."""
         return np.where(self.flipped[:, None, None], matrices.transpose(0, 2, 1), matrices)
 
     def scores(self, scores):
-        """Scores of the simple graph; merged pairs get matrices of their own, appended to the given ones."""
+        """Scores of the simple graph; the matrices of merged pairs are appended to the matrices of `scores`."""
         rows = edge_rows(scores, len(scores.edge))
         n_matrices, n_merged = len(scores.edge), len(self.merged)
         extra = np.zeros((n_merged, *scores.edge.shape[1:]))
@@ -36,9 +36,9 @@ class EdgeMerge:
 
 
 def merge_edges(topology):
-    """Find which edges join the same two nodes, in either direction."""
+    """Find the edges that join the same two nodes, in either direction."""
     _, first, pair, count = np.unique(topology.pairs, return_index=True, return_inverse=True, return_counts=True)
-    order = np.argsort(first)  # keep the order of the edges, hence their grouping by graph
+    order = np.argsort(first)  # the simple graph keeps the order of the edges, in which graphs are consecutive
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     first, pair, count = first[order], rank[pair], count[order]
@@ -50,9 +50,9 @@ def merge_edges(topology):
 
 
 class MergedEdgesPlan(CheckedPlan):
-    """A plan for a multigraph through the plan of the simple graph: scores of repeated edges are added.
+    """A plan for a multigraph, which adds the scores of repeated edges and calls the plan of the simple graph.
 
-    Shared matrices stay shared.
+    Edges that share a matrix still share it in the simple graph.
     """
 
     def __init__(self, topology, n_states, inner, merge):
@@ -61,7 +61,7 @@ class MergedEdgesPlan(CheckedPlan):
 
     @property
     def supports_float32(self):
-        return False  # sums of scores have 64 bits
+        return False  # sums of scores are float64
 
     def marginals_from(self, scores, weights, labels):
         found = super().marginals_from(scores, weights, labels)

@@ -1,6 +1,7 @@
-"""What an inference plan is: it answers queries about scores on one topology."""
+"""The protocol of inference plans: a plan answers queries about scores on one topology."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -8,30 +9,32 @@ from skstruct.data.topology import Topology
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.scores import Decoding, Marginals, Scores, in_double, unshared
 
-BACKENDS: dict[str, type] = {}  # filled in __init__.py; plans and backends that use others read it
+# filled in __init__.py; it is here since plans and backends that use other backends read it without importing them
+BACKENDS: dict[str, type] = {}
 NONE_ALLOWED = "no labelling is allowed, all score -inf"
 NONE_FOUND = (
     "no allowed labelling was found, which does not prove that there is none; use exact inference "
     "(inference='junction_tree') or decoding='auto'"
 )
-STEP = 1e-3  # of the differences in `derivative`: their error is of the order STEP**4
+STEP = 1e-3  # step of the differences in `derivative`: their error is of the order STEP**4
 
 
 class InferencePlan:
-    """Base class of the plans. Scores are read, never written, and a plan does not change: threads share it.
+    """Base class of the plans.
 
-    A subclass sets `topology`, `name` and `exact`, and implements `marginals` and `decode`.
+    A subclass sets `topology`, `name` and `exact`, and implements `marginals` and `decode`. Methods do not write to
+    scores and do not change the plan, so that threads can use one plan.
 
     Attributes
     ----------
     topology : Topology
-        The batch that the plan was made for.
+        The batch for which the plan was made.
     name : str
-        Row of the backend table, as reported to the user.
+        Name of the backend in the table, which is reported to the user.
     exact : bool
         Whether the answers are exact on this topology.
     supports_float32 : bool
-        Whether `marginals` accepts scores of float32 as well, and answers in float32. Default: False.
+        Whether `marginals` also accepts scores of float32, and then returns float32. Default: False.
     width : int
         Width of the junction tree; -1 (default) without one.
     entries : float
@@ -63,11 +66,14 @@ class InferencePlan:
         return [(np.arange(self.topology.n_graphs), self)]
 
     def marginals(self, scores: Scores, weights: np.ndarray | None = None) -> Marginals:
-        """Log-partition, node marginals and pair counts; the graphs' `weights` (default 1) multiply the last two."""
+        """Log-partition, node marginals and pair counts.
+
+        Node marginals and pair counts are multiplied by the weights of their graphs, (n_graphs,); None: all are 1.
+        """
         raise NotImplementedError
 
     def marginals_from(self, scores: Scores, weights: np.ndarray | None, labels: np.ndarray | None) -> Marginals:
-        """Marginals as by `marginals`; a backend may start at `labels`, (n_nodes,), which are known to be allowed."""
+        """Marginals as by `marginals`; an iterative backend may start at an allowed labelling, (n_nodes,) or None."""
         return self.marginals(scores, weights)
 
     def edge_marginals(self, scores: Scores) -> np.ndarray:
@@ -80,8 +86,8 @@ class InferencePlan:
         r"""Derivative of log-partition and marginals along a direction.
 
         With :math:`t(\hat y)` the score of a labelling by `direction`, the derivative of the log-partition is
-        :math:`E[t]`, and that of the probability of an event is the covariance of `t` and its indicator. The default
-        takes central differences of fourth order: four calls of `marginals`.
+        :math:`E[t]`, and the derivative of the probability of an event is the covariance of `t` and the indicator of
+        the event. The default computes central differences of fourth order, by four calls of `marginals`.
 
         Parameters
         ----------
@@ -95,10 +101,10 @@ class InferencePlan:
         mean : ndarray of shape (n_graphs,)
             :math:`E[t]`.
         d_marginals : Scores
-            Of the node marginals and pair counts, with the weights.
+            Derivatives of the node marginals and pair counts, with the weights.
         """
-        size = max((float(np.abs(part).max(initial=0.0)) for part in direction[:2]), default=0.0)
-        step = STEP / size if size else 1.0
+        size = max((float(np.abs(array).max(initial=0.0)) for array in direction[:2]), default=0.0)
+        step = STEP / size if size else 1.0  # no score moves by more than 2 * STEP, however long the direction is
         found = []
         for multiple in (1, -1, 2, -2):
             node, edge = (a + multiple * step * b for a, b in zip(scores[:2], direction[:2]))
@@ -116,25 +122,28 @@ class InferencePlan:
         raise NotImplementedError
 
     def decode_above(self, scores: Scores, floor: np.ndarray) -> Decoding:
-        """Decode; a backend may stop once no labelling scores more than `floor`, (n_graphs,)."""
+        """Decode; a backend may stop when it knows that no labelling scores more than `floor`, (n_graphs,)."""
         return self.decode(scores)
 
     def sample(self, scores: Scores, n_samples: int, rng: np.random.Generator) -> np.ndarray:
         """Draw labellings, (n_samples, n_nodes): exactly where `exact`, else by Gibbs sweeps.
 
-        The default takes the samples of the backend "tree" on forests, and of "gibbs" elsewhere: marginals of nodes and
-        edges say nothing of joint labels.
+        The default calls the backend "tree" for forests and the backend "gibbs" for other graphs, because marginals of
+        nodes and edges do not determine the joint distribution of labels.
         """
         backend = BACKENDS["tree" if self.topology.is_forest.all() else "gibbs"]()
         return backend.plan(self.topology, scores.node.shape[1]).sample(scores, n_samples, rng)
 
     def require_allowed(self, scores: Scores, values: np.ndarray) -> None:
-        """Raise InfeasibleGraph for the first graph whose log-partition or score is -inf; say whether that is proven.
+        """Raise InfeasibleGraph for the first graph whose log-partition or score is -inf.
+
+        The message says whether it is proven that no labelling is allowed.
 
         Parameters
         ----------
         scores : Scores
         values : ndarray of shape (n_graphs,)
+            Log-partitions, or scores of decoded labellings.
         """
         bad = np.flatnonzero(np.isneginf(values))
         if len(bad):
@@ -143,7 +152,7 @@ class InferencePlan:
 
 
 class LazyPlan:
-    """Inference on a topology whose plan is made when it is first read; it pickles without the plan.
+    """Inference on a topology. The plan is made when it is first read, and a pickle does not contain it.
 
     Parameters
     ----------
@@ -152,17 +161,17 @@ class LazyPlan:
     n_states : int
     """
 
-    def __init__(self, backend, topology, n_states):
+    def __init__(self, backend: Any, topology: Topology, n_states: int):
         self.backend, self.topology, self.n_states = backend, topology, n_states
 
     @cached_property
-    def plan(self):
-        """The backend's plan, an `InferencePlan`."""
+    def plan(self) -> InferencePlan:
+        """The plan of the backend."""
         return self.backend.plan(self.topology, self.n_states)
 
     @property
-    def is_planned(self):
-        """Whether somebody has asked for the plan."""
+    def is_planned(self) -> bool:
+        """Whether the plan has been made."""
         return "plan" in self.__dict__
 
     def __getstate__(self):

@@ -83,7 +83,7 @@ def test_toy_backend_in_the_estimator():
     X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 0, 1, 1]
     toy = GraphCRFClassifier(inference=Toy()).fit(X, y)
     np.testing.assert_allclose(toy.coef_, GraphCRFClassifier().fit(X, y).coef_, atol=1e-12)
-    with pytest.raises(UnsupportedTopology, match=r"graph 1: inference='toy' takes graphs of one node.*'auto'"):
+    with pytest.raises(UnsupportedTopology, match=r"graph 1: inference='toy' supports graphs of one node.*'auto'"):
         toy.predict([(np.ones((1, 1)), []), (np.ones((2, 1)), [(0, 1)])])
 
 
