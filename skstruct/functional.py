@@ -1,10 +1,10 @@
-"""The mathematics of skstruct on the score tensors of one graph, computed by anything.
+"""Inference on the score tensors of one graph, which any program can have computed.
 
-Scores are in nats; ``-inf`` forbids a state or a pair of states. `neg_log_likelihood` is the model-marginals theorem:
-its gradients are marginals minus indicators of the given labels, ready for any framework's backward pass.
+Scores are in nats; ``-inf`` forbids a state or a pair of states. The gradients of `neg_log_likelihood` are marginals
+minus indicators of the given labels. The backward pass of any framework can start from them.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ __all__ = ["decode", "entropy", "marginals", "neg_log_likelihood", "sample", "to
 
 
 class GraphMarginals(NamedTuple):
-    """What `marginals` returns.
+    """Result of `marginals`.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class GraphMarginals(NamedTuple):
 
 
 class GraphDecoding(NamedTuple):
-    """What `decode` returns.
+    """Result of `decode`.
 
     Attributes
     ----------
@@ -54,7 +54,14 @@ class GraphDecoding(NamedTuple):
     optimal: bool
 
 
-def marginals(node_scores, edges, edge_scores, inference="auto", *, known=None):
+def marginals(
+    node_scores: Any,
+    edges: Any,
+    edge_scores: Any,
+    inference: str | InferenceBackend = "auto",
+    *,
+    known: Any = None,
+) -> GraphMarginals:
     """Log-partition, node and pair marginals of one graph.
 
     Parameters
@@ -63,22 +70,22 @@ def marginals(node_scores, edges, edge_scores, inference="auto", *, known=None):
     edges : array-like of shape (n_edges, 2)
         Node numbers; repeated edges are legal, and their scores add.
     edge_scores : array-like of shape (n_edges, n_states, n_states) or (1, n_states, n_states)
-        One matrix per edge, or one for all; rows are states of ``edges[e, 0]``.
+        One matrix per edge, or one matrix for all edges. Rows are states of ``edges[e, 0]``.
     inference : str or InferenceBackend, default="auto"
     known : array-like of shape (n_nodes,), default=None
-        State codes of the nodes whose labels are known, -1 elsewhere: everything is then conditional on them, and
+        State codes of known labels, and -1 for the other nodes. Marginals are then conditional on the known labels, and
         the log-partition sums over the labellings that agree with them.
 
     Returns
     -------
     found : GraphMarginals
-        With `log_partition`, `node`, `edge`, `exact`, `converged`.
+        Its attributes are `log_partition`, `node`, `edge`, `exact` and `converged`.
 
     Raises
     ------
     InfeasibleGraph
-        If no labelling is allowed, or none was found by an approximate backend that has to find one. The message tells
-        which.
+        If no labelling is allowed, or if an approximate backend needs an allowed labelling and does not find one. The
+        message says which is the case.
 
     Examples
     --------
@@ -94,8 +101,15 @@ def marginals(node_scores, edges, edge_scores, inference="auto", *, known=None):
     return GraphMarginals(float(found.log_partition[0]), found.node, found.edge, plan.exact, bool(found.converged[0]))
 
 
-def decode(node_scores, edges, edge_scores, inference="auto", *, known=None):
-    """Return a highest-scoring labelling of one graph, or the best that the backend finds.
+def decode(
+    node_scores: Any,
+    edges: Any,
+    edge_scores: Any,
+    inference: str | InferenceBackend = "auto",
+    *,
+    known: Any = None,
+) -> GraphDecoding:
+    """Return a highest-scoring labelling of one graph, or the best labelling that the backend finds.
 
     Parameters
     ----------
@@ -105,7 +119,8 @@ def decode(node_scores, edges, edge_scores, inference="auto", *, known=None):
     Returns
     -------
     found : GraphDecoding
-        With `labels` (state codes), `score`, `bound` (no labelling scores higher; inf if unknown), `optimal`.
+        Its attributes are `labels` (state codes), `score`, `bound` (an upper bound on the score of any labelling, inf
+        if none is known) and `optimal`.
 
     Raises
     ------
@@ -123,7 +138,9 @@ def decode(node_scores, edges, edge_scores, inference="auto", *, known=None):
     return GraphDecoding(found.labels, float(found.score[0]), float(found.bound[0]), bool(found.optimal[0]))
 
 
-def neg_log_likelihood(node_scores, edges, edge_scores, y, inference="auto"):
+def neg_log_likelihood(
+    node_scores: Any, edges: Any, edge_scores: Any, y: Any, inference: str | InferenceBackend = "auto"
+) -> tuple[float, np.ndarray, np.ndarray]:
     """Negative log-likelihood of the labels of one graph, and its gradients with respect to all scores.
 
     Parameters
@@ -131,7 +148,7 @@ def neg_log_likelihood(node_scores, edges, edge_scores, y, inference="auto"):
     node_scores, edges, edge_scores, inference
         As for `marginals`.
     y : array-like of shape (n_nodes,)
-        State codes; -1 for an unknown label, over which is summed.
+        State codes, or -1 for unknown labels. The likelihood of the known labels sums over the unknown labels.
 
     Returns
     -------
@@ -140,7 +157,7 @@ def neg_log_likelihood(node_scores, edges, edge_scores, y, inference="auto"):
     d_node_scores : ndarray of shape (n_nodes, n_states)
         Marginals minus indicators.
     d_edge_scores : ndarray of the shape of `edge_scores`
-        Likewise; summed over all edges for a shared matrix.
+        Pair marginals minus indicators, summed over all edges for a shared matrix.
 
     Examples
     --------
@@ -149,15 +166,22 @@ def neg_log_likelihood(node_scores, edges, edge_scores, y, inference="auto"):
     >>> round(loss, 4), d_node.tolist()
     (0.6931, [[0.5, -0.5]])
     """
-    scores, inference = _read(node_scores, edges, edge_scores, inference)
+    scores, lazy = _read(node_scores, edges, edge_scores, inference)
     y = _check_codes(y, scores.node.shape[0], scores.node.shape[1], "y")
-    if (y == MISSING).any():  # else the score of y tells
-        queries.require_possible(inference.plan, scores, y)
-    loss, gradient = Likelihood().value_and_gradient(inference, scores, Targets(y, np.ones(1)))
+    if (y == MISSING).any():  # the score of a complete labelling shows whether it is allowed
+        queries.require_possible(lazy.plan, scores, y)
+    loss, gradient = Likelihood().value_and_gradient(lazy, scores, Targets(y, np.ones(1)))
     return float(loss[0]), gradient.node, gradient.edge
 
 
-def entropy(node_scores, edges, edge_scores, inference="auto", *, known=None):
+def entropy(
+    node_scores: Any,
+    edges: Any,
+    edge_scores: Any,
+    inference: str | InferenceBackend = "auto",
+    *,
+    known: Any = None,
+) -> float:
     """Entropy of the labelling of one graph, ``log Z - E[score]``, in nats.
 
     Parameters
@@ -168,7 +192,7 @@ def entropy(node_scores, edges, edge_scores, inference="auto", *, known=None):
     Returns
     -------
     entropy : float
-        For an approximate backend: the entropy that belongs to its log-partition and marginals.
+        For an approximate backend: the entropy of its approximate distribution.
 
     Raises
     ------
@@ -186,7 +210,16 @@ def entropy(node_scores, edges, edge_scores, inference="auto", *, known=None):
     return float(queries.entropy(plan, scores)[0])
 
 
-def sample(node_scores, edges, edge_scores, n_samples=1, inference="auto", *, known=None, random_state=None):
+def sample(
+    node_scores: Any,
+    edges: Any,
+    edge_scores: Any,
+    n_samples: int = 1,
+    inference: str | InferenceBackend = "auto",
+    *,
+    known: Any = None,
+    random_state: Any = None,
+) -> np.ndarray:
     """Draw labellings of one graph: exactly where inference is exact, by Gibbs sweeps otherwise.
 
     Parameters
@@ -214,7 +247,15 @@ def sample(node_scores, edges, edge_scores, n_samples=1, inference="auto", *, kn
     return queries.sample(plan, scores, n_samples, queries.generator(random_state))
 
 
-def top_k(node_scores, edges, edge_scores, k, inference="auto", *, known=None):
+def top_k(
+    node_scores: Any,
+    edges: Any,
+    edge_scores: Any,
+    k: int,
+    inference: str | InferenceBackend = "auto",
+    *,
+    known: Any = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Find the k highest-scoring labellings of one graph, best first, exactly.
 
     Parameters
@@ -223,14 +264,14 @@ def top_k(node_scores, edges, edge_scores, k, inference="auto", *, known=None):
         As for `marginals`.
     k : int
     inference, known
-        As for `marginals`; inference must be exact.
+        As for `marginals`. Inference must be exact.
 
     Returns
     -------
     labels : ndarray of shape (n_found, n_nodes)
-        Fewer than `k` if fewer labellings are allowed.
+        ``n_found`` is less than `k` if fewer than `k` labellings are allowed.
     score : ndarray of shape (n_found,)
-        In nats, falling.
+        In nats, in descending order.
 
     Raises
     ------
@@ -255,7 +296,7 @@ def top_k(node_scores, edges, edge_scores, k, inference="auto", *, known=None):
 
 
 def _check_codes(codes, n_nodes, n_states, name):
-    """State codes of one graph, (n_nodes,), -1 for unknown."""
+    """State codes of one graph, (n_nodes,), -1 for unknown labels."""
     codes = np.asarray(codes)
     if codes.shape != (n_nodes,) or (n_nodes and codes.dtype.kind not in "iu"):
         raise ValueError(f"{name} must be {n_nodes} integer state codes, got shape {codes.shape}, {codes.dtype}.")
@@ -268,15 +309,15 @@ def _check_codes(codes, n_nodes, n_states, name):
 
 
 def _plan(node_scores, edges, edge_scores, inference, known):
-    """Scores of one graph, given what is known, and the plan of inference on it."""
-    scores, inference = _read(node_scores, edges, edge_scores, inference)
+    """Scores of one graph, conditioned on known labels, and the plan of inference on the graph."""
+    scores, lazy = _read(node_scores, edges, edge_scores, inference)
     if known is not None:
         scores = clamp(scores, _check_codes(known, len(scores.node), scores.node.shape[1], "known"))
-    return scores, inference.plan
+    return scores, lazy.plan
 
 
 def _read(node_scores, edges, edge_scores, inference):
-    """Check the tensors of one graph; its scores, and inference on it."""
+    """Check the tensors of one graph, and return its scores and a `LazyPlan`."""
     node, edges, edge = check_score_tensors(node_scores, edges, edge_scores)
     n_nodes, n_states = node.shape
     rows = np.zeros(len(edges), np.int32) if len(edge) == 1 else None

@@ -1,9 +1,10 @@
 """Scorers for labels of nodes: scikit-learn's metrics on all nodes, or graph by graph.
 
-scikit-learn's scoring strings, such as ``scoring="f1_macro"``, take one label per sample. With graphs as
-samples use the scorers of this module instead; they also work for tables and for ``dataset.nodes``.
+scikit-learn's scoring strings, such as ``scoring="f1_macro"``, need one label per sample. If samples are graphs, use
+the scorers of this module instead. They also support tables and ``dataset.nodes``.
 """
 
+from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
@@ -44,35 +45,35 @@ __all__ = [
 ]
 
 
-def exact_match(y_true, y_pred):
+def exact_match(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     """Return 1.0 if all labels of a graph are right, else 0.0."""
     return float(np.all(y_true == y_pred))
 
 
 def one_against_rest(metric, y_true, y_score, labels, **kwargs):
-    """Average a binary metric over the labels that occur, each against the rest; scores of the others are ignored."""
+    """Average a binary metric, one label against all others, over the labels that occur in `y_true`."""
     indicator = label_binarize(y_true, classes=labels)
     occurs = indicator.any(axis=0)
     return metric(indicator[:, occurs], y_score[:, occurs], **kwargs)
 
 
 def average_precision(y_true, y_score, *, labels, pos_label=1, **kwargs):
-    """Compute scikit-learn's average precision, where `labels` tell what the columns of `y_score` are."""
+    """Compute scikit-learn's average precision; `labels` are the classes of the columns of `y_score`."""
     if y_score.ndim == 2:
         return one_against_rest(average_precision_score, y_true, y_score, labels, **kwargs)
     return average_precision_score(y_true, y_score, pos_label=pos_label, **kwargs)
 
 
 def roc_auc(y_true, y_score, *, labels, multi_class="raise", **kwargs):
-    """Compute scikit-learn's area under the ROC curve, where `labels` tell what the columns of `y_score` are."""
+    """Compute scikit-learn's area under the ROC curve; `labels` are the classes of the columns of `y_score`."""
     if y_score.ndim == 2 and multi_class == "ovr":
         return one_against_rest(roc_auc_score, y_true, y_score, labels, **kwargs)
     return roc_auc_score(y_true, y_score, labels=labels, multi_class=multi_class, **kwargs)
 
 
-# functions that would read the columns by the labels that occur in y_true
+# scikit-learn assumes in these functions that the columns are the labels that occur in y_true
 _BY_LABELS = {average_precision_score: average_precision, roc_auc_score: roc_auc}
-# name: (metric, keyword arguments of the metric, what the estimator is asked for, whether greater is better)
+# name: (metric, keyword arguments of the metric, methods of the estimator, whether greater is better)
 _THRESHOLD = ("decision_function", "predict_proba")
 METRICS: dict[str, tuple] = {
     "accuracy": (accuracy_score, {}, "predict", True),
@@ -110,11 +111,18 @@ for _name, _metric in {
         METRICS[f"{_name}_{_average}"] = (_metric, {"average": _average}, "predict", True)
 
 
-def node_scorer(metric, *, response_method=None, greater_is_better=None, missing_label=None, **kwargs):
+def node_scorer(
+    metric: str | Callable[..., Any],
+    *,
+    response_method: str | tuple[str, ...] | None = None,
+    greater_is_better: bool | None = None,
+    missing_label: Any = None,
+    **kwargs: Any,
+) -> Any:
     """Make a scorer that applies a metric to the nodes of all graphs together.
 
-    Every node counts the same, as in ``score``. ``sample_weight`` may have one number per graph, which then
-    weights each of its nodes, or one per node (ragged).
+    All nodes have equal weight, as in ``score``. ``sample_weight`` may contain one number per graph, which is the
+    weight of each node of the graph, or, if it is ragged, one number per node.
 
     Parameters
     ----------
@@ -122,28 +130,28 @@ def node_scorer(metric, *, response_method=None, greater_is_better=None, missing
         A scoring name of scikit-learn, such as "f1_macro" or "neg_log_loss", or a function
         ``metric(y_true, y_pred, **kwargs)`` of flat arrays.
     response_method : str or tuple of str, default=None
-        What the estimator is asked for. None: what belongs to the name, "predict" for a function. Probabilities and
-        decision values have a column per class, of the estimator's ``classes_`` and of the labels in `y` beside them,
-        sorted. A label that the estimator does not know has probability 0. A function with the parameter ``labels``
-        receives these classes. For two classes the metric receives the column of ``pos_label``, by default the second
-        class, as 1-D array.
+        Method of the estimator that computes ``y_pred``, or several, of which the first that exists is called. None:
+        the method that belongs to the scoring name, or "predict" for a function. Probabilities and decision values have
+        a column for each class in ``classes_`` of the estimator or in `y`, sorted. A label that is not in ``classes_``
+        has probability 0. A function with the parameter ``labels`` receives these classes. For two classes the metric
+        receives a 1-D array, the column of ``pos_label`` or by default of the second class.
     greater_is_better : bool, default=None
-        If False, the sign is flipped. None: what belongs to the name, True for a function.
+        If False, the sign is flipped. None: the value that belongs to the scoring name, or True for a function.
     missing_label : object, default=None
-        Nodes with this label are left out: -1, NaN (also matches None), ...
+        Nodes with this label are ignored: -1, NaN (also matches None), ...
     **kwargs
-        For the metric, such as ``labels``, ``pos_label`` or ``zero_division``.
+        Arguments of the metric, such as ``labels``, ``pos_label`` or ``zero_division``.
 
     Returns
     -------
     scorer : callable
         ``scorer(estimator, X, y, sample_weight=None)``, for any ``scoring`` parameter. It can be pickled, and
-        ``set_score_request(sample_weight=True)`` works.
+        supports ``set_score_request(sample_weight=True)``.
 
     Raises
     ------
     ValueError
-        If the name is unknown; when called, if all weights are zero or all labels are missing.
+        If the name is unknown. The scorer raises it if all weights are zero or all labels are missing.
 
     Examples
     --------
@@ -160,11 +168,18 @@ def node_scorer(metric, *, response_method=None, greater_is_better=None, missing
     return _make_scorer(_NodeMetric, metric, response_method, greater_is_better, missing_label, kwargs)
 
 
-def graph_scorer(metric, *, response_method=None, greater_is_better=None, missing_label=None, **kwargs):
+def graph_scorer(
+    metric: str | Callable[..., Any],
+    *,
+    response_method: str | tuple[str, ...] | None = None,
+    greater_is_better: bool | None = None,
+    missing_label: Any = None,
+    **kwargs: Any,
+) -> Any:
     """Make a scorer that applies a metric to each graph and averages over graphs.
 
-    Every graph counts the same, whatever its size, or as ``sample_weight`` says, with one number per graph.
-    Rows of a table are graphs with one node. Nodes as samples (``dataset.nodes``) have lost their graphs: use
+    All graphs have equal weight, whatever their sizes, unless ``sample_weight`` contains one number per graph. Rows of
+    a table are graphs with one node. With nodes as samples (``dataset.nodes``), graphs are not known: use
     `node_scorer`.
 
     Parameters
@@ -173,7 +188,7 @@ def graph_scorer(metric, *, response_method=None, greater_is_better=None, missin
         A scoring name of scikit-learn, "exact_match" (1 if all labels of a graph are right, else 0), or a
         function ``metric(y_true, y_pred, **kwargs)`` of the labels of one graph.
     response_method, greater_is_better, missing_label, **kwargs :
-        As in :func:`node_scorer`. Graphs without any label are left out.
+        As in :func:`node_scorer`. Graphs without any label are ignored.
 
     Returns
     -------
@@ -183,7 +198,7 @@ def graph_scorer(metric, *, response_method=None, greater_is_better=None, missin
     Raises
     ------
     ValueError
-        If the name is unknown; when called, if all weights are zero or all labels are missing.
+        If the name is unknown. The scorer raises it if all weights are zero or all labels are missing.
 
     Examples
     --------
@@ -217,7 +232,7 @@ def _metric_name(metric):
 
 
 class _Scorer(type(make_scorer(accuracy_score))):  # type: ignore[misc]  # scikit-learn has no public name for it
-    """A scorer whose metric is also told what the columns of a response are that has one per class."""
+    """A scorer that passes the classes of the columns of a response to its metric."""
 
     def _score(self, method_caller, estimator, X, y_true, **kwargs):
         wanted = [self._response_method] if isinstance(self._response_method, str) else self._response_method
@@ -234,7 +249,7 @@ class _Scorer(type(make_scorer(accuracy_score))):  # type: ignore[misc]  # sciki
 
 
 def _raw_response(estimator, method, X, pos_label=None):
-    """Response of an estimator that knows one class, which scikit-learn refuses."""
+    """Response of an estimator with one class, which scikit-learn's method caller refuses."""
     return getattr(estimator, method)(X)
 
 
@@ -259,7 +274,7 @@ class _NodeMetric:
         return self.metric(labels, response, **kwargs)
 
     def _arguments(self, labels, response, kwargs):
-        """Arguments of the metric for all labelled nodes; ``kwargs["columns"]`` tells what columns the response has."""
+        """Arguments of the metric for all labelled nodes; ``kwargs["columns"]`` has the classes of the columns."""
         labels, columns = plain_labels(labels, "y"), kwargs.pop("columns", None)
         if columns is None:
             return labels, response, kwargs
@@ -342,7 +357,7 @@ def _labelled(labels, missing_label):
 
 
 def _nonzero(sample_weight):
-    """Refuse weights that leave nothing to score."""
+    """Refuse weights that are all zero."""
     if not np.any(sample_weight):
         raise ValueError(
             "sample_weight is zero for everything that is to be scored; drop samples of weight zero before "

@@ -1,5 +1,6 @@
 """Model selection with graphs as samples, where scikit-learn's own functions need one label per sample."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,15 @@ from skstruct.data.target_shapes import refuse_iterator, refuse_several
 __all__ = ["cross_val_predict", "graph_label"]
 
 
-def cross_val_predict(estimator, X, y=None, *, method="predict", **kwargs):
+def cross_val_predict(
+    estimator: BaseEstimator, X: Any, y: Any = None, *, method: str = "predict", **kwargs: Any
+) -> RaggedArray | np.ndarray:
     """Predict every graph by a model that was fitted without it.
 
-    The same as :func:`sklearn.model_selection.cross_val_predict`, which for graphs can return labels only;
-    here probabilities and all other methods work too. Methods with a column per class have one for each class that
-    any of the models knows, in sorted order. It holds 0 where the model of a fold does not know the class, and -inf
-    in "predict_log_proba". Labels are not encoded, so that those that the estimator takes for missing stay so.
+    For graphs, :func:`sklearn.model_selection.cross_val_predict` supports "predict" only. This function also supports
+    probabilities and all other methods. Responses with a column per class have a column for each class that any of the
+    models has, in sorted order. Where the model of a fold does not have a class, its column contains 0, or -inf for
+    "predict_log_proba". Labels are not encoded, so that the `missing_label` of the estimator keeps its meaning.
 
     Parameters
     ----------
@@ -35,14 +38,14 @@ def cross_val_predict(estimator, X, y=None, *, method="predict", **kwargs):
     y : RaggedArray or list of arrays, default=None
         Labels.
     method : str, default="predict"
-        What to ask of the fitted models: "predict_proba", "predict_log_proba", ...
+        Method of the fitted models: "predict_proba", "predict_log_proba", ...
     **kwargs
         ``groups``, ``cv``, ``n_jobs``, ``verbose``, ``params`` and ``pre_dispatch``, as in scikit-learn.
 
     Returns
     -------
     RaggedArray or ndarray
-        What `method` returns, in the order of the graphs.
+        Results of `method`, in the order of the graphs.
 
     Examples
     --------
@@ -59,16 +62,16 @@ def cross_val_predict(estimator, X, y=None, *, method="predict", **kwargs):
         X = as_dataset(X)  # once, instead of in each fold
     refuse_iterator(y, "y")
     if is_ragged(y):
-        y = as_ragged(y, missing_label=-1)  # what the estimator takes for missing is let through
+        y = as_ragged(y, missing_label=-1)  # the most usual missing label may occur among labels of another type
     if method != "predict":
         estimator = _Response(estimator, method)
     return sklearn_cross_val_predict(estimator, X, y, **kwargs)
 
 
 class _Response(BaseEstimator):
-    """An estimator whose ``predict`` is another method of the one that it holds.
+    """An estimator whose ``predict`` calls another method of an inner estimator.
 
-    For other methods scikit-learn encodes the labels, which needs flat ones without missing labels.
+    scikit-learn encodes the labels for all methods but "predict", and can encode only flat labels that are not missing.
     """
 
     def __init__(self, estimator, method):
@@ -94,7 +97,7 @@ class _Response(BaseEstimator):
 
 @dataclass(frozen=True)
 class _Fold:
-    """Values of the samples of a fold with a column per class; numpy's concatenate brings folds together."""
+    """Values of the samples of a fold, with a column per class; ``np.concatenate`` joins folds with their classes."""
 
     values: Any
     columns: ClassColumns
@@ -118,19 +121,19 @@ class _Fold:
         return RaggedArray(flat, self.values.ptr) if isinstance(self.values, RaggedArray) else flat
 
 
-def graph_label(y, how="majority", *, missing_label=None):
-    """Summarise the labels of each graph by one label, to stratify graphs by it.
+def graph_label(y: Any, how: str | Callable = "majority", *, missing_label: Any = None) -> np.ndarray:
+    """Summarise the labels of each graph by one label, for stratified splits of graphs.
 
     Parameters
     ----------
     y : RaggedArray or list of arrays
         Labels.
     how : {"majority", "rarest"} or callable, default="majority"
-        "majority": the label of most nodes, the first in sorted order if there are several. "rarest": of the
-        labels in the graph the one that the fewest graphs have, which spreads rare labels over the folds. A
-        function gets the labels of a graph.
+        "majority": the label of most nodes, or the first in sorted order if several are equally frequent. "rarest": the
+        label of the graph that occurs in the fewest graphs, which distributes rare labels over the folds. A function
+        receives the labels of a graph and returns one label.
     missing_label : object, default=None
-        Label that does not count.
+        Nodes with this label are ignored.
 
     Returns
     -------
@@ -161,7 +164,7 @@ def graph_label(y, how="majority", *, missing_label=None):
     if len(y) and not sizes.all():
         raise ValueError(f"graph {np.argmin(sizes > 0)} has no label; leave it out of the stratification")
     if callable(how):
-        return np.array([how(part) for part in np.split(labels, np.cumsum(sizes)[:-1])])
+        return np.array([how(group) for group in np.split(labels, np.cumsum(sizes)[:-1])])
     if how not in ("majority", "rarest"):
         raise ValueError(f"how must be 'majority', 'rarest' or a function, got {how!r}")
     classes, codes = np.unique(labels.tolist() if labels.dtype == object else labels, return_inverse=True)

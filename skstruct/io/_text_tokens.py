@@ -1,4 +1,4 @@
-"""A text file is read word by word, with errors that name the line."""
+"""A reader of the words of a text file, whose errors name the line."""
 
 import os
 import re
@@ -21,10 +21,10 @@ class Tokens:
     """Words of a text file, read one after another; errors name the file and the line."""
 
     def __init__(self, file):
-        with opened(file) as stream:
-            self.name = getattr(stream, "name", "text")
+        with opened(file) as text_file:
+            self.name = getattr(text_file, "name", "text")
             try:
-                text = stream.read()
+                text = text_file.read()
             except UnicodeDecodeError as error:
                 raise ValueError(f"{self.name} is not a text file: {error}.") from error
         if not isinstance(text, str):
@@ -34,14 +34,14 @@ class Tokens:
         self.lines = np.repeat(np.arange(1, len(lines) + 1), [len(line.split()) for line in lines])
         self.next = 0
 
-    def error(self, problem, place=None):
-        """Error at word number `place`, by default at the last word read."""
-        place = self.next - 1 if place is None else place
-        where = f"line {self.lines[place]}" if 0 <= place < len(self.words) else "end of file"
+    def error(self, problem, number=None):
+        """Error at the word of a number, by default at the last word read."""
+        number = self.next - 1 if number is None else number
+        where = f"line {self.lines[number]}" if 0 <= number < len(self.words) else "end of file"
         return ValueError(f"{self.name}, {where}: {problem}.")
 
     def word(self, what, allowed):
-        """Read one of some words, in upper or lower case."""
+        """Read one of the words in `allowed`, in upper or lower case."""
         (found,) = self._take(what)
         if found.upper() not in allowed:
             raise self.error(f"expected {what}, {' or '.join(allowed)}, got {found!r}")
@@ -62,8 +62,7 @@ class Tokens:
             return np.array(found, dtype=np.float64)
         except ValueError:
             bad = next(k for k, word in enumerate(found) if not _is_number(word))
-            place = self.next - size + bad
-            raise self.error(f"expected a number in {what}, got {found[bad]!r}", place) from None
+            raise self.error(f"expected a number in {what}, got {found[bad]!r}", self.next - size + bad) from None
 
     def logarithms(self, size, what):
         """Read non-negative numbers and return their natural logarithms, (size,).
@@ -74,18 +73,18 @@ class Tokens:
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(numbers)
         for k in np.flatnonzero(~((numbers >= np.finfo(np.float64).tiny) & (numbers < np.inf))):
-            place = self.next - size + int(k)
+            at = self.next - size + int(k)
             try:
-                number = Decimal(self.words[place])
+                number = Decimal(self.words[at])
             except InvalidOperation:
-                raise self.error(f"the number {self.words[place]!r} in {what} is out of range", place) from None
+                raise self.error(f"the number {self.words[at]!r} in {what} is out of range", at) from None
             if not (number.is_finite() and number >= 0):
-                raise self.error(f"{what} has an entry that is negative or not finite", place)
+                raise self.error(f"{what} has an entry that is negative or not finite", at)
             logs[k] = float(Context(prec=20).ln(number))
         return logs
 
     def end(self, after):
-        """Check that nothing is left."""
+        """Check that no word is left."""
         if self.next < len(self.words):
             raise self.error(f"unexpected {self.words[self.next]!r} after {after}", self.next)
 

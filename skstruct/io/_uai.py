@@ -1,14 +1,15 @@
-"""Reading and writing graphical models in the text formats of the UAI inference competitions.
+"""Readers and writers of graphical models in the text formats of the UAI inference competitions.
 
-A model file holds non-negative potentials; skstruct computes with their natural logarithms, the scores.
-Potentials of 0 become -inf. Factors of at most two variables are supported. All readers and writers accept a path
-or an open text file.
+A model file contains non-negative potentials. The scores of skstruct are the natural logarithms of potentials, -inf for
+the potential 0. Factors of at most two variables are supported. All readers and writers accept a path or an open text
+file.
 """
 
 import math
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import NamedTuple
+from os import PathLike
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from sklearn.utils import check_scalar
@@ -20,19 +21,21 @@ NETWORKS = ("MARKOV", "BAYES")
 
 
 class UAIModel(NamedTuple):
-    """A pairwise model, as the functions of ``skstruct.functional`` take it.
+    """A pairwise model; its first three attributes are arguments of the functions of ``skstruct.functional``.
 
     Attributes
     ----------
     node_scores : ndarray of shape (n_nodes, n_states)
-        ``n_states`` is the largest cardinality; states that a variable does not have score -inf.
+        ``n_states`` is the largest cardinality. States that a variable does not have score -inf.
     edges : ndarray of shape (n_edges, 2)
         Pairs of variables, each once, in the order of the file.
     edge_scores : ndarray of shape (n_edges, n_states, n_states)
         0 where one of the states does not exist.
     cardinalities : ndarray of shape (n_nodes,)
+        Number of states of each variable.
     log_constant : float
-        Sum of the logs of the factors without variables: to be added to log-partitions and scores.
+        Sum of the logarithms of the factors without variables. Log-partitions and scores of labellings do not include
+        it.
     """
 
     node_scores: np.ndarray
@@ -42,20 +45,25 @@ class UAIModel(NamedTuple):
     log_constant: float
 
 
-def read_uai(model, evidence=None, *, max_entries=1e8):
+def read_uai(
+    model: str | PathLike | TextIO,
+    evidence: str | PathLike | TextIO | Mapping | None = None,
+    *,
+    max_entries: float = 1e8,
+) -> UAIModel:
     """Read a pairwise model.
 
     Parameters
     ----------
     model : path or text file
-        Of a ``MARKOV`` or ``BAYES`` network. Factors over the same variables are multiplied.
+        A ``MARKOV`` or ``BAYES`` network. Factors over the same variables are multiplied.
     evidence : path, text file or dict, default=None
-        Known states of variables, as a file or as ``{variable: state}``; all other states of these variables
-        are forbidden.
+        Known states of variables, as a file or as ``{variable: state}``. All other states of these variables are
+        forbidden.
     max_entries : float, default=1e8
-        Largest sum of the sizes of `node_scores` and `edge_scores`, of 8 bytes each. All variables get as many states
-        as the largest one, so that a small file can describe a large model. Such a model is refused before the arrays
-        are allocated.
+        Largest sum of the sizes of `node_scores` and `edge_scores`, in numbers of 8 bytes. In these arrays all
+        variables have as many states as the variable with most states, so that a small file can describe a large model.
+        Such a model is refused before the arrays are allocated.
 
     Returns
     -------
@@ -64,8 +72,8 @@ def read_uai(model, evidence=None, *, max_entries=1e8):
     Raises
     ------
     ValueError
-        If a file is malformed, a factor has more than two variables, or the model exceeds `max_entries`; the message
-        tells the file, line and factor. If the evidence has two states for a variable.
+        If a file is malformed, a factor has more than two variables, the model exceeds `max_entries`, or the evidence
+        has two states for a variable. The message names the file, the line and the factor.
 
     Examples
     --------
@@ -89,7 +97,7 @@ def read_uai(model, evidence=None, *, max_entries=1e8):
     sizes = [tokens.integer(f"the cardinality of variable {v}", 1) for v in range(n)]
     scopes = [_read_scope(tokens, k, n) for k in range(tokens.integer("the number of factors", 0))]
     n_states = max(sizes, default=1)
-    rows: dict[tuple[int, int], int] = {}  # of each edge, in the direction of its first factor
+    rows: dict[tuple[int, int], int] = {}  # number of each edge; its direction is that of its first factor
     for scope in scopes:
         if len(scope) == 2 and scope[::-1] not in rows:
             rows.setdefault(scope, len(rows))
@@ -117,26 +125,34 @@ def read_uai(model, evidence=None, *, max_entries=1e8):
     return UAIModel(node, edges, edge, cardinalities, log_constant)
 
 
-def write_uai(file, node_scores, edges, edge_scores, cardinalities=None, log_constant=0.0):
-    """Write a pairwise model: a factor for every node, then one for every edge.
+def write_uai(
+    file: str | PathLike | TextIO,
+    node_scores: Any,
+    edges: Any,
+    edge_scores: Any,
+    cardinalities: Any = None,
+    log_constant: float = 0.0,
+) -> None:
+    """Write a pairwise model: a factor for every node, then a factor for every edge.
 
     Parameters
     ----------
     file : path or text file
     node_scores : array-like of shape (n_nodes, n_states)
-        Their exponentials are written, with 17 digits.
+        The file contains their exponentials, with 17 digits.
     edges : array-like of shape (n_edges, 2)
     edge_scores : array-like of shape (n_edges, n_states, n_states) or (1, n_states, n_states)
     cardinalities : array-like of shape (n_nodes,), default=None
-        Numbers of states of the variables; None means ``n_states`` for all.
+        Number of states of each variable. None: all variables have ``n_states``.
     log_constant : float, default=0.0
-        Written as a factor without variables, unless it is 0.
+        Logarithm of a factor without variables, which is written unless `log_constant` is 0.
 
     Raises
     ------
     ValueError
         If shapes do not match, if an edge does not join two of the nodes, or if a finite score is beyond +-700, where
-        exponentials end. Adding a constant to a node's scores, or an edge's, changes nothing but the log-partition.
+        its exponential is beyond the range of floats. Subtract a constant from the scores of that node or edge: this
+        changes the log-partition by the constant, and no marginal.
 
     Examples
     --------
@@ -168,11 +184,11 @@ def write_uai(file, node_scores, edges, edge_scores, cardinalities=None, log_con
                 str(table.size),
                 _potentials(table, name if name == "log_constant" else f"{name}[{k}]"),
             ]
-    with opened(file, "w") as stream:
-        stream.write("\n".join(lines) + "\n")
+    with opened(file, "w") as text_file:
+        text_file.write("\n".join(lines) + "\n")
 
 
-def read_uai_marginals(file, *, max_entries=1e8):
+def read_uai_marginals(file: str | PathLike | TextIO, *, max_entries: float = 1e8) -> np.ndarray:
     """Read the marginals of a ``.MAR`` file.
 
     Parameters
@@ -212,8 +228,8 @@ def read_uai_marginals(file, *, max_entries=1e8):
     return marginals
 
 
-def read_uai_log_partition(file):
-    """Read the log-partition of a ``.PR`` file, where it is in base 10.
+def read_uai_log_partition(file: str | PathLike | TextIO) -> float:
+    """Read the log-partition of a ``.PR`` file, which contains the logarithm to base 10.
 
     Parameters
     ----------
@@ -222,7 +238,7 @@ def read_uai_log_partition(file):
     Returns
     -------
     log_partition : float
-        In nats. It includes the model's evidence and constant factors.
+        In nats. It includes the evidence and the constant factors of the model.
 
     Examples
     --------
@@ -246,7 +262,7 @@ def _read_scope(tokens, k, n_variables):
     size = tokens.integer(f"the number of variables of factor {k}", 0)
     scope = tuple(tokens.integer(f"variable {p} of factor {k}", 0, n_variables - 1) for p in range(size))
     if size > 2:
-        raise tokens.error(f"factor {k} has {size} variables, {scope}; skstruct takes factors of at most two")
+        raise tokens.error(f"factor {k} has {size} variables, {scope}; skstruct supports factors of at most two")
     if len(set(scope)) < size:
         raise tokens.error(f"factor {k} has variable {scope[0]} twice")
     return scope
@@ -263,7 +279,7 @@ def _check_size(tokens, needed, max_entries, variables, n_states, n_edges=0):
 
 
 def _read_table(tokens, k, scope, sizes):
-    """Read the table of factor `k` as logs, with one axis per variable; the last one runs fastest."""
+    """Read the table of factor `k` as logarithms, with one axis per variable; the last variable changes fastest."""
     shape = tuple(sizes[v] for v in scope)
     wanted = math.prod(shape)
     size = tokens.integer(f"the size of the table of factor {k}", 0)
@@ -273,7 +289,11 @@ def _read_table(tokens, k, scope, sizes):
 
 
 def _read_evidence(evidence):
-    """Read observed states by variable; a number of samples before them makes the number of words even."""
+    """Read observed states as ``{variable: state}``.
+
+    Some files start with the number of samples. They have an even number of words: the number of samples, the number of
+    observations, and two words per observation.
+    """
     if isinstance(evidence, Mapping):
         odd = next((item for item in evidence.items() if not all(map(_is_integer, item))), None)
         if odd is not None:
@@ -289,14 +309,14 @@ def _read_evidence(evidence):
         if samples != 1:
             raise tokens.error(f"{samples} samples of evidence, or an incomplete pair; expected one sample")
     n_observed = tokens.integer("the number of observed variables", 0) if tokens.words else 0
-    known: dict[int, int] = {}
+    observed: dict[int, int] = {}
     for k in range(n_observed):
         variable = tokens.integer(f"the variable of observation {k}", 0)
         state = tokens.integer(f"the state of observation {k}", 0)
-        if known.setdefault(variable, state) != state:
-            raise tokens.error(f"variable {variable} is observed in state {known[variable]} and in state {state}")
+        if observed.setdefault(variable, state) != state:
+            raise tokens.error(f"variable {variable} is observed in state {observed[variable]} and in state {state}")
     tokens.end("the last observation")
-    return known
+    return observed
 
 
 def _is_integer(value):
@@ -304,7 +324,7 @@ def _is_integer(value):
 
 
 def _potentials(scores, name):
-    """Write exponentials of the scores, or refuse those that would overflow or vanish."""
+    """Exponentials of the scores as text; scores whose exponential would overflow or become 0 are refused."""
     finite = scores[np.isfinite(scores)]
     if np.isnan(scores).any() or np.isposinf(scores).any() or (np.abs(finite) > 700).any():
         raise ValueError(f"{name} has an entry that is nan, inf or beyond +-700: no exponential to write.")
