@@ -1,6 +1,6 @@
-"""Conformance batteries for components of skstruct and of others: one battery for each seam.
+"""Conformance tests for components of skstruct and of third parties: a battery of checks for each kind of component.
 
-Each raises an AssertionError that names the case and the law that was broken.
+A battery raises an AssertionError that names the case and the law that is broken.
 """
 
 from skstruct.testing._decoding import check_decoder

@@ -4,17 +4,22 @@ import itertools
 
 import numpy as np
 
+from skstruct.decoding import Decoder
 from skstruct.scores import edge_rows
 from skstruct.testing._models import ACCURACY, SCORES, enumerate_exactly, families, random_scores
 
 __all__ = ["check_decoder"]
 
 
-def check_decoder(decoder, n_models=3, random_state=0, *, exact=False):
-    """Run the whole battery on a decoder; an AssertionError tells the graphs and the law that broke.
+def check_decoder(decoder: Decoder, n_models: int = 3, random_state: int = 0, *, exact: bool = False) -> int:
+    """Run the whole battery on a decoder.
 
-    Checked on every accepted batch against an enumeration: that the score is that of the labels; that the bound holds
-    and "optimal" is true; that infeasible graphs score -inf; that the arguments stay as they were.
+    On every batch that the decoder accepts, its results are compared with an enumeration of all labellings:
+
+    - The score is the score of the labels.
+    - No labelling scores more than the bound, and labels that are declared optimal are optimal.
+    - Infeasible graphs score -inf.
+    - Arguments are not changed.
 
     Parameters
     ----------
@@ -28,12 +33,12 @@ def check_decoder(decoder, n_models=3, random_state=0, *, exact=False):
     Returns
     -------
     n_checked : int
-        Batches that the decoder was judged on.
+        Number of batches on which the decoder was checked.
 
     Raises
     ------
     AssertionError
-        If a law is broken, or if the decoder accepts none of the batches.
+        If a law is broken, or if the decoder accepts none of the batches. The message names the graphs and the law.
 
     Examples
     --------
@@ -55,7 +60,7 @@ def check_decoder(decoder, n_models=3, random_state=0, *, exact=False):
 
 
 def check_decoding(decoder, topology, scores, exact, context):
-    """Compare what a decoder returns with what it claims; True if it accepted the batch."""
+    """Check the results of a decoder on one batch; returns whether the decoder accepts the batch."""
     if not decoder.accepts(topology, scores).all():
         return False
     before = [scores.node.copy(), scores.edge.copy()]

@@ -1,4 +1,4 @@
-"""Small graphs of all kinds with random scores, and the truth about them by listing all labellings."""
+"""Small graphs of all kinds with random scores, and exact inference on them by an enumeration of all labellings."""
 
 import itertools
 import math
@@ -9,14 +9,14 @@ import numpy as np
 from skstruct.data.topology import Topology
 from skstruct.scores import Scores, edge_rows
 
-ACCURACY = 1e-9  # of exact components, relative to the size of the numbers
+ACCURACY = 1e-9  # required of exact components, relative to the size of the numbers
 
 #: Kinds of scores: standard deviation, and fraction of forbidden entries.
 SCORES = {"random": (1.0, 0.0), "zero": (0.0, 0.0), "huge": (1e4, 0.0), "forbidding": (2.0, 0.15)}
 
 
 class Exact(NamedTuple):
-    """Truth about one batch of small graphs.
+    """Exact results for a batch of small graphs.
 
     Attributes
     ----------
@@ -32,8 +32,8 @@ class Exact(NamedTuple):
     edge: np.ndarray
 
 
-def enumerate_exactly(topology, scores):
-    """List all labellings of each graph in plain Python, the simplest way there is.
+def enumerate_exactly(topology: Topology, scores: Scores) -> Exact:
+    """Compute exact results by an enumeration of all labellings of each graph, in plain Python.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def enumerate_exactly(topology, scores):
     Returns
     -------
     truth : Exact
-        nan marginals for a graph without an allowed labelling.
+        Marginals are nan for a graph without an allowed labelling.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def _ends(topology, edges):
 
 
 def families(rng):
-    """Names and small topologies of all sorts of graphs."""
+    """Yield the name and a small topology of each family of graphs."""
 
     def one(edges, n_nodes):
         return Topology.from_edges(edges, n_nodes)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skstruct.inference import Enumeration, LazyPlan
+from skstruct.objectives import Objective
 from skstruct.scores import MISSING, Scores, Targets
 from skstruct.testing._models import families, random_scores
 
@@ -11,13 +12,20 @@ __all__ = ["check_objective"]
 STEP = 1e-5
 
 
-def check_objective(objective, *, hidden=True, accuracy=1e-6, random_state=0):
-    """Run the whole battery on an objective; an AssertionError tells the graphs and the law that broke.
+def check_objective(
+    objective: Objective, *, hidden: bool = True, accuracy: float = 1e-6, random_state: int = 0
+) -> None:
+    """Run the whole battery on an objective.
 
-    Checked with exact inference on small graphs of all kinds: that the gradient is the derivative of the loss, by
-    central differences; that weights of graphs multiply the gradient, and not the loss; that a batch has the losses of
-    its graphs; that a constant added to all scores of a node changes nothing; that arguments stay as they were; that a
-    convex loss is convex along lines; and the Hessian product, if it is implemented.
+    The laws are checked with exact inference on small graphs of all kinds:
+
+    - The gradient is the derivative of the loss, compared with central differences.
+    - Weights of graphs multiply the gradient, and not the loss.
+    - The loss of a graph does not depend on its batch.
+    - A constant that is added to all scores of a node does not change the loss.
+    - A loss that is declared convex is convex along lines.
+    - The Hessian product is the derivative of the gradient, if it is implemented.
+    - Arguments are not changed.
 
     Parameters
     ----------
@@ -25,12 +33,13 @@ def check_objective(objective, *, hidden=True, accuracy=1e-6, random_state=0):
     hidden : bool, default=True
         Whether hidden labels are checked, too.
     accuracy : float, default=1e-6
-        Of derivatives, relative to the size of the numbers.
+        Accuracy of derivatives, relative to the size of the numbers.
     random_state : int, default=0
 
     Raises
     ------
     AssertionError
+        The message names the graphs and the law that is broken.
 
     Examples
     --------
@@ -93,7 +102,7 @@ def _product(a, b):
 
 
 def _check_gradient(case, rng):
-    before = [case.scores.node.copy(), case.scores.edge.copy(), *(np.copy(part) for part in case.targets[:2])]
+    before = [case.scores.node.copy(), case.scores.edge.copy(), *(np.copy(array) for array in case.targets[:2])]
     losses, gradient = case.evaluate()
     now = [case.scores.node, case.scores.edge, *case.targets[:2]]
     assert all(np.array_equal(a, b) for a, b in zip(before, now)), f"an argument was changed: {case.context}"

@@ -4,13 +4,15 @@ import pickle
 
 import numpy as np
 
+from skstruct.optim import Optimizer
+
 __all__ = ["check_optimizer"]
 
 N_ROWS, N_COEF = 60, 5
 
 
 class LeastSquares:
-    """``|X w - y|**2 / 2 + 0.05 |w|**2`` as a sum over rows, each a mini-batch; smooth and strictly convex."""
+    """``|X w - y|**2 / 2 + 0.05 |w|**2``, smooth and strictly convex; each row of `X` is a mini-batch."""
 
     smooth = True
 
@@ -20,7 +22,7 @@ class LeastSquares:
         self.y = self.X @ np.array([3.0, -2.0, 0.0, 0.5, 0.0]) + 0.1 * rng.normal(size=N_ROWS) / N_ROWS**0.5
         self.n_batches, self.l2 = N_ROWS, np.full(N_COEF, 0.1)
         self.n_calls = 0
-        self.fails_at: int | None = None  # call that is interrupted
+        self.fails_at: int | None = None  # number of the call that raises KeyboardInterrupt
 
     def _count(self):
         self.n_calls += 1
@@ -52,30 +54,42 @@ class LeastSquares:
         return np.linalg.solve(self.X.T @ self.X + 0.1 * np.eye(N_COEF), self.X.T @ self.y)
 
 
-def check_optimizer(optimizer, max_iter=500, tol=1e-6, accuracy=None, random_state=0):
-    """Run the whole battery on an optimiser; an AssertionError tells the law that broke.
+def check_optimizer(
+    optimizer: Optimizer,
+    max_iter: int = 500,
+    tol: float = 1e-6,
+    accuracy: float | None = None,
+    random_state: int = 0,
+) -> None:
+    """Run the whole battery on an optimiser.
 
-    Checked on a least-squares problem that can be cut into mini-batches: that the result is near the minimum; that the
-    value of the result is the value at its parameters; that the start stays as it was; that states count iterations,
-    keep their parameters, pickle, and continue to the same bits; that `max_iter` and a callback end them; that
-    Ctrl-C keeps the best iterate; that an L1 term is either refused or minimised, and that kinks and functions without
-    mini-batches are refused as declared.
+    The laws are checked on a least-squares problem with mini-batches:
+
+    - The result is near the minimum, and its value is the value at its parameters.
+    - The start is not changed.
+    - States count iterations and keep their parameters. They can be pickled, and an optimiser that continues from one
+      reaches the same result, bit by bit.
+    - `max_iter` and a callback end the iteration.
+    - Ctrl-C keeps the best iterate.
+    - An L1 term is either refused or minimised.
+    - Functions with kinks and functions without mini-batches are refused as declared.
 
     Parameters
     ----------
     optimizer : Optimizer
-        An optimiser with random numbers needs a fixed seed.
+        An optimiser that draws random numbers needs a fixed seed.
     max_iter : int, default=500
     tol : float, default=1e-6
     accuracy : float, default=None
         Largest distance of the objective from its minimum, relative to the distance at the start. None: 1e-8, or 1e-2
         for a stochastic optimiser.
     random_state : int, default=0
-        Of the problem.
+        Seed of the problem.
 
     Raises
     ------
     AssertionError
+        The message names the law that is broken.
 
     Examples
     --------
@@ -153,7 +167,7 @@ def _check_interrupt(problem, random_state):
         loss = LeastSquares(random_state)
         loss.fails_at = fails_at
         result = _Problem(problem.optimizer, loss, problem.settings).minimize()
-        if result.interrupt is None:  # it needs fewer calls
+        if result.interrupt is None:  # the optimiser ended before that call
             continue
         assert not result.success, "an interrupted run ended with success"
         assert loss(result.x)[0] <= loss(problem.start)[0] * (1 + 1e-12), "an interrupt lost the best iterate"
