@@ -10,10 +10,10 @@ from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from skstruct import Graph, GraphCRFClassifier, GraphDataset, Topology, functional
 from skstruct.decoding import DECODERS
 from skstruct.features import LinearFeatures
-from skstruct.inference import BACKENDS, Chain
+from skstruct.inference import BACKENDS, Chain, LazyPlan
 from skstruct.objectives import Likelihood
 from skstruct.preprocessing import EdgeTransformer, NodeTransformer
-from skstruct.scores import Scores
+from skstruct.scores import Scores, Targets
 
 # ---------------------------------------------------------------------------------------- sparse matrices
 N_ROWS = 6
@@ -347,7 +347,9 @@ def test_bad_weights(weights):
 @pytest.mark.parametrize("y", [[0, 1, 2], [0, 1, 10**9], [0, -2, 1], [0, 1], [[0, 1, 1]]])
 def test_bad_codes(y):
     with pytest.raises(ValueError, match=r"y of graph 0, node [12] is|y must hold 3 state codes"):
-        Likelihood().value_and_gradient(Chain().plan(CHAIN, 2), Scores(NODE, EDGE), np.array(y), np.ones(1))
+        Likelihood().value_and_gradient(
+            LazyPlan(Chain(), CHAIN, 2), Scores(NODE, EDGE), Targets(np.array(y), np.ones(1))
+        )
 
 
 @pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "edgeless"])
