@@ -1,3 +1,3 @@
-"""Compiled code: `jit` compiles kernels, `simd` has vector operations, `registers` writes these as LLVM code."""
+"""Compiled code: `jit` compiles kernels, `simd` contains vector operations, `registers` writes them as LLVM code."""
 
 __all__: list[str] = []

@@ -1,4 +1,7 @@
-"""The disk cache of compiled code: entries are found by a digest of all that is compiled, and no file ends a call."""
+"""The disk cache of compiled code. A digest of the code finds an entry, and a damaged file never ends a call.
+
+numba's own cache looks at the file of a kernel only, and misses changes of functions that the kernel calls.
+"""
 
 import contextlib
 import hashlib
@@ -9,30 +12,30 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataC
 from numba.core.serialize import dumps
 
 
-def digest(part):
-    """Hash that changes when the code compiled from `part` would, wherever the change was made.
+def digest(source):
+    """Hash that changes whenever the code compiled from `source` changes.
 
     Parameters
     ----------
-    part : kernel or primitive
-        Includes what it calls, in any file, and the values of the global names that it uses, but no comments and no
-        line numbers.
+    source : kernel or primitive
+        The hash also depends on the functions that it calls, in any file, and on the values of the global names that it
+        uses. It does not depend on comments and line numbers.
 
     Returns
     -------
     digest : str
     """
-    return hashlib.sha256(repr(_description(part, {})).encode()).hexdigest()
+    return hashlib.sha256(repr(_description(source, {})).encode()).hexdigest()
 
 
 def global_names(code):
-    """List the names that the code of a function looks up outside of itself, and the attributes that it reads."""
+    """List the global names and the attributes that the code of a function reads."""
     inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     return sorted({*code.co_names, *(name for nested in inner for name in global_names(nested))})
 
 
 def _description(value, seen):
-    """Nested tuples of plain values that tell what would be compiled; `seen` numbers what was described before."""
+    """Nested tuples of plain values that determine the compiled code; `seen` numbers the objects described before."""
     value = getattr(value, "made_from", value)
     if isinstance(value, int | float | complex | str | bytes | type(None) | type(...)):
         return value
@@ -54,7 +57,7 @@ def _description(value, seen):
 
 
 def _ingredients(value):
-    """Parts of a kernel, primitive, function or class; None for other values."""
+    """Objects that determine a kernel, primitive, function or class; None for other values."""
     if hasattr(value, "ingredients"):
         return value.ingredients
     if isinstance(value, FunctionType):
@@ -69,12 +72,12 @@ def _ingredients(value):
 def _pickled(value):
     try:
         return pickle.dumps(value)
-    except Exception:  # any object: with its address in the digest, the entry is valid in one process
+    except Exception:  # pickle can raise anything; a repr with an address makes the entry valid in this process only
         return repr(value)
 
 
 class _CheckedCode(CompileResultCacheImpl):
-    """Writes compiled code with a checksum, and refuses code that is damaged or belongs to another digest."""
+    """Writer and reader of compiled code with a checksum; damaged code and code of another digest are refused."""
 
     digest: str
 
@@ -93,10 +96,10 @@ class _CheckedCode(CompileResultCacheImpl):
 
 
 class CodeCache(FunctionCache):
-    """numba's cache of one function on disk; where it cannot be read or written, the function is compiled anew.
+    """numba's cache of one function on disk; if it cannot be read or written, the function is compiled again.
 
-    Disks are full, programs are stopped while they write, and quotas and copies cut files off: numba then fails in each
-    call until someone deletes the file. Here a file that cannot be read counts as absent and is written again.
+    Full disks, quotas, and programs that are stopped while they write leave incomplete files. With such a file, numba
+    fails in each call until the file is deleted. Here a file that cannot be read counts as absent and is written again.
 
     Parameters
     ----------
@@ -113,17 +116,17 @@ class CodeCache(FunctionCache):
         self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, digest)
 
     def load_overload(self, signature, target_context):
-        """Return the compiled code of a signature, None where there is none that can be used."""
+        """Return the compiled code of a signature, or None if there is no usable code."""
         try:
             return super().load_overload(signature, target_context)
-        except Exception:  # unpickling a damaged file raises anything
+        except Exception:  # unpickling a damaged file can raise any exception
             return None
 
     def save_overload(self, signature, result):
-        """Keep the compiled code of a signature, if the disk allows it."""
+        """Write the compiled code of a signature, if that is possible."""
         try:
             super().save_overload(signature, result)
         except Exception:
             with contextlib.suppress(Exception):
-                self.flush()  # a damaged index
+                self.flush()  # removes a damaged index
                 super().save_overload(signature, result)

@@ -1,4 +1,4 @@
-"""The decorators of all compiled code: numba is imported and a kernel compiled when it first runs."""
+"""The decorators of compiled code. numba is imported, and a kernel compiled, when a kernel first runs."""
 
 from contextlib import suppress
 from functools import cached_property, update_wrapper
@@ -8,17 +8,17 @@ from inspect import Parameter, Signature, signature
 class kernel:
     """Compile a function with ``numba.njit(nogil=True, cache=True)`` at its first call.
 
-    Importing skstruct then never pays for numba. A kernel may call kernels and primitives of any file that it imports
-    by name: the disk cache notices a change in any of them. Where the disk cache cannot be used (a read-only
-    installation and home, a full disk), the kernel is compiled anew in each process.
+    ``import skstruct`` is fast because it does not import numba. A kernel may call kernels and primitives of any file
+    that it imports by name. The disk cache notices a change in any of them. If the disk cache cannot be used (read-only
+    installation and home directory, full disk), each process compiles the kernel again.
 
     Parameters
     ----------
     function : callable
-        Takes arrays and scalars.
+        Function of arrays and scalars.
     fastmath : set of str, default=()
-        LLVM flags for kernels that see finite numbers only. ``nnan`` and ``ninf`` are never right here, since
-        -inf is a legal score.
+        LLVM flags for kernels whose numbers are all finite. ``nnan`` and ``ninf`` must not be used, since -inf is a
+        legal score.
     """
 
     def __init__(self, function=None, *, fastmath=()):
@@ -35,16 +35,20 @@ class kernel:
 
     @property
     def ingredients(self):
-        """What the compiled code depends on."""
+        """Objects that determine the compiled code."""
         return self.function, sorted(self.fastmath)
 
     @cached_property
     def compiled(self):
-        """The numba dispatcher; names of what the kernel calls, directly or not, now stand for what numba knows."""
+        """The numba dispatcher.
+
+        numba can call dispatchers and intrinsics only. They replace the kernels and primitives that this kernel calls,
+        directly or indirectly, in the modules of the callers.
+        """
         from skstruct.kernels.code_cache import global_names
 
         callers = [self]
-        for caller in callers:  # grows on the way
+        for caller in callers:  # the loop appends to the list
             namespace = caller.function.__globals__
             for name in global_names(caller.function.__code__):
                 callee = namespace.get(name)
@@ -75,11 +79,11 @@ class primitive:
     Parameters
     ----------
     emit : callable
-        ``emit(rows, *args)`` writes the code with a `registers.Rows`; of `args` it uses the scalars, integers
-        of 64 bits and floating-point numbers of the arrays' type. Returns the numbers to be returned. With an empty
-        tuple as the last argument, the plain function is compiled instead.
+        ``emit(rows, *args)`` writes the code with a `registers.Rows`, and returns the results of the operation. The
+        scalars in `args` are integers of 64 bits and floating-point numbers of the type of the arrays. If the last
+        argument of the operation is an empty tuple, the plain function is compiled instead.
     returns : int, default=0
-        How many numbers of the first array's type the operation returns.
+        Number of results. They have the type of the first array.
     """
 
     def __init__(self, emit, returns=0):
@@ -93,7 +97,7 @@ class primitive:
 
     @property
     def ingredients(self):
-        """What the compiled code depends on."""
+        """Objects that determine the compiled code."""
         from skstruct.kernels.registers import Rows
 
         writers = [function for function in vars(Rows).values() if callable(function)]
@@ -101,7 +105,7 @@ class primitive:
 
     @cached_property
     def intrinsic(self):
-        """What numba compiles; the plain function if it compiles nothing."""
+        """The intrinsic that numba compiles, or the plain function if compilation is switched off."""
         from numba import config, extending, types
 
         if vars(config)["DISABLE_JIT"]:
@@ -128,7 +132,7 @@ class primitive:
             result = [types.void, number][self.returns] if self.returns < 2 else types.UniTuple(number, self.returns)
             return result(*taken), generate
 
-        # numba reads names of arguments off this
+        # numba reads the names of the arguments from __signature__
         arguments = signature(self.function)
         context = Parameter("typing_context", Parameter.POSITIONAL_OR_KEYWORD)
         vars(define)["__signature__"] = Signature([context, *arguments.parameters.values()])

@@ -1,23 +1,24 @@
-"""Writes LLVM code for operations on rows of numbers that are held in vector registers.
+"""A writer of LLVM code for operations on rows of numbers in vector registers.
 
-A row of ``n`` numbers is held in registers of `width` numbers. Where `width` does not divide ``n``, the last register
-overlaps the one before: it holds the row's last `width` numbers, so that no row needs to be padded or masked.
-Element-wise results agree in the overlap, and may be stored twice; sums leave it out.
+A register contains `width` numbers, and several registers contain a row of ``n`` numbers. If `width` does not divide
+``n``, the last register overlaps the register before it: it contains the last `width` numbers of the row, so that no
+row needs to be padded or masked. Element-wise results are equal in the overlap and are stored twice. Sums count the
+overlap once.
 """
 
 # (width, number of registers), for rows of 1, 2, 3, 4, 5-7, 8, 9-16, ... 57-64 numbers
 SHAPES = [(1, 1), (2, 1), (2, 2), (4, 1), (4, 2), *((8, count) for count in range(1, 9))]
-SMALLEST_EXPONENT, SMALLEST_EXPONENT_32 = -708.0, -87.0  # exp of less is no normal number, and given as 0
+SMALLEST_EXPONENT, SMALLEST_EXPONENT_32 = -708.0, -87.0  # exp of smaller numbers is not a normal number: 0 instead
 
 
 class Rows:
-    """Writes LLVM code for operations on rows, into the kernel that is being compiled.
+    """Writer of LLVM code for operations on rows, into the kernel that is being compiled.
 
     Parameters
     ----------
     context, builder, signature, args
-        What numba gives a code generator; the last argument is the `lanes` tuple, and the first array tells the
-        type of all numbers. Arrays are known by the place of their argument.
+        Arguments that numba passes to a code generator. The last of `args` is the `lanes` tuple. All numbers have the
+        type of the first array. Methods refer to an array by the position of its argument.
     """
 
     def __init__(self, context, builder, signature, args):
@@ -45,11 +46,11 @@ class Rows:
         return self.ir.Constant(self.int, value)
 
     def constant(self, value):
-        """Register full of one constant."""
+        """Register whose numbers all are one constant."""
         return self.ir.Constant(self.vector, [value] * self.width)
 
     def broadcast(self, value):
-        """Register full of one number."""
+        """Register whose numbers all are one value."""
         kind, index = self.ir.VectorType(value.type, self.width), self.ir.IntType(32)
         undefined = self.ir.Constant(kind, self.ir.Undefined)
         first = self.builder.insert_element(undefined, value, self.ir.Constant(index, 0))
@@ -76,15 +77,15 @@ class Rows:
         return self.builder.load(self.builder.gep(row, [index]))
 
     def load(self, row, like):
-        """Read registers from a row; they lie as in rows of the length of the array `like`."""
-        return [self.builder.load(at, align=self.align) for at in self._places(row, like)]
+        """Read the registers of a row, which has the length of the rows of the array `like`."""
+        return [self.builder.load(at, align=self.align) for at in self._addresses(row, like)]
 
     def store(self, registers, row, like):
-        """Write registers to a row; they lie as in rows of the length of the array `like`."""
-        for register, at in zip(registers, self._places(row, like)):
+        """Write the registers of a row, which has the length of the rows of the array `like`."""
+        for register, at in zip(registers, self._addresses(row, like)):
             self.builder.store(register, at, align=self.align)
 
-    def _places(self, row, like):
+    def _addresses(self, row, like):
         starts = [self.integer(v * self.width) for v in range(self.count - 1)]
         starts.append(self.builder.sub(self.lengths[like], self.integer(self.width)))
         return [self.builder.bitcast(self.builder.gep(row, [at]), self.vector.as_pointer()) for at in starts]
@@ -98,7 +99,7 @@ class Rows:
         return variables
 
     def loop(self, start, stop, step=1):
-        """Emit the body of the with statement for ``start <= index < stop``; gives the index."""
+        """Context whose body is emitted as a loop over ``start <= index < stop``; its value starts with the index."""
         return self.cgutils.for_range_slice(self.builder, start, stop, self.integer(step))
 
     # ------------------------------------------------------------------ arithmetic
@@ -119,7 +120,7 @@ class Rows:
         return self.builder.select(self.builder.fcmp_ordered("<", a, b), a, b)
 
     def reduce(self, registers, combine):
-        """Combine all numbers of some registers to one."""
+        """Combine all numbers of several registers to one number."""
         total = registers[0]
         for register in registers[1:]:
             total = combine(total, register)
@@ -132,22 +133,25 @@ class Rows:
         return self.builder.extract_element(total, self.ir.Constant(index, 0))
 
     def sum(self, registers, like):
-        """Sum of a row, its overlap counted once."""
+        """Sum of a row, in which the overlap counts once."""
         if self.count > 1:
-            places = self.ir.Constant(self.ir.VectorType(self.int, self.width), list(range(self.width)))
+            positions = self.ir.Constant(self.ir.VectorType(self.int, self.width), list(range(self.width)))
             overlap = self.builder.sub(self.integer(self.width * self.count), self.lengths[like])
-            once = self.builder.icmp_signed(">=", places, self.broadcast(overlap))
+            once = self.builder.icmp_signed(">=", positions, self.broadcast(overlap))
             registers = [*registers[:-1], self.builder.select(once, registers[-1], self.constant(0.0))]
         return self.reduce(registers, self.add)
 
     def times_matrix(self, row, matrix, n_rows):
-        """``row[:n_rows] @ matrix[:n_rows]`` in registers, as two interleaved sums."""
+        """``row[:n_rows] @ matrix[:n_rows]`` in registers.
+
+        Even and odd rows have sums of their own: an addition then does not wait for the result of the one before.
+        """
         zero = [self.constant(0.0)] * self.count
         sums = [self.variables(zero), self.variables(zero)]
 
-        def add_product(i, part):
+        def add_product(i, parity):
             factor = self.broadcast(self.element_of(row, i))
-            for variable, register in zip(sums[part], self.load(self.row(matrix, i), matrix)):
+            for variable, register in zip(sums[parity], self.load(self.row(matrix, i), matrix)):
                 self.builder.store(self.add(self.builder.load(variable), self.multiply(factor, register)), variable)
 
         even = self.builder.and_(n_rows, self.integer(-2))
@@ -170,10 +174,10 @@ class Rows:
         half = self.constant(0.5)
         k = b.fptosi(b.fsub(self.multiply(x, self.constant(1.4426950408889634)), half), integers)
         power = b.sitofp(k, self.vector)
-        for part in (high, low):
-            x = b.fsub(x, b.fmul(power, self.constant(part), flags=("contract",)), flags=("contract",))
+        for digits in (high, low):  # log 2 in two numbers: k times the first is exact, so that no digits are lost
+            x = b.fsub(x, b.fmul(power, self.constant(digits), flags=("contract",)), flags=("contract",))
         coefficient, polynomial = 1.0, []
-        for n in range(1, degree + 1):  # Taylor: below 1e-17 (1e-9) in the interval
+        for n in range(1, degree + 1):  # Taylor polynomial: its error in the interval is below 1e-17, single 1e-9
             polynomial.append(coefficient)
             coefficient /= n
         value = self.constant(coefficient)

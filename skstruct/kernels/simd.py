@@ -1,17 +1,17 @@
-"""Vector operations on rows of numbers, kept in vector registers by explicit LLVM code.
+"""Vector operations on rows of numbers, in explicit LLVM code for vector registers.
 
-Compilers do not vectorise short loops over a number of states that is known at run time only; these primitives
-do it by hand, for the few loops where a benchmark shows that it pays. Each has two definitions: a plain Python
-function, which says what it computes, is what tests compare with and what runs with ``NUMBA_DISABLE_JIT=1``; and an
-emitter, which writes the same with registers.
+Compilers do not vectorise short loops over a number of states that is known only at run time. These primitives do it,
+for the few loops where a benchmark shows a gain. Each has two definitions. The plain Python function defines the
+result: tests compare with it, and it runs with ``NUMBA_DISABLE_JIT=1``. The emitter writes LLVM code that computes the
+same in registers.
 
-``_registers.py`` says how a row of ``n`` numbers is held in registers; ``n`` need not be a multiple of their width.
-Arrays that are read most often are padded with zeros to ``padded(n)`` all the same, and start at a cache line
-(`aligned_zeros`): a register that straddles two lines takes twice the time.
+``registers.py`` describes how registers contain a row of ``n`` numbers, where ``n`` need not be a multiple of their
+width. Arrays that are read most often are padded with zeros to ``padded(n)`` nevertheless, and start at a cache line
+(`aligned_zeros`): reading a register from two cache lines takes twice the time.
 
-How many registers of which width is known when a kernel is compiled, from the type of the tuple ``lanes(n)`` that it
-is given: there are as many specialisations of a kernel as `SHAPES`, and one that compiles the plain functions, for
-rows longer than `LONGEST_ROW`.
+The number of registers and their width are known when a kernel is compiled, from the type of its argument
+``lanes(n)``, a tuple. A kernel has a specialisation for each of `SHAPES`, and one that compiles the plain functions,
+for rows longer than `LONGEST_ROW`.
 """
 
 import math
@@ -28,14 +28,14 @@ CACHE_LINE = 64  # bytes
 
 @cache
 def lanes(n):
-    """Tuple whose length tells a compiler how rows of `n` numbers are held in registers; empty for long rows."""
+    """Tuple whose length determines the registers for rows of `n` numbers; empty for long rows."""
     width = min(8, 1 << (n.bit_length() - 1))
     return (0,) * (1 + SHAPES.index((width, -(-n // width)))) if n <= LONGEST_ROW else ()
 
 
 @cache
 def padded(n):
-    """Length of rows of `n` numbers that are padded to whole registers."""
+    """Length of rows of `n` numbers after padding to whole registers."""
     width, count = SHAPES[len(lanes(n)) - 1] if n <= LONGEST_ROW else (1, n)
     return width * count
 
@@ -59,7 +59,7 @@ def _emit_prefetch(r, array, index):
 
 @primitive(_emit_prefetch)
 def prefetch(array, index, lanes):
-    """Ask for ``array[index]`` to be in the cache soon; changes nothing."""
+    """Tell the processor to load ``array[index]`` into the cache; no value changes."""
 
 
 def _emit_add_rows(r, table, columns, start, stop, out):
@@ -139,9 +139,9 @@ def _emit_exp_row(r, scores, row, out, out_row):
 
 @primitive(_emit_exp_row, returns=2)
 def exp_row(scores, row, out, out_row, lanes):
-    """``out[out_row] = exp(scores[row] - top)``; returns `top`, the maximum, and the least exponent.
+    """``out[out_row] = exp(scores[row] - top)``; returns `top`, the maximum, and the smallest exponent.
 
-    A longer row of `out` keeps what is beyond.
+    If rows of `out` are longer than rows of `scores`, their other entries do not change.
     """
     top = -math.inf
     for y in range(scores.shape[1]):
@@ -261,28 +261,28 @@ def best_step(scores, row, matrix, n, out_row, lanes):
 
 # ---------------------------------------------------------------------- messages of loopy belief propagation
 def _at_matrix(r, array, number):
-    """From here on, let rows of `array`, a stack of square matrices, be those of one matrix."""
+    """Let the rows of `array`, a stack of square matrices, be the rows of one matrix in the code that follows."""
     r.data[array] = r.row(array, r.builder.mul(number, r.lengths[array]))
 
 
 def _without_overlap(r, registers, like):
-    """Registers of a row with zeros where the last one overlaps the one before."""
+    """Registers of a row, with zeros where the last register overlaps the register before it."""
     if r.count == 1:
         return registers
-    places = r.ir.Constant(r.ir.VectorType(r.int, r.width), list(range(r.width)))
+    positions = r.ir.Constant(r.ir.VectorType(r.int, r.width), list(range(r.width)))
     overlap = r.builder.sub(r.integer(r.width * r.count), r.lengths[like])
-    once = r.builder.icmp_signed(">=", places, r.broadcast(overlap))
+    once = r.builder.icmp_signed(">=", positions, r.broadcast(overlap))
     return [*registers[:-1], r.builder.select(once, registers[-1], r.constant(0.0))]
 
 
 def _sums_of(r, registers):
-    """One register, of the sum of each of the `width` registers."""
-    size = r.width  # every register holds groups of so many numbers, to be summed
+    """One register that contains the sum of each of the `width` registers."""
+    size = r.width  # each register contains groups of `size` numbers whose sums are still to be computed
     while size > 1:
         half = size // 2
         low = [v * r.width + g + k for g in range(0, r.width, size) for v in range(2) for k in range(half)]
         kind = r.ir.VectorType(r.ir.IntType(32), r.width)
-        masks = [r.ir.Constant(kind, [place + shift for place in low]) for shift in (0, half)]
+        masks = [r.ir.Constant(kind, [index + shift for index in low]) for shift in (0, half)]
         registers = [
             r.add(*(r.builder.shuffle_vector(a, b, mask) for mask in masks))
             for a, b in zip(registers[:half], registers[half:])
@@ -314,7 +314,7 @@ def _emit_exp_matrix(r, scores, number, out):
 
 @primitive(_emit_exp_matrix, returns=2)
 def exp_matrix(scores, number, out, lanes):
-    """``out[number] = exp(scores[number] - top)``; returns `top`, the maximum, and the least exponent."""
+    """``out[number] = exp(scores[number] - top)``; returns `top`, the maximum, and the smallest exponent."""
     n = scores.shape[1]
     top = scores[number].max()
     shift = 0.0 if top == -math.inf else top
@@ -342,9 +342,9 @@ def _emit_leave_one_out(r, message, begin, first, last, stop, node, i, out, at):
     after = r.variables([r.constant(1.0)] * r.count)
     size = r.builder.sub(last, first)
     with r.loop(r.integer(0), size) as (k, _):
-        place = r.builder.sub(r.builder.sub(size, k), r.integer(1))
-        r.store(value(after), r.row(7, r.builder.add(at, place)), 0)
-        times(after, r.row(0, r.builder.add(first, place)))
+        from_end = r.builder.sub(r.builder.sub(size, k), r.integer(1))
+        r.store(value(after), r.row(7, r.builder.add(at, from_end)), 0)
+        times(after, r.row(0, r.builder.add(first, from_end)))
     with r.loop(r.integer(0), size) as (k, _):
         line = r.row(7, r.builder.add(at, k))
         r.store([r.multiply(a, b) for a, b in zip(value(total), r.load(line, 0))], line, 0)
@@ -354,10 +354,11 @@ def _emit_leave_one_out(r, message, begin, first, last, stop, node, i, out, at):
 
 @primitive(_emit_leave_one_out)
 def leave_one_out(message, begin, first, last, stop, node, i, out, at, lanes):
-    """Write the products of a row and all messages but one, to successive rows of `out` from row `at` on.
+    """Write the products of a row and all messages but one to successive rows of `out`, from row `at` on.
 
     ``out[at + s - first] = node[i] * message[begin:stop, but for s].prod(0)`` for ``first <= s < last``. The
-    product with all messages follows, in ``out[at + last - first]``.
+    product with all messages follows, in ``out[at + last - first]``. Products before and after `s` are multiplied: a
+    division by ``message[s]`` would be 0 / 0 where it is 0.
     """
     size = last - first
     for x in range(message.shape[1]):
@@ -377,13 +378,16 @@ def leave_one_out(message, begin, first, last, stop, node, i, out, at, lanes):
 
 
 def _replace_message(r, raw, target, damping):
-    """Scale a message to maximum 1, mix it with the old one and store it; its maximum before, and the change."""
+    """Scale a message to maximum 1, mix it with the old message and store it.
+
+    Returns the maximum before it is scaled, and the largest change of the message.
+    """
     top = r.reduce(raw, r.greater)
-    inverse, share = r.broadcast(r.builder.fdiv(r.ir.Constant(r.element, 1.0), top)), r.broadcast(damping)
+    inverse, fraction = r.broadcast(r.builder.fdiv(r.ir.Constant(r.element, 1.0), top)), r.broadcast(damping)
     line, changes, mixed = r.row(0, target), [], []
     for register, old in zip(raw, r.load(line, 0)):
         new = r.multiply(register, inverse)
-        mixed.append(r.add(new, r.multiply(share, r.builder.fsub(old, new))))
+        mixed.append(r.add(new, r.multiply(fraction, r.builder.fsub(old, new))))
         change = r.builder.fsub(mixed[-1], old)
         changes.append(r.greater(change, r.builder.fneg(change)))
     r.store(mixed, line, 0)
@@ -399,7 +403,7 @@ def _emit_send(r, message, target, cavity, k, potential, number, damping):
 def send(message, target, cavity, k, potential, number, damping, lanes):
     """Replace ``message[target]`` by ``cavity[k] @ potential[number]``, scaled to maximum 1.
 
-    ``damping`` is the share of the old message in the new one. Returns the maximum before it is scaled, and the
+    ``damping`` is the fraction of the old message in the new message. Returns the maximum before it is scaled, and the
     largest change of the message. The row of `cavity` may be overwritten.
     """
     n = message.shape[1]
@@ -423,7 +427,7 @@ def _emit_send_back(r, message, target, cavity, k, potential, number, damping):
     factors = _without_overlap(r, r.load(line, 0), 0)
     last = r.builder.sub(r.lengths[0], r.integer(r.width))
     with r.loop(r.integer(0), r.integer(r.count)) as (block, _):
-        # `width` rows at a time; the last rows overlap the ones before as registers do
+        # `width` rows at a time; the last group of rows overlaps the group before it, as registers do
         at = r.builder.mul(block, r.integer(r.width))
         at = r.builder.select(r.builder.icmp_signed("<", at, last), at, last)
         sums = []
@@ -433,14 +437,14 @@ def _emit_send_back(r, message, target, cavity, k, potential, number, damping):
             for entry, factor in zip(entries[1:], factors[1:]):
                 total = r.add(total, r.multiply(entry, factor))
             sums.append(total)
-        place = r.builder.bitcast(r.builder.gep(line, [at]), r.vector.as_pointer())
-        r.builder.store(_sums_of(r, sums), place, align=r.align)
+        address = r.builder.bitcast(r.builder.gep(line, [at]), r.vector.as_pointer())
+        r.builder.store(_sums_of(r, sums), address, align=r.align)
     return _replace_message(r, r.load(line, 0), target, damping)
 
 
 @primitive(_emit_send_back, returns=2)
 def send_back(message, target, cavity, k, potential, number, damping, lanes):
-    """Do as `send` with ``potential[number] @ cavity[k]``."""
+    """Like `send`, with ``potential[number] @ cavity[k]``."""
     n = message.shape[1]
     raw = np.zeros(n)
     for x in range(n):
@@ -464,7 +468,7 @@ def _emit_send_potts(r, message, target, cavity, k, other, gain, damping):
 
 @primitive(_emit_send_potts, returns=2)
 def send_potts(message, target, cavity, k, other, gain, damping, lanes):
-    """Do as `send` with a matrix of `other` everywhere, and `gain` more on its diagonal."""
+    """Like `send`, with a Potts matrix: `other` off the diagonal and ``other + gain`` on the diagonal."""
     total, largest, moved = cavity[k].sum(), cavity[k].max(), 0.0
     top = other * total + gain * largest if gain > 0.0 else other * total + gain * cavity[k].min()
     for x in range(message.shape[1]):
