@@ -1,4 +1,4 @@
-"""From raw data to graphs, and scikit-learn's transformers for the features of nodes and edges."""
+"""Transformers that make graphs of raw data, and wrappers of scikit-learn transformers for nodes and edges."""
 
 from skstruct.preprocessing._attributes import AttributeVectorizer
 from skstruct.preprocessing._edge_transformer import EdgeTransformer

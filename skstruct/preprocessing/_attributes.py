@@ -14,44 +14,46 @@ COLLECTIONS = (list, tuple, set, frozenset, np.ndarray)
 
 
 class AttributeVectorizer(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
-    """Make chains of sequences of tokens that are described by attributes, as programs for sequences take them.
+    """Make chains of sequences of tokens that are described by attributes, as in other programs for sequences.
 
-    A token is a list of strings, each of which is an attribute with the value 1, or a dict from names to values. As
-    in `DictVectorizer`, ``{"w": "the"}`` is the attribute ``"w=the"`` with the value 1, a number is the value of
-    the attribute of that name, and so is a bool. ``{"w": ["a", "b"]}`` is the attributes ``"w=a"`` and ``"w=b"``: the
-    value may be a list, tuple, set or array of strings. Attributes that come twice in a token add up.
+    A token is a list of strings or a dict from names to values. A string in a list is an attribute with the value 1. In
+    a dict, as in `DictVectorizer`, ``{"w": "the"}`` is the attribute ``"w=the"`` with the value 1, and a number or a
+    bool is the value of the attribute of that name. ``{"w": ["a", "b"]}`` means the attributes ``"w=a"`` and ``"w=b"``:
+    the value may be a list, tuple, set or array of strings. If an attribute occurs twice in a token, its values are
+    added.
 
-    In a pipeline it takes the place of `SequencesToGraphs` and ``NodeTransformer(DictVectorizer())``: for dicts it
-    makes the same features in about half of the time, it also takes lists of strings, and it has a minimal count.
-    Where attributes are made of the columns of neighbouring tokens, `TokenTemplates` is several times as fast again,
-    since it makes no strings.
+    In a pipeline it replaces `SequencesToGraphs` and ``NodeTransformer(DictVectorizer())``. For dicts it computes the
+    same features in about half of the time. It also supports lists of strings and a minimum count. If attributes are
+    made of the columns of neighbouring tokens, `TokenTemplates` is several times faster still, since it makes no
+    strings.
 
     Parameters
     ----------
     min_count : int, default=1
-        How often an attribute must occur in the training data with a value other than 0.
+        Minimum number of occurrences of an attribute in the training data with a value other than 0.
     dtype : dtype, default=np.float64
-        Of the features.
+        Type of the features.
 
     Attributes
     ----------
     vocabulary_ : dict
-        From each attribute to its column. Columns are in the order of first appearance.
+        Column of each attribute. Columns are in the order of first appearance.
 
     Raises
     ------
     TypeError
-        If a token is neither a list nor a dict, or an attribute not of these types; the message names the sequence
-        and the token.
+        If a token is neither a list nor a dict, or if an attribute has another type. The message names the sequence and
+        the token.
 
     See Also
     --------
-    TokenTemplates : Makes the attributes as well.
+    TokenTemplates : It also makes the attributes.
     NodeTransformer : With `DictVectorizer`, for graphs of any kind.
 
     Notes
     -----
-    Time is O(number of attributes): a look-up in a dict for each, and a new string for each in a dict.
+    Time is O(number of attributes). Each attribute is looked up in a dict, and an attribute of a dict needs a new
+    string.
 
     Examples
     --------

@@ -12,15 +12,16 @@ from skstruct.preprocessing._stacked import Stack, StackedTransformer, inner_has
 class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Apply a transformer of tables to the features of all edges.
 
-    As `NodeTransformer`, but for `edge_features`. Labels belong to nodes, so the transformer is fitted
-    without them. Node features stay as they are, and so do their names: what scikit-learn asks of a step of a
-    pipeline (``n_features_in_``, ``feature_names_in_``, ``get_feature_names_out``) is about nodes. Edge features have
-    attributes and a method of their own.
+    The edges of all graphs are stacked into one table and transformed, as the nodes by `NodeTransformer`. Labels belong
+    to nodes, so that the transformer is fitted without labels. Node features and their names do not change. The
+    attributes that scikit-learn reads of a step of a pipeline (``n_features_in_``, ``feature_names_in_``,
+    ``get_feature_names_out``) describe node features. Other attributes and ``get_edge_feature_names_out`` describe edge
+    features.
 
     Parameters
     ----------
     transformer : transformer or "passthrough"
-        What to apply. It is cloned.
+        The transformer. It is cloned.
 
     Attributes
     ----------
@@ -38,7 +39,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     Raises
     ------
     TypeError
-        In ``fit``, if `transformer` is none.
+        In ``fit``, if `transformer` is not a transformer.
     ValueError
         If `X` is a table, or graphs with edges but without edge features.
 
@@ -106,7 +107,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
         Returns
         -------
         ndarray of str, or None
-            None where nodes have dicts or strings instead of columns, and `input_features` is None.
+            None if nodes have dicts or strings instead of columns and `input_features` is None.
 
         Raises
         ------
@@ -132,7 +133,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the edge features before, where fit has not seen any.
+            Names of the edge features before the transformation, if `fit` has not seen names.
 
         Returns
         -------

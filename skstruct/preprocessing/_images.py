@@ -5,14 +5,14 @@ from skstruct.preprocessing._sequences import GraphBuilder
 
 
 class ImagesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
-    """Make a grid graph of each image, so that a pipeline takes plain images.
+    """Make a grid graph of each image, so that a pipeline accepts images.
 
     Parameters
     ----------
     connectivity : {4, 8}, default=4
         Number of neighbours of a pixel.
     contrast : bool, default=False
-        Whether edges get a constant and a contrast-sensitive feature, as `GraphDataset.from_images`
+        Whether to add a constant edge feature and a contrast-sensitive edge feature, which `GraphDataset.from_images`
         describes.
 
     Examples
@@ -28,7 +28,7 @@ class ImagesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[
         self.contrast = contrast
 
     def transform(self, X):
-        """Join neighbouring pixels.
+        """Make a grid graph of each image, whose edges join neighbouring pixels.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""NodeClassifier: the baseline that ignores edges."""
+"""NodeClassifier: a baseline that ignores edges."""
 
 import sys
 
@@ -24,21 +24,22 @@ def _inner_has(method):
 
 
 class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """Classify node by node with any classifier of tables: what edges are worth is the gain over this.
+    """Classify each node on its own, by any classifier of tables.
 
-    Takes and gives what `GraphCRFClassifier` does, so that both fit into the same pipeline and comparison.
+    It is a baseline: the gain of `GraphCRFClassifier` over it is the gain by edges. Both accept the same input and
+    return the same kinds of output, so that they can be compared in the same pipeline.
 
     Parameters
     ----------
     estimator : classifier
-        Fitted, as a clone, to the stacked nodes of all graphs.
+        The classifier. A clone is fitted to the stacked nodes of all graphs.
 
     Attributes
     ----------
     estimator_ : classifier
         The fitted clone.
     classes_ : ndarray of shape (n_classes,)
-        Its classes.
+        Classes of the fitted clone.
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of str
@@ -68,8 +69,8 @@ class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         y : RaggedArray, list of arrays, or flat array
             Labels of the nodes.
         **params : dict
-            Metadata such as ``sample_weight``: one value per graph, which is repeated for its nodes, or
-            ragged.
+            Metadata such as ``sample_weight``: one value per graph, which is repeated for the nodes of the graph, or
+            one value per node (ragged).
 
         Returns
         -------
@@ -149,7 +150,7 @@ class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return self._ask("decision_function", X)
 
     def score(self, X, y, sample_weight=None):
-        """Fraction of nodes labelled right.
+        """Accuracy: the fraction of nodes with the right label.
 
         Parameters
         ----------
@@ -158,7 +159,7 @@ class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         y : RaggedArray, list of arrays, or flat array
             Labels of the nodes.
         sample_weight : array-like, default=None
-            One weight per graph or (ragged) per node.
+            One weight per graph, or one weight per node (ragged).
 
         Returns
         -------
@@ -200,7 +201,7 @@ class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return tags
 
     def get_metadata_routing(self):
-        """Tell which metadata the classifier asks for.
+        """Return the metadata that the classifier requests.
 
         Returns
         -------

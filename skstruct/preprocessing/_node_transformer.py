@@ -8,18 +8,17 @@ from skstruct.preprocessing._stacked import StackedTransformer, flatten_target, 
 class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Apply a transformer of tables to the features of all nodes.
 
-    The nodes of all graphs are stacked into one table, the transformer sees that, and the result is put back
-    into the same graphs. Any transformer of scikit-learn works: scalers, `DictVectorizer`, text vectorizers,
-    `ColumnTransformer` on data frames, feature selection by the labels of the nodes, pipelines of these.
-    Tables pass through the transformer as they would without the wrapper.
+    The nodes of all graphs are stacked into one table and transformed. The result replaces the node features of the
+    graphs. All transformers of scikit-learn are supported: scalers, `DictVectorizer`, text vectorizers,
+    `ColumnTransformer` for data frames, feature selection by the labels of the nodes, and pipelines of transformers. A
+    table is transformed as by the transformer alone.
 
-    Transformers that fit several models to parts of the data, such as `TargetEncoder`, split nodes, not
-    graphs.
+    A transformer that splits the data for a cross-validation, such as `TargetEncoder`, splits nodes and not graphs.
 
     Parameters
     ----------
     transformer : transformer or "passthrough"
-        What to apply. It is cloned.
+        The transformer. It is cloned.
 
     Attributes
     ----------
@@ -33,7 +32,7 @@ class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     Raises
     ------
     TypeError
-        In ``fit``, if `transformer` is none.
+        In ``fit``, if `transformer` is not a transformer.
 
     Examples
     --------
@@ -73,7 +72,7 @@ class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the features before, where fit has not seen any.
+            Names of the features before the transformation, if `fit` has not seen names.
 
         Returns
         -------

@@ -147,13 +147,13 @@ class SequenceVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         Returns
         -------
         GraphDataset
-            As of `transform`.
+            As `transform` returns it.
         """
         stack = stack_tokens(X)
         return stack.rebuild(self._learn(stack))
 
     def transform(self, X):
-        """Make chains with sparse node features; what is not in the vocabulary is left out.
+        """Make chains with sparse node features, without features that are not in the vocabulary.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class SequenceVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         return stack.rebuild(self._look_up(stack))
 
     def set_output(self, *, transform=None):
-        """Do nothing: the output is a GraphDataset, whatever other steps make.
+        """Do nothing: the output is always a GraphDataset.
 
         Parameters
         ----------

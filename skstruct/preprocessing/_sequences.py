@@ -6,9 +6,10 @@ from skstruct.data.dataset import GraphDataset
 
 
 class GraphBuilder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
-    """Base of the transformers that make graphs of raw data and learn nothing: a subclass has `transform`.
+    """Base class of the transformers that make graphs of raw data and learn nothing. A subclass implements `transform`.
 
-    Like it, subclasses switch off the wrapping of outputs, which would turn a GraphDataset into a data frame.
+    A subclass must also pass ``auto_wrap_output_keys=None``: scikit-learn's wrapping of outputs would convert a
+    GraphDataset to a data frame.
     """
 
     def fit(self, X, y=None):
@@ -41,7 +42,7 @@ class GraphBuilder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return input_features
 
     def set_output(self, *, transform=None):
-        """Do nothing: the output is a GraphDataset, whatever other steps make.
+        """Do nothing: the output is always a GraphDataset.
 
         Parameters
         ----------
@@ -66,7 +67,7 @@ class GraphBuilder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
 
 class SequencesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
-    """Make a chain of each sequence, so that a pipeline takes plain lists of sequences.
+    """Make a chain of each sequence, so that a pipeline accepts lists of sequences.
 
     See also `GraphDataset.from_sequences`.
 
@@ -81,13 +82,13 @@ class SequencesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: igno
     """
 
     def transform(self, X):
-        """Add an edge from each item to the next.
+        """Make a chain of each sequence, with an edge from each item to the next item.
 
         Parameters
         ----------
         X : list of sequences
-            Arrays or sparse matrices of shape (length, n_features), data frames, or lists of dicts or
-            strings. A GraphDataset is returned as it is.
+            A sequence is an array or a sparse matrix of shape (length, n_features), a data frame, or a list of dicts or
+            strings. A GraphDataset is returned unchanged.
 
         Returns
         -------

@@ -108,10 +108,11 @@ def inner_has(method):
 
 
 class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
-    """Base of the transformers that hand a stacked table to a transformer of tables.
+    """Base class of the transformers that apply a transformer of tables to a stacked table.
 
-    A subclass has ``_stack(X)`` and ``_target(y, stack)``. It must also switch off the automatic wrapping of
-    outputs, which would turn a GraphDataset into a data frame: the inner transformer wraps the table itself.
+    A subclass implements ``_stack(X)`` and ``_target(y, stack)``. It must also pass ``auto_wrap_output_keys=None``:
+    scikit-learn's wrapping of outputs would convert a GraphDataset to a data frame. The inner transformer wraps the
+    table.
     """
 
     def __init__(self, transformer):
@@ -127,8 +128,8 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         y : RaggedArray, list of arrays, or flat array, default=None
             Labels of the nodes, for transformers that use them.
         **params : dict
-            Metadata such as ``sample_weight``: one value per graph, which is repeated for its rows, or
-            ragged.
+            Metadata such as ``sample_weight``: one value per graph, which is repeated for the rows of the graph, or one
+            value per row (ragged).
 
         Returns
         -------
@@ -142,7 +143,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         return self
 
     def fit_transform(self, X, y=None, **params):
-        """Fit a clone of the transformer and transform, by its own ``fit_transform`` where it has one.
+        """Fit a clone of the transformer and transform, by its method ``fit_transform`` if there is one.
 
         Parameters
         ----------
@@ -184,7 +185,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         return self
 
     def transform(self, X, **params):
-        """Transform the features; graphs, edges and everything else stay.
+        """Transform the features; the graphs and all other features do not change.
 
         Parameters
         ----------
@@ -256,7 +257,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         Parameters
         ----------
         transform : {"default", "pandas", "polars"}, default=None
-            Handed to the transformer. None changes nothing.
+            Passed to the transformer. None changes nothing.
 
         Returns
         -------
@@ -279,7 +280,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         return tags
 
     def get_metadata_routing(self):
-        """Tell which metadata the transformer asks for.
+        """Return the metadata that the transformer requests.
 
         Returns
         -------

@@ -25,79 +25,81 @@ def _has_names(self):
 class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Describe each token by templates such as "this word", "the previous two tags", "the last three letters".
 
-    The input is a list of sequences. A token is a string if there is one column, otherwise a tuple or list with
-    one string per column, or a dict from columns to strings; a sequence may also be an array of strings with one
-    row per token. The output are chains whose nodes have binary features, one for each combination of a template
-    and the strings that it met in training.
+    The input is a list of sequences. A token is a string if there is one column. Otherwise it is a tuple or list with
+    one string per column, or a dict from columns to strings. A sequence may also be an array of strings with one row
+    per token. The output is a dataset of chains whose nodes have binary features. There is a feature for each template
+    and each combination of strings for its terms that occurs in training.
 
-    Each distinct string is looked up and analysed once; templates are then filled in with integers. For tokens
-    that are described by lists of strings or by dicts already, use `AttributeVectorizer`.
+    Each distinct string is looked up and analysed once. Features are then computed from integer codes. For tokens that
+    are already described by lists of strings or by dicts, use `AttributeVectorizer`.
 
     Parameters
     ----------
     templates : list of str
         A template is
 
-        - ``"w[-1]"``: the column ``w`` of the previous token; ``"w[0]"`` is that of the token itself. A range,
-          ``"w[-2..2]"``, stands for the five templates ``"w[-2]"`` to ``"w[2]"``.
-        - ``"w.suffix(3)[0]"``: something derived from a column. A range, ``"w.suffix(1..4)[0]"``, stands for one
-          template for each length. There are
+        - ``"w[-1]"``: the column ``w`` of the previous token. ``"w[0]"`` is the column ``w`` of the token itself. A
+          range, ``"w[-2..2]"``, means the five templates ``"w[-2]"`` to ``"w[2]"``.
+        - ``"w.suffix(3)[0]"``: a value that is derived from a column. A range, ``"w.suffix(1..4)[0]"``, means one
+          template for each length. The derivations are
 
           ==============  ==============================================================================
-          ``lower``       in lower case
+          ``lower``       the string in lower case
           ``shape``       upper case as X, lower case as x, digits as d, and no run longer than two:
                           ``"McDonald's"`` becomes ``"XxXxx'x"``
-          ``prefix(k)``   the first k characters, if there are as many
-          ``suffix(k)``   the last k characters, if there are as many
-          ``digit``       whether there is a digit; where not, nothing
-          ``capital``     whether the first character is in upper case; where not, nothing
-          ``hyphen``      whether there is a hyphen; where not, nothing
+          ``prefix(k)``   the first k characters; no value if the string is shorter
+          ``suffix(k)``   the last k characters; no value if the string is shorter
+          ``digit``       True if there is a digit, otherwise no value
+          ``capital``     True if the first character is in upper case, otherwise no value
+          ``hyphen``      True if there is a hyphen, otherwise no value
           ==============  ==============================================================================
 
-        - ``"w[-1]|w[0]"``: a conjunction, with any number of terms. Ranges in it move together:
-          ``"w[-1..0]|w[0..1]"`` stands for ``"w[-1]|w[0]"`` and ``"w[0]|w[1]"``.
-        - ``"bias"``: always; ``"__BOS__"``: at the first token; ``"__EOS__"``: at the last token of a sequence.
+        - ``"w[-1]|w[0]"``: a conjunction, with any number of terms. Its ranges must be equally long and advance
+          together: ``"w[-1..0]|w[0..1]"`` means ``"w[-1]|w[0]"`` and ``"w[0]|w[1]"``.
+        - ``"bias"``: all tokens. ``"__BOS__"``: the first token of a sequence. ``"__EOS__"``: the last token of a
+          sequence.
 
-        A template with a term outside of the sequence, or which is nothing, makes no feature.
+        A template makes no feature at a token if one of its terms is outside of the sequence or has no value.
     columns : list of str, default=("w",)
         Names of the columns of a token, in their order.
     min_count : int, default=1
-        In how many tokens of the training data a feature must occur.
+        Minimum number of training tokens in which a feature must occur.
     n_bits : int, default=None
-        None learns a vocabulary, and transforms what is not in it to nothing. A number up to 30 hashes features
-        to ``2**n_bits`` columns instead: needs no memory for a vocabulary, also makes features of what was not
-        seen in training, and has no names. Features that fall on the same column are added.
+        None learns a vocabulary. Features that are not in it are then ignored. A number up to 30 hashes features to
+        ``2**n_bits`` columns instead. Hashing needs no memory for a vocabulary, and also computes features that did not
+        occur in training, but features have no names. Features with the same column are added.
     derivations : dict, default=None
-        More derivations: functions from a string, and perhaps a number, to anything that has a ``str``, or None
-        for nothing. A function is called once for each distinct string. A dict stands for its ``get``:
-        ``{"cluster": clusters}`` allows ``"w.cluster[-1]"`` for a dict `clusters` from words to clusters.
+        More derivations, as functions of a string, and of a number if the template has one. A function returns an
+        object, whose ``str`` is used, or None for no value. It is called once for each distinct string. A dict in place
+        of a function means its method ``get``: ``{"cluster": clusters}`` allows ``"w.cluster[-1]"`` for a dict
+        `clusters` from words to clusters.
     dtype : dtype, default=np.float64
-        Of the features, which are all 1: np.float32 takes two thirds of the memory, and nothing else changes.
+        Type of the features, which are all 1. With np.float32 they need two thirds of the memory.
 
     Attributes
     ----------
     templates_ : list of str
-        Templates without ranges. Columns of the features are in their order, and for each template in the order
-        of first appearance.
+        Templates without ranges. Features are in the order of their templates. The features of one template are in the
+        order of first appearance.
 
     Raises
     ------
     ValueError
-        In ``fit``, if a template cannot be read; the message says which and why.
+        In ``fit``, if a template cannot be read. The message names the template and the problem.
     TypeError
-        If tokens are not as described; the message names the sequence and the token.
+        If tokens are not as described. The message names the sequence and the token.
 
     See Also
     --------
     AttributeVectorizer : For tokens described by lists of strings or dicts.
-    NodeTransformer : With `DictVectorizer` and others, for graphs of any kind.
+    NodeTransformer : With `DictVectorizer` and other transformers, for graphs of any kind.
 
     Notes
     -----
-    Time is O(n_tokens * n_templates), plus a look-up of each string of each token in a dict. While working, 4 bytes
-    are needed for each token and template, and 8 for each token and distinct term, beyond the result. A vocabulary
-    takes about 20 bytes per feature. Vocabularies are exact: conjunctions are found in hash tables that compare the
-    codes of their terms. Templates for a window of words and tags are those of [1]_.
+    Time is O(n_tokens * n_templates), plus a look-up of each string of each token in a dict. Beside the result, memory
+    is 4 bytes for each token and template, and 8 bytes for each token and distinct term. A vocabulary needs about 20
+    bytes per feature. Vocabularies are exact: conjunctions are found in hash tables that compare the codes of their
+    terms. Templates for a window of words and tags are described in [1]_.
 
     References
     ----------
@@ -105,7 +107,7 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
 
     Examples
     --------
-    A tagger that takes plain strings:
+    A tagger that accepts strings:
 
     >>> from sklearn.pipeline import make_pipeline
     >>> from skstruct import GraphCRFClassifier
@@ -207,7 +209,7 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
     def get_feature_names_out(self, input_features=None):
         r"""Names of the features, such as ``"w[-1]|w[0]=the|dog"``; not with `n_bits`.
 
-        Names are unique: where a string of a conjunction contains ``"|"``, ``"|"`` and ``"\\"`` in its strings are
+        Names are unique: if a string of a conjunction contains ``"|"``, each ``"|"`` and ``"\\"`` in its strings is
         preceded by ``"\\"``.
 
         Parameters
