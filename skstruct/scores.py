@@ -148,9 +148,9 @@ def clamp(scores: Scores, labels: np.ndarray) -> Scores:
     scores : Scores
     """
     node = scores.node.copy()
-    known = np.flatnonzero(labels != MISSING)
-    node[known] = -np.inf
-    node[known, labels[known]] = scores.node[known, labels[known]]
+    labelled = np.flatnonzero(labels != MISSING)
+    node[labelled] = -np.inf
+    node[labelled, labels[labelled]] = scores.node[labelled, labels[labelled]]
     return scores._replace(node=node)
 
 

@@ -1,4 +1,4 @@
-"""Graphs as data: packed graphs, ragged arrays, edges without features, and what reads, checks and indexes them.
+"""Graphs as data: packed graphs, ragged arrays, edges without features, and functions that read and check them.
 
 This package imports no other package of skstruct. The classes for users are exported by `skstruct`.
 """

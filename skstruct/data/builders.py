@@ -78,8 +78,7 @@ def check_edges(edges, node_ptr, edge_ptr):
     """Check edges between local node numbers; errors name the graph and the edge."""
     if node_ptr[-1] >= MAX_NODES or len(edges) >= MAX_EDGES:
         raise ValueError(
-            f"a batch of graphs holds up to 2**31 - 1 nodes and 2**30 - 1 edges, got {node_ptr[-1]} and {len(edges)}; "
-            "split it"
+            f"a batch has at most 2**31 - 1 nodes and 2**30 - 1 edges, got {node_ptr[-1]} and {len(edges)}; split it"
         )
     sizes = np.repeat(np.diff(node_ptr), np.diff(edge_ptr))
     i, j = edges.T
@@ -135,14 +134,14 @@ def _stack_edge_features(tables, edges):
     if len(lacking):
         raise ValueError(
             f"graph {lacking[0]} has no edge features but graph {np.flatnonzero(given)[0]} has; "
-            "give them for all graphs or for none"
+            "pass them for all graphs or for none"
         )
     tables = [[] if f is None else as_table(f, f"edge_features of graph {g}") for g, f in enumerate(tables)]
     for g, (table, pairs) in enumerate(zip(tables, edges)):
         if n_rows(table) != len(pairs):
             raise ValueError(
                 f"edge_features of graph {g} has {n_rows(table)} rows but the graph has {len(pairs)} edges; "
-                "give one row per edge, in the order of the edges"
+                "pass one row per edge, in the order of the edges"
             )
     return stack_rows(tables, "edge features")
 
@@ -151,7 +150,7 @@ def append_datasets(datasets):
     """Fields of the dataset of the graphs of several datasets, one after the other."""
     given = [d.edge_features is not None for d in datasets if d.n_edges]
     if any(given) and not all(given):
-        raise ValueError("some of the datasets have edge features and others not; give them to all or to none")
+        raise ValueError("some of the datasets have edge features and others not; add them to all or to none")
     tables = [d.edge_features for d in datasets if d.edge_features is not None]
     return {
         "node_features": stack_rows([d.node_features for d in datasets], "node features"),
@@ -378,9 +377,8 @@ def pack_frame(nodes, edges, graph, node, source, target, features):
     graph_names = names[starts]
     if len(set(graph_names.tolist())) < len(graph_names):
         raise ValueError(
-            "the rows of a graph must stand together in nodes, but they are scattered; sort the table "
-            f"first, by nodes.sort_values({graph!r}, kind='stable') in pandas, and take the labels from the "
-            "sorted table"
+            "the rows of a graph must be consecutive in nodes, but they are scattered; sort the table first, by "
+            f"nodes.sort_values({graph!r}, kind='stable') in pandas, and read the labels from the sorted table"
         )
     if features is None:
         features = [c for c in nodes.columns if c not in (graph, node)]
@@ -390,7 +388,7 @@ def pack_frame(nodes, edges, graph, node, source, target, features):
         return {**fields, "edges": pairs, "edge_ptr": edge_ptr}
     _need_columns(edges, "edges", [graph, source, target])
     edge_graph = _numbers(
-        _names(edges, "edges", graph), graph_names, "edges", f"graph {{}} that {graph!r} of nodes lacks"
+        _names(edges, "edges", graph), graph_names, "edges", f"graph {{}}, which is not in column {graph!r} of nodes"
     )
     order = np.argsort(edge_graph, kind="stable")  # within a graph, edges keep the order of their rows
     edge_ptr = _offsets(np.bincount(edge_graph, minlength=len(graph_names)))

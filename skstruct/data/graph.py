@@ -1,4 +1,4 @@
-"""One graph: the class `Graph`, and the tuples and dicts that stand for a graph."""
+"""One graph: the class `Graph`, and the tuples and dicts that are accepted in its place."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ def sample_key(key, n_samples, what="samples"):
     Parameters
     ----------
     key : int, slice, boolean mask, int array, list, or ``(key, Ellipsis)``
-        What scikit-learn's splitters and ``_safe_indexing`` pass, and what people write.
+        All keys that scikit-learn's splitters and ``_safe_indexing`` pass.
     n_samples : int
         Length of the axis.
     what : str

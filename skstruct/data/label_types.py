@@ -157,8 +157,8 @@ def plain_labels(labels, name):
     dtype = next(fitting, None) if len(whole) == len(labels) else None
     if dtype is None:
         raise ValueError(
-            f"{name} holds integers from {low} to {high} and no type of NumPy tells all its labels apart; convert "
-            "the labels to strings"
+            f"{name} has integers from {low} to {high}, and no type of NumPy represents all its labels exactly; "
+            "convert the labels to strings"
         )
     return labels.astype(dtype)
 

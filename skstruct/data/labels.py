@@ -55,7 +55,7 @@ def flatten_values(values, node_ptr, name="y", missing_label=None):
         g = wrong[0]
         raise ValueError(
             f"graph {g} has {n_nodes[g]} nodes but {name}[{g}] has {sizes[g]} values ({len(wrong)} of "
-            f"{n_graphs} graphs disagree); give one value per node, in the order of the nodes"
+            f"{n_graphs} graphs disagree); pass one value per node, in the order of the nodes"
         )
     if ragged.values.ndim != 1:
         g = np.flatnonzero(n_nodes)[0] if len(ragged.values) else 0

@@ -87,14 +87,14 @@ class RaggedArray:
         arrays = [_as_array(item, name, g) for g, item in enumerate(arrays)]
         ptr = np.concatenate([[0], np.cumsum([len(a) for a in arrays], dtype=np.intp)])
         # the array of an empty list has dtype float64, which must not decide the dtype of the labels
-        filled = [a for a in arrays if len(a)] or arrays[:1]
-        if not filled:
+        nonempty = [a for a in arrays if len(a)] or arrays[:1]
+        if not nonempty:
             return cls(np.zeros(0), ptr)
-        kind = one_kind({label_kind(a, name, missing_label) for a in filled} - {None}, name)
+        kind = one_kind({label_kind(a, name, missing_label) for a in nonempty} - {None}, name)
         if kind in ("string", "bytes"):  # a missing label of another type must not become a string
-            filled = [a if a.dtype.kind in "UST" else a.astype(object) for a in filled]
+            nonempty = [a if a.dtype.kind in "UST" else a.astype(object) for a in nonempty]
         try:
-            return cls(join_labels(filled, name), ptr)
+            return cls(join_labels(nonempty, name), ptr)
         except ValueError as error:
             raise ValueError(f"{name} has values of different shapes: {error}") from error
 
@@ -137,7 +137,7 @@ class RaggedArray:
     def take(self, indices: Any, axis: int | None = 0) -> "RaggedArray":
         """Select graphs, as ``self[indices]`` does."""
         if axis not in (0, None):
-            raise ValueError(f"only graphs can be taken, axis=0, got axis={axis!r}")
+            raise ValueError(f"only graphs can be selected, axis=0, got axis={axis!r}")
         return self[indices]
 
     def tolist(self) -> list[list]:
@@ -295,8 +295,8 @@ def _concatenate(arrays):
     """Append ragged arrays."""
     sizes = np.concatenate([np.diff(array.ptr) for array in arrays])
     ptr = np.concatenate([[0], np.cumsum(sizes, dtype=np.intp)])
-    filled = [array.values for array in arrays if len(array.values)] or [arrays[0].values]
-    return RaggedArray(join_labels(filled, "y"), ptr)
+    nonempty = [array.values for array in arrays if len(array.values)] or [arrays[0].values]
+    return RaggedArray(join_labels(nonempty, "y"), ptr)
 
 
 def _object_arrays(argument):

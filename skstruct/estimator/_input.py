@@ -64,8 +64,8 @@ class NodeInput:
         if isinstance(y, RaggedArray) or (len(getattr(y, "shape", (0,))) == 1 and is_ragged(y)):
             raise ValueError(
                 f"{name} has one array per graph, but the samples of X are nodes (X is a table or a NodeView); "
-                f"give one label per sample, for example np.concatenate({name}). A label cannot be a tuple or a list; "
-                "join its parts to a string."
+                f"pass one label per sample, for example np.concatenate({name}). A label cannot be a tuple or a list; "
+                "join its items to a string."
             )
         check_flat(y, name)
         labels = column_or_1d(label_array(y, name), warn=True)
@@ -120,7 +120,7 @@ def read_X(estimator: BaseEstimator, X: Any, *, reset: bool) -> GraphInput | Nod
 
     Returns
     -------
-    input : GraphInput or NodeInput
+    data : GraphInput or NodeInput
         Its `dataset` has finite features of float64 or float32.
     """
     if not is_graph_input(X):

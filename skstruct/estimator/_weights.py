@@ -10,11 +10,11 @@ from skstruct.scores import MISSING
 
 
 def graph_weights(
-    input: GraphInput | NodeInput, codes: np.ndarray, classes: np.ndarray, sample_weight: Any, class_weight: Any
+    data: GraphInput | NodeInput, codes: np.ndarray, classes: np.ndarray, sample_weight: Any, class_weight: Any
 ) -> np.ndarray:
     """Weight of each graph, (n_graphs,): its sample weight times the mean class weight of its labelled nodes."""
-    t = input.dataset.topology
-    node = np.ones(t.n_nodes) if sample_weight is None else input.node_weights(sample_weight)
+    t = data.dataset.topology
+    node = np.ones(t.n_nodes) if sample_weight is None else data.node_weights(sample_weight)
     weights = np.ones(t.n_graphs)
     weights[t.node_graph] = node
     uneven = np.flatnonzero(weights[t.node_graph] != node)
@@ -47,7 +47,7 @@ def _class_weights(class_weight, classes, codes, node_weights):
         weights = compute_class_weight(class_weight, classes=classes, y=classes[codes])
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"class_weight {class_weight} does not fit the classes {classes[:10].tolist()}: {error}; give a "
+            f"class_weight {class_weight} does not match the classes {classes[:10].tolist()}: {error}; pass a "
             "number for each class, 1 where it is left out."
         ) from error
     if not ((weights >= 0) & (weights < np.inf)).all():

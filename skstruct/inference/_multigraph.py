@@ -11,7 +11,7 @@ from skstruct.scores import Scores, edge_rows
 
 @dataclass(frozen=True)
 class EdgeMerge:
-    """How the edges of a multigraph map to those of the simple graph."""
+    """The map from the edges of a multigraph to the edges of the simple graph."""
 
     simple: Topology
     first: np.ndarray  # (n_pairs,) first edge of each pair of nodes

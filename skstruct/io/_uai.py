@@ -256,7 +256,7 @@ def read_uai_log_partition(file: str | PathLike | TextIO) -> float:
     return float(log10 * np.log(10.0))
 
 
-# ------------------------------------------------------------------------------------------ parts of files
+# ------------------------------------------------------------------------------------------ sections of files
 def _read_scope(tokens, k, n_variables):
     """Variables of factor `k`, as a tuple."""
     size = tokens.integer(f"the number of variables of factor {k}", 0)

@@ -125,12 +125,12 @@ class primitive:
 
         def define(typing_context, *kinds):
             number = next(kind.dtype for kind in kinds if isinstance(kind, types.Array))
-            taken = [
+            converted = [
                 types.int64 if isinstance(kind, types.Integer) else number if isinstance(kind, types.Float) else kind
                 for kind in kinds
             ]
             result = [types.void, number][self.returns] if self.returns < 2 else types.UniTuple(number, self.returns)
-            return result(*taken), generate
+            return result(*converted), generate
 
         # numba reads the names of the arguments from __signature__
         arguments = signature(self.function)

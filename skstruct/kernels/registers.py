@@ -58,7 +58,7 @@ class Rows:
         return self.builder.shuffle_vector(first, undefined, zeros)
 
     def number(self, array, index):
-        """Load ``array[index]`` of a flat array; integers as 64 bits, other numbers as those of the rows."""
+        """Load ``array[index]`` of a flat array; integers become 64 bits, other numbers the type of the rows."""
         value = self.builder.load(self.builder.gep(self.data[array], [index]))
         if isinstance(value.type, self.ir.DoubleType) and self.align == 4:
             value = self.builder.fptrunc(value, self.element)

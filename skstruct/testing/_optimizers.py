@@ -130,7 +130,9 @@ def _check_result(problem, accuracy):
     loss, result = problem.loss, problem.minimize()
     lowest, first = loss(loss.solution())[0], loss(problem.start)[0]
     assert result.fun <= lowest + accuracy * (first - lowest), f"ended at {result.fun}, the minimum is {lowest}"
-    assert np.isclose(result.fun, loss(result.x)[0], rtol=1e-12), "the value is not that of the parameters returned"
+    assert np.isclose(result.fun, loss(result.x)[0], rtol=1e-12), (
+        "the value is not the value at the returned parameters"
+    )
     assert len(result.loss_curve) == result.nit, f"{result.nit} iterations, {len(result.loss_curve)} values"
     assert result.message, "the last state has no message"
     assert result.interrupt is None

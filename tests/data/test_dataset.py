@@ -576,11 +576,11 @@ def test_bad_frames(library):
         GraphDataset.from_frame(nodes, graph="doc")
     with pytest.raises(ValueError, match="edges has no column 'from'"):
         GraphDataset.from_frame(nodes, edges, graph="g", source="from")
-    with pytest.raises(ValueError, match="must stand together in nodes, but they are scattered; sort"):
+    with pytest.raises(ValueError, match="must be consecutive in nodes, but they are scattered; sort"):
         GraphDataset.from_frame(nodes[[0, 2, 1, 3, 4]] if library is pl else nodes.iloc[[0, 2, 1, 3, 4]], graph="g")
     with pytest.raises(ValueError, match="row 0 of edges names the node 7, which its graph does not have in column"):
         GraphDataset.from_frame(nodes[:4], edges, graph="g", node="name")
-    with pytest.raises(ValueError, match="row 1 of edges names the graph 'b' that 'g' of nodes lacks"):
+    with pytest.raises(ValueError, match="row 1 of edges names the graph 'b', which is not in column 'g' of nodes"):
         GraphDataset.from_frame(nodes[2:], edges, graph="g", node="name")
     with pytest.raises(ValueError, match="must be unique within a graph"):
         GraphDataset.from_frame(nodes, edges, graph="g", node="g")
