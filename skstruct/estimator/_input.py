@@ -152,9 +152,12 @@ def _with_float_features(estimator, dataset, reset):
         ensure_all_finite=False,
         ensure_min_samples=0,
     )
-    dataset = dataset.with_node_features(node_features)
+    if node_features is not dataset.node_features:  # `as_dataset` has checked sparse tables that need no conversion
+        dataset = dataset.with_node_features(node_features)
     if dataset.edge_features is None:
         return dataset
+    if isinstance(dataset.edge_features, list) and not dataset.n_edges:
+        return dataset.with_edge_features(None)  # an empty list says nothing about the number of edge features
     edge_features = _numeric(dataset.edge_features, "edge", "EdgeTransformer")
     if dataset.n_edges and not n_columns(edge_features):
         raise ValueError("edge_features of X has no columns; pass None where edges have no features.")
@@ -167,7 +170,7 @@ def _with_float_features(estimator, dataset, reset):
         ensure_min_features=0,
         input_name="edge_features of X",
     )
-    return dataset.with_edge_features(edge_features)
+    return dataset if edge_features is dataset.edge_features else dataset.with_edge_features(edge_features)
 
 
 def _require_table(X):
@@ -197,7 +200,12 @@ def _require_table(X):
 
 def _numeric(table, item, transformer):
     """Features as numbers, missing ones as NaN; refuse other features, and name a transformer that converts them."""
-    if not isinstance(table, list) and not n_rows(table):
+    if not n_rows(table):
+        if isinstance(table, list):
+            raise ValueError(
+                f"X has no {item}, and its table of {item} features is an empty list, which has no columns; pass an "
+                "array of shape (0, n_features)."
+            )
         return table
     example = "DictVectorizer" if is_raw(table) and isinstance(table[0], dict) else "OneHotEncoder"
     example = "CountVectorizer" if is_raw(table) and isinstance(table[0], str) else example

@@ -147,6 +147,7 @@ EDGES = [
 TARGETS = [
     case("no y", ValueError, "requires y", "None", y=None),
     case("flat list", ValueError, r"y\[0\] is 0", "one array per graph", "RaggedArray", y=[0, 1, 2, 1, 0]),
+    case("no node", ValueError, "X has no node", r"shape \(0, n_features\)", X=[Graph([])], y=[[]]),
     case("flat array", ValueError, r"y has shape \(5,\)", "RaggedArray", y=np.array([0, 1, 2, 1, 0])),
     case("too few arrays", ValueError, "X has 2 graphs", "y must hold 2 arrays", y=Y[:1]),
     case(
@@ -222,12 +223,12 @@ PARAMETERS = [
     case("seed", ValueError, "cannot be used to seed", random_state="a"),
     case("class_weight", ValueError, "class_weight must be a dict, 'balanced' or None", class_weight="auto"),
     case("negative class_weight", ValueError, "class_weight", "not negative", class_weight={0: -1}),
-    case("text class_weight", ValueError, r"class_weight \{0: 'a'\} does not fit", class_weight={0: "a"}),
+    case("text class_weight", ValueError, r"class_weight \{0: 'a'\} does not match", class_weight={0: "a"}),
     case(
         "unknown class_weight",
         ValueError,
         r"class_weight .* \[0, 1, 2\]",
-        "give a number",
+        "pass a number",
         class_weight={7: 1},
     ),
     case("no class_weight", ValueError, "class_weight are zero", class_weight={0: 0, 1: 0, 2: 0}),
@@ -379,3 +380,12 @@ def test_missing_labels_of_a_table():
 def test_likelihood_of_no_labels_is_one():
     crf = GraphCRFClassifier(missing_label=-1).fit(X, Y)
     np.testing.assert_allclose(crf.log_likelihood(X, [[-1] * 3, [-1] * 2]), 0.0, atol=1e-12)
+
+
+def test_empty_lists_of_edge_features():
+    """Where no graph has an edge, an empty list of edge features is the same as None."""
+    X = [(ONES, [], []), ([[2.0, 1.0]], [], [])]
+    crf = GraphCRFClassifier().fit(X, [[0, 1], [1]])
+    assert crf.n_edge_features_in_ == 0
+    with_edges = GraphCRFClassifier().fit(X_EDGE, Y)
+    assert with_edges.predict(X).tolist() == with_edges.predict([graph[:2] for graph in X]).tolist()
