@@ -128,7 +128,7 @@ def test_a_shared_matrix_and_no_edges():
         ("1 1\n", "1 x\n", r"line 5: expected variable 0 of factor 0, an integer from 0 to 2, got 'x'"),
         ("2 0 1", "2 0 3", r"line 6: expected variable 1 of factor 1, an integer from 0 to 2, got '3'"),
         ("2 0 1", "2 1 1", r"line 6: factor 1 has variable 1 twice"),
-        ("2 0 1", "3 0 1 2", r"line 6: factor 1 has 3 variables, \(0, 1, 2\); skstruct takes .* at most two"),
+        ("2 0 1", "3 0 1 2", r"line 6: factor 1 has 3 variables, \(0, 1, 2\); skstruct supports .* at most two"),
         ("3\n 1.0", "4\n 1.0", r"line 11: factor 0, over variables \(1,\), has a table of 4 entries, not 3"),
         (" 4 5 6", " 4 y 6", r"line 16: expected a number in the table of factor 1, got 'y'"),
         (" 4 5 6", " 4 -5 6", r"line 16: the table of factor 1 has an entry that is negative or not finite"),

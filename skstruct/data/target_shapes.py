@@ -34,7 +34,7 @@ def refuse_compound_labels(labels, name):
     if any(issubclass(kind, COMPOUND) for kind in set(map(type, labels))):
         i, label = next((i, label) for i, label in enumerate(labels) if isinstance(label, COMPOUND))
         raise ValueError(
-            f"{name}[{i}] is {label!r}, but a label is one string or number; join the parts to a string, for example "
+            f"{name}[{i}] is {label!r}, but a label is one string or number; join the items to a string, for example "
             "by '-'.join(map(str, label))"
         )
 

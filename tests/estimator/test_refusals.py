@@ -244,7 +244,7 @@ def test_labels_of_several_parts(part):
         partial(node_accuracy, table, TABLE),
     ):
         for y in (part * 2, objects(part * 2)):
-            with pytest.raises(ValueError, match=r"join (its|the) parts to a string"):
+            with pytest.raises(ValueError, match=r"join (its|the) items to a string"):
                 call(y)
 
 

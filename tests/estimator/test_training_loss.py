@@ -40,7 +40,7 @@ class _Body(Optimizer):
 def with_loss(make_data, monkeypatch):
     """Call ``body(fun, coef0)`` with the function that a training on many chunks minimises."""
     monkeypatch.setattr(_chunks, "CHUNK_SCORES", 20)
-    monkeypatch.setattr(_training, "WORK_PER_WEIGHT", 1)
+    monkeypatch.setattr(_training, "SCORES_PER_COEF", 1)
     X, y = make_data(sizes=[4] * 40)
 
     def run(body, **parameters):

@@ -55,7 +55,7 @@ def _halves(self, context, d_scores, coef, rate):
         ({"pullback": _overwrites}, "does not add to out"),
         ({"pullback": _doubles}, "not the derivative"),
         ({"step": _halves}, "step is not pullback"),
-        ({"part": lambda self, inputs, batch, graphs: inputs}, "scores of graphs"),
+        ({"slice_inputs": lambda self, inputs, batch, graphs: inputs}, "scores of graphs"),
         ({"attributes": lambda self, coef: {"weights": coef}}, "do not end in an underscore"),
     ],
 )
