@@ -17,6 +17,7 @@ from benchmarks._sequences import chunking, letters, tagging
 from benchmarks._text import chunk_f1
 from benchmarks._training import chain_crf, flat_coef, places, stopped_fit, with_objective
 from skstruct import GraphCRFClassifier
+from skstruct.datasets import make_chain
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import add_pairs, aligned_zeros, lanes, padded
 from skstruct.optim import LBFGS, AveragedSGD
@@ -114,21 +115,20 @@ def chunking_profile(run):
 
     with_objective(chain_crf(C2), problem.X, problem.y, body)
     n_states, n_rows = len(problem.classes), 64
-    rows, out = aligned_zeros(n_rows, padded(n_states)), aligned_zeros(n_states, padded(n_states))
+    rows, out = aligned_zeros(n_rows, padded(n_states)), aligned_zeros(1, n_states, padded(n_states))
     repeats = 1000
-    repeat_pairs(rows, out, n_states, 10, lanes(n_states))
+    repeat_pairs(rows, out, 10, lanes(n_states))
     seconds = [
-        timed(lambda: repeat_pairs(rows, out, n_states, repeats, lanes(n_states))) / (repeats * (n_rows - 1))
-        for _ in range(5)
+        timed(lambda: repeat_pairs(rows, out, repeats, lanes(n_states))) / (repeats * (n_rows - 1)) for _ in range(5)
     ]
     run.record("skstruct", "arithmetic alone, estimated", 3e3 * min(seconds) * problem.X.n_nodes, "ms")
 
 
 @kernel
-def repeat_pairs(rows, out, n_states, repeats, lanes):
+def repeat_pairs(rows, out, repeats, lanes):
     """Sum pair counts of the same rows repeatedly."""
     for _ in range(repeats):
-        add_pairs(rows, rows, len(rows), n_states, out, lanes)
+        add_pairs(rows, rows, len(rows), out, 0, lanes)
 
 
 def in_sequence(fun, coef):
@@ -141,6 +141,48 @@ def timed(function):
     start = time.process_time()
     function()
     return time.process_time() - start
+
+
+@case
+def edge_types(run):
+    """Chains of 20 nodes with one-hot edge types: value and gradient next to one matrix for all edges.
+
+    Asserted: a constant edge feature, and types that cannot be told apart by the weights, give the value of the shared
+    matrix (1e-12), and the gradients of the types sum to that of the shared matrix.
+    """
+    n_states, n_types = 12, 3
+    X, y = make_chain(run.pick(20, 300, 3000), 20, n_states=n_states, random_state=0, return_X_y=True)
+    rng = np.random.default_rng(0)
+    data = {
+        "one-hot types": X.with_edge_features(np.eye(n_types)[rng.integers(0, n_types, X.n_edges)]),
+        "one matrix": X,
+        "a constant edge feature": X.with_edge_features(np.ones((X.n_edges, 1))),
+        "a random edge feature": X.with_edge_features(rng.normal(size=(X.n_edges, 1))),
+    }
+    node, edge = rng.normal(0, 0.1, (X.node_features.shape[1] + 1) * n_states), rng.normal(0, 0.1, n_states**2)
+    functions, found = {}, {}
+
+    def body(name, rest, fun, coef0):
+        coef = np.concatenate([node, np.tile(edge, (len(coef0) - len(node)) // len(edge))])
+        functions[name] = partial(fun, coef)
+        value, gradient = fun(coef)
+        data_gradient = gradient - fun.l2 * coef
+        found[name] = (
+            value - 0.5 * (fun.l2 * coef) @ coef,
+            data_gradient[len(node) :].reshape(-1, len(edge)).sum(axis=0),
+        )
+        compare(rest)
+
+    def compare(names):
+        if names:
+            with_objective(GraphCRFClassifier(), data[names[0]], y, partial(body, names[0], names[1:]))
+            return
+        for name in ("one-hot types", "a constant edge feature"):
+            run.check(f"value, {name}", found[name][0], found["one matrix"][0], rtol=1e-12)
+            run.check(f"gradient, {name}", found[name][1], found["one matrix"][1], atol=1e-12)
+        run.compare(f"value and gradient, {X.n_nodes} nodes, {n_states} labels, {n_types} types", functions)
+
+    compare(list(data))
 
 
 @case

@@ -113,6 +113,11 @@ def edge_rows(scores: Scores, n_edges: int) -> np.ndarray:
     return np.arange(n_edges) if scores.edge_matrix is None else scores.edge_matrix
 
 
+def with_rows(scores: Scores, n_edges: int) -> Scores:
+    """Scores whose `edge_matrix` is an array, also where each edge has its own matrix: kernels read it."""
+    return scores._replace(edge_matrix=edge_rows(scores, n_edges).astype(np.int32, copy=False))
+
+
 def score_labelling(topology: Topology, scores: Scores, labels: np.ndarray) -> np.ndarray:
     """Total score of a labelling, per graph.
 

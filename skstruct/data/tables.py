@@ -13,6 +13,8 @@ import scipy.sparse as sp
 from skstruct.data.missing import is_blank, missing_mask
 from skstruct.data.sparse_checks import check_sparse
 
+ROWS_PER_KIND = 4  # with fewer rows for each distinct one, sharing what is computed from a row gains little
+
 
 def is_sparse(x) -> bool:
     """Whether `x` is a scipy matrix or array of any sparse format."""
@@ -278,6 +280,32 @@ def tables_equal(a, b):
     if is_sparse(a) or is_sparse(b):
         return bool((abs(sp.csr_array(a) - sp.csr_array(b)) > 0).nnz == 0)
     return bool(np.array_equal(a, b))
+
+
+def few_distinct_rows(x):
+    """Find the distinct rows of an array or a CSR matrix, if there are few.
+
+    Rows are told apart by their products with one random vector, which takes linear time and memory, and compared
+    afterwards. Where rounding makes equal rows look different, both are kept.
+
+    Parameters
+    ----------
+    x : ndarray or CSR matrix of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    found : tuple or None
+        None if there is more than one distinct row for each `ROWS_PER_KIND` rows. Otherwise:
+
+        - rows, (n_distinct, n_columns): a table of the kind of `x`
+        - number, (n_rows,), int32: row ``i`` of `x` is row ``number[i]`` of it.
+    """
+    key = x @ np.random.default_rng(0).random(x.shape[1])
+    _, first, number = np.unique(key, return_index=True, return_inverse=True)
+    if len(first) * ROWS_PER_KIND > len(key):
+        return None
+    rows = x[first]
+    return (rows, number.astype(np.int32)) if tables_equal(x, rows[number]) else None
 
 
 def first_nonfinite(x):

@@ -12,6 +12,7 @@ from threadpoolctl import OpenBLASController, threadpool_limits
 
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.pieces import cut_graphs
+from skstruct.data.tables import few_distinct_rows
 from skstruct.inference import InferenceBackend, InferencePlan, LazyPlan
 
 CHUNK_SCORES = 2**17  # 1 MB of scores: about a second-level cache; in smaller chunks, calls from Python dominate
@@ -64,8 +65,9 @@ def cut_minibatches(chunk: Chunk, n_states: int, backend: InferenceBackend) -> l
 
 
 def _n_scores(dataset, n_states):
-    """How many scores each graph has, (n_graphs,); without edge features, edges share one matrix."""
-    per_edge = n_states**2 if dataset.edge_features is not None else 1
+    """How many scores each graph has, (n_graphs,); edges without features, or with equal ones, share a matrix."""
+    edge_features = dataset.edge_features
+    per_edge = n_states**2 if edge_features is not None and few_distinct_rows(edge_features) is None else 1
     return np.diff(dataset.node_ptr) * n_states + np.diff(dataset.edge_ptr) * per_edge
 
 

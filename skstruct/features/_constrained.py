@@ -32,8 +32,7 @@ class ConstrainedFeatures(FeatureMap):
 
     Notes
     -----
-    A list of forbidden pairs adds its mask to a matrix that edges share, so that no further matrices are needed. A dict
-    needs a matrix for each edge.
+    A matrix that edges share stays shared: edges that are constrained in another way get a copy of it.
 
     The data of a fit may lack labels that the constraints name, for example in a fold of cross-validation. Such labels
     have no effect, unless the parameter `classes` of the classifier contains them. Two kinds of mistakes are errors: a
@@ -216,6 +215,23 @@ class ConstrainedInputs(NamedTuple):
     edges: dict[int, np.ndarray]
 
 
+class ConstrainedContext(NamedTuple):
+    """What the backward pass needs: the inputs, the inner map's context, and its matrices."""
+
+    inputs: ConstrainedInputs
+    inner: Any
+    source: np.ndarray | None  # (n_matrices,) matrix of the inner map that each matrix is a copy of; None: the same
+    edge_matrix: np.ndarray | None  # of the inner map
+
+    def unmasked(self, d_scores):
+        """Gradient with respect to the inner map's scores."""
+        if self.source is None:
+            return d_scores
+        edge = np.zeros((self.source.max(initial=-1) + 1, *d_scores.edge.shape[1:]), d_scores.edge.dtype)
+        np.add.at(edge, self.source, d_scores.edge)
+        return Scores(d_scores.node, edge, self.edge_matrix)
+
+
 @dataclass(frozen=True, eq=False)
 class ConstrainedPlan(FeaturePlan):
     """The plan of another map, and masks of 0 and -inf that are added to its scores."""
@@ -275,34 +291,41 @@ class ConstrainedPlan(FeaturePlan):
 
     def scores(self, inputs, coef):
         """Scores of the constrained map, -inf where forbidden; see `FeaturePlan`."""
-        scores, context = self.inner.scores(inputs.inner, coef)
-        return self._masked(inputs, scores), (inputs, context)
+        free, context = self.inner.scores(inputs.inner, coef)
+        scores, source = self._masked(inputs, free)
+        return scores, ConstrainedContext(inputs, context, source, free.edge_matrix)
 
     def _masked(self, inputs, scores):
-        """Scores with the masks added."""
+        """Scores with the masks added, and the matrix that each of theirs was; None: the same ones."""
         node, edge, rows = scores
         for column, mask in self.node_masks.items():
             node[inputs.nodes[column]] += mask
         if self.shared_mask is not None:
             edge = edge + self.shared_mask.astype(edge.dtype)
-        if self.edge_masks and rows is not None:  # edges that share a matrix can have different edge types
-            edge, rows = edge[rows], None
+        if not self.edge_masks or rows is None:
+            for column, mask in self.edge_masks.items():
+                edge[inputs.edges[column]] += mask
+            return Scores(node, edge, rows), None
+        rows, source = rows.copy(), np.arange(len(edge))
         for column, mask in self.edge_masks.items():
-            edge[inputs.edges[column]] += mask
-        return Scores(node, edge, rows)
+            edges, is_masked = inputs.edges[column], np.zeros(len(edge), bool)
+            is_masked[rows[edges]] = True
+            rows[edges] = (len(edge) - 1 + np.cumsum(is_masked))[rows[edges]]
+            edge = np.concatenate([edge, edge[is_masked] + mask.astype(edge.dtype)])
+            source = np.concatenate([source, source[is_masked]])
+        return Scores(node, edge, rows), source
 
     def pullback(self, context, d_scores, out):
         """Adjoint of the constrained map; gradients with respect to forbidden scores are zero already."""
-        self.inner.pullback(context[1], d_scores, out)
+        self.inner.pullback(context.inner, context.unmasked(d_scores), out)
 
     def step(self, context, d_scores, coef, rate):
         """Step of the constrained map; see `FeaturePlan`."""
-        self.inner.step(context[1], d_scores, coef, rate)
+        self.inner.step(context.inner, context.unmasked(d_scores), coef, rate)
 
     def tangent(self, context, d_coef):
         """Tangent of the constrained map; forbidden scores do not move."""
-        inputs, inner = context
-        node, edge, rows = self._masked(inputs, self.inner.tangent(inner, d_coef))
+        node, edge, rows = self._masked(context.inputs, self.inner.tangent(context.inner, d_coef))[0]
         node, edge = (np.where(np.isneginf(array), 0.0, array) for array in (node, edge))
         return Scores(node, edge, rows)
 

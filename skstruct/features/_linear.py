@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skstruct.data.tables import is_sparse, take_rows
+from skstruct.data.tables import few_distinct_rows, is_sparse, take_rows
 from skstruct.features._base import FeatureMap, FeaturePlan
 from skstruct.features._edge_weights import EDGE_WEIGHTS, EdgeWeights
 from skstruct.features._node_weights import NodeInputs, NodeWeights, ObservedPairs
@@ -20,7 +20,8 @@ DTYPES = ["float64", "float32"]
 class LinearFeatures(FeatureMap):
     """Node and edge scores linear in the features: ``s_n = X W + b``, ``s_e[e] = sum_k F[e, k] U[k]``.
 
-    Without edge features all edges share one matrix ``U[0]``, as the transitions of a chain do.
+    Without edge features all edges share one matrix ``U[0]``, as the transitions of a chain do. Edges with equal
+    features share a matrix, too, if few rows of edge features are distinct, as those of one-hot edge types are.
 
     Parameters
     ----------
@@ -49,8 +50,9 @@ class LinearFeatures(FeatureMap):
 
     Notes
     -----
-    A pass costs O(nonzeros of X * n_states + n_edges * n_edge_features * n_states**2); with observed node weights
-    a feature with few observed labels costs as many steps as it has labels.
+    A pass costs O(nonzeros of X * n_states + n_rows * n_edge_features * n_states**2), where `n_rows` is the number of
+    distinct rows of edge features if these are few, and of edges otherwise. With observed node weights a feature with
+    few observed labels costs as many steps as it has labels.
 
     Memory of training, beside that of the data: per nonzero of sparse features nothing with "all" node weights (indices
     of 32 bits are shared); with "observed" ones 4 bytes, or 6 per label of a rare feature; per weight
@@ -155,8 +157,8 @@ class LinearInputs(NamedTuple):
     """What scores of a batch depend on."""
 
     node: NodeInputs | np.ndarray
-    edge: Any  # table of edge features, or None
-    n_edges: int
+    edge: Any  # table with the features of each edge matrix, or None: all edges share ``U[0]``
+    edge_matrix: np.ndarray | None  # (n_edges,) row of `edge` of each edge; None: edge ``e`` has row ``e``
 
 
 @dataclass(frozen=True)
@@ -204,17 +206,24 @@ class LinearPlan(FeaturePlan):
         node = batch.node_features
         if is_sparse(node) or self.nodes.places is not None:
             node = self.nodes.prepare(node)
-        return LinearInputs(node, batch.edge_features, batch.n_edges)
+        edge = batch.edge_features
+        if edge is None or not batch.n_edges:
+            return LinearInputs(node, None, np.zeros(batch.n_edges, np.int32))
+        return LinearInputs(node, *(few_distinct_rows(edge) or (edge, None)))
 
     def slice_inputs(self, inputs, batch, graphs):
         """Views of the inputs of consecutive graphs; see `FeaturePlan`."""
         nodes, edges = (slice(ptr[graphs.start], ptr[graphs.stop]) for ptr in (batch.node_ptr, batch.edge_ptr))
         is_prepared = isinstance(inputs.node, NodeInputs)
-        return LinearInputs(
-            inputs.node.of_nodes(nodes) if is_prepared else inputs.node[nodes],
-            None if inputs.edge is None else take_rows(inputs.edge, edges),
-            edges.stop - edges.start,
-        )
+        node = inputs.node.of_nodes(nodes) if is_prepared else inputs.node[nodes]
+        edge, edge_matrix = inputs.edge, inputs.edge_matrix
+        if edge_matrix is None:
+            return LinearInputs(node, take_rows(edge, edges), None)
+        edge_matrix = edge_matrix[edges]
+        if edge is not None:
+            used, edge_matrix = np.unique(edge_matrix, return_inverse=True)
+            edge, edge_matrix = edge[used], edge_matrix.astype(np.int32)
+        return LinearInputs(node, edge, edge_matrix)
 
     def scores(self, inputs, coef):
         """Scores of all nodes and edges of a batch, in nats, and `inputs`; see `FeaturePlan`."""
@@ -227,15 +236,16 @@ class LinearPlan(FeaturePlan):
         else:
             node = np.asarray(inputs.node @ self.nodes.matrix(weights), coef.dtype)
             node += intercept
-        if not inputs.n_edges:  # no edge, no matrix: with thousands of states it is large
-            return Scores(node, np.zeros((0, n_states, n_states), coef.dtype), np.zeros(0, np.int32)), inputs
+        rows = inputs.edge_matrix
+        if rows is not None and not len(rows):  # no edge, no matrix: with thousands of states it is large
+            return Scores(node, np.zeros((0, n_states, n_states), coef.dtype), rows), inputs
         matrices = self.edges.expand(parameters).astype(coef.dtype, copy=False)
         if inputs.edge is not None:
             edge = np.asarray(inputs.edge @ matrices.reshape(self.n_matrices, n_states**2), coef.dtype)
-            return Scores(node, edge.reshape(inputs.n_edges, n_states, n_states)), inputs
+            return Scores(node, edge.reshape(-1, n_states, n_states), rows), inputs
         if not self.n_matrices:  # trained without any edge: edges say nothing
             matrices = np.zeros((1, n_states, n_states), coef.dtype)
-        return Scores(node, matrices, np.zeros(inputs.n_edges, np.int32)), inputs
+        return Scores(node, matrices, rows), inputs
 
     def tangent(self, context, d_coef):
         """Scores of `d_coef`: the map is linear."""
@@ -251,6 +261,8 @@ class LinearPlan(FeaturePlan):
     def pullback(self, context, d_scores, out):
         """Adjoint of `scores`: ``dW = X' dS_n``, ``db = sum_i dS_n[i]``, ``dU_k = sum_e F[e, k] dS_e[e]``.
 
+        Rows of ``F``, and with them gradients, may belong to several edges.
+
         Weights that are not `free` get a gradient, too, which the caller drops.
         """
         inputs, gradient = context, d_scores
@@ -262,7 +274,7 @@ class LinearPlan(FeaturePlan):
             table += inputs.node.T @ gradient.node
         if self.fit_intercept:
             intercept += gradient.node.sum(axis=0, dtype=np.float64)
-        if not self.n_matrices or not inputs.n_edges:
+        if not self.n_matrices or not len(gradient.edge):
             return
         edge = gradient.edge.reshape(len(gradient.edge), self.nodes.n_states**2)
         if inputs.edge is not None:

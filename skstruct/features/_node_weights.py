@@ -197,18 +197,18 @@ class NodeWeights:
             np.empty(n_pairs, self.pair_labels.dtype),
             np.empty(n_pairs if len(values) else 0),
         )
-        _fill_tiers(ptr, features.indices, values, self.places, self.pair_labels, *inputs)
+        _fill_tiers(ptr, features.indices, values, self.places, self.pair_labels, inputs)
         return inputs
 
     def scores(self, inputs, coef, intercept):
         """``features @ weights + intercept``, (n_nodes, n_states)."""
         out = np.empty((len(inputs.row_ptr) - 1, self.n_states), coef.dtype)
-        _add_weights(*inputs, *self._split(coef), intercept, out, lanes(self.n_states))
+        _add_weights(inputs, *self._split(coef), intercept, out, lanes(self.n_states))
         return out
 
     def pullback(self, inputs, gradient, out):
         """Add the gradient of the weights to `out`, given that of the node scores."""
-        _add_gradient(*inputs, gradient, *self._split(out), lanes(self.n_states))
+        _add_gradient(inputs, gradient, *self._split(out), lanes(self.n_states))
 
     def matrix(self, coef):
         """Weights as (n_features, n_states): dense, or CSR if they are those of observed pairs."""
@@ -240,31 +240,28 @@ def _count_tiers(ptr, columns, places, row_out, pair_out):
 
 
 @kernel
-def _fill_tiers(
-    ptr, columns, values, places, labels, row_out, rows, row_values, pair_out, pairs, pair_labels, pair_values
-):
+def _fill_tiers(ptr, columns, values, places, labels, out):
     for t in range(len(ptr) - 1):
-        r, p = row_out[t], pair_out[t]
+        r, p = out.row_ptr[t], out.pair_ptr[t]
         for k in range(ptr[t], ptr[t + 1]):
             first, number = places[columns[k]]
             if number == IN_TABLE:
-                rows[r] = first
+                out.rows[r] = first
                 if len(values):
-                    row_values[r] = values[k]
+                    out.row_values[r] = values[k]
                 r += 1
                 continue
             for q in range(first, first + number):
-                pairs[p] = q
-                pair_labels[p] = labels[q]
+                out.pairs[p] = q
+                out.pair_labels[p] = labels[q]
                 if len(values):
-                    pair_values[p] = values[k]
+                    out.pair_values[p] = values[k]
                 p += 1
 
 
 @kernel(fastmath={"contract"})
-def _add_weights(
-    row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values, table, singles, intercept, out, lanes
-):
+def _add_weights(inputs, table, singles, intercept, out, lanes):
+    row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values = inputs
     line = np.zeros((1, table.shape[1]), table.dtype)
     for t in range(len(out)):
         for y in range(out.shape[1]):
@@ -284,9 +281,8 @@ def _add_weights(
 
 
 @kernel(fastmath={"contract"})
-def _add_gradient(
-    row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values, gradient, table, singles, lanes
-):
+def _add_gradient(inputs, gradient, table, singles, lanes):
+    row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values = inputs
     line = np.zeros((1, table.shape[1]), table.dtype)
     for t in range(len(gradient)):
         for y in range(gradient.shape[1]):

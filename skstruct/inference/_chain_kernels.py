@@ -1,27 +1,71 @@
-"""Forward-backward and Viterbi in vector registers, for chains whose steps all share one matrix of scores.
+"""Forward-backward and Viterbi on chains in vector registers.
 
-These are the transitions of text and letters. Chains with gaps, reversed edges or a matrix per edge, and more than
-`LONGEST_ROW` states, run through the plain kernels of ``_chain.py``, which are the tested twins of these.
+Each step from a node to the next one has a matrix of scores; few steps or many may share it. A graph whose scores are
+too far apart for the probability domain is left to the kernels of trees, which are also the tested twins of these.
 """
+
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, SMALLEST_POTENTIAL
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.simd import add_pairs, backward_step, best_step, exp_row, forward_step
+from skstruct.kernels.simd import (
+    add_pairs,
+    aligned_zeros,
+    backward_step,
+    best_step,
+    exp_matrix,
+    exp_row,
+    forward_step,
+    padded,
+)
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
 SAFE_SCORE = -300.0  # if no score of a node plus one of an edge is below, no message gets too small
 SINGLE_RANGE = 40.0  # the same with 32 bits: numbers lie between exp(-40) / n_states and exp(80)
-ROWS = 64  # messages that are kept for a joint update of the pair counts; a chain's start sends none to the one before
+ROWS = 64  # messages that are kept for a joint update of the pair counts
+NO_ROW = -1
+
+
+class StepScores(NamedTuple):
+    """Scores of chains: the step from node ``t`` to the next one has the matrix ``edge[matrix[t]]``."""
+
+    node: np.ndarray  # (n_nodes, n_states)
+    edge: np.ndarray  # (n_matrices, n_states, n_states)
+    matrix: np.ndarray  # (n_nodes,) int32; without meaning for the last node of a graph
+
+
+class Scratch(NamedTuple):
+    """Zeros for a kernel, in one piece that starts at a cache line; rows are padded."""
+
+    matrix: np.ndarray  # (n_matrices, n_states, padded)
+    transposed: np.ndarray  # (n_matrices, n_states, padded)
+    pairs: np.ndarray  # (n_matrices, n_states, padded) counts, without the potentials
+    potential: np.ndarray  # (n_rows, padded)
+    forward: np.ndarray  # (n_rows, padded)
+    before: np.ndarray  # (n_rows, padded); empty with one matrix
+    after: np.ndarray  # (n_rows, padded); empty with one matrix
+    received: np.ndarray  # (1, padded)
+
+    @classmethod
+    def of(cls, scores, n_rows):
+        """Scratch for some scores, and for messages of so many nodes."""
+        n_matrices, n_states, _ = scores.edge.shape
+        n, n_copied, length = n_matrices * n_states, n_rows if n_matrices > 1 else 0, padded(n_states)
+        ends = np.cumsum([3 * n, n_rows, n_rows, n_copied, n_copied]).tolist()
+        zeros = aligned_zeros(ends[-1] + 1, length, dtype=scores.node.dtype)
+        matrices = zeros[: 3 * n].reshape(3, n_matrices, n_states, length)
+        return cls(*matrices, *(zeros[i:j] for i, j in pairwise(ends)), zeros[-1:])
 
 
 @kernel
-def _too_low(scores, row, top):
-    """Whether a finite score of a row is too far below the `top` one."""
+def _too_low(scores, top):
+    """Whether a finite score is too far below the `top` one."""
     found = False
-    for x in range(scores.shape[1]):
-        found |= -np.inf < scores[row, x] < top + SMALLEST_SCORE
+    for x in range(len(scores)):
+        found |= -np.inf < scores[x] < top + SMALLEST_SCORE
     return found
 
 
@@ -36,66 +80,118 @@ def _any_outside(values, start, stop):
     return False
 
 
+@kernel
+def _exponentiate(edge, scratch, top, low, bad, lanes):
+    """Potentials of the matrices, also transposed; their maxima, least exponents, and whether one is too small."""
+    n_states = edge.shape[1]
+    for m in range(len(edge)):
+        highest, least = exp_matrix(edge, m, scratch.matrix, lanes)
+        top[m], low[m] = 0.0 if highest == -np.inf else highest, least
+        if least < SMALLEST_SCORE:
+            for x in range(n_states):
+                bad[m] |= _too_low(edge[m, x], top[m])
+        for x in range(n_states):
+            for y in range(n_states):
+                scratch.transposed[m, y, x] = scratch.matrix[m, x, y]
+
+
+@kernel
+def _add_pairs(scratch, arrived, end, lists, lanes):
+    """Add the pairs of the steps into the rows before `end`, matrix by matrix.
+
+    ``arrived[t]`` is the matrix of the step into row ``t``. The first row of a graph, whose potential is 0, adds
+    nothing. With several matrices, the rows of each are copied next to each other.
+    """
+    if len(scratch.pairs) == 1:
+        add_pairs(scratch.forward, scratch.potential, end, scratch.pairs, 0, lanes)
+        return
+    first, following = lists
+    for t in range(end - 1, 0, -1):
+        following[t], first[arrived[t]] = first[arrived[t]], t
+    for t in range(1, end):
+        row, n = first[arrived[t]], 1
+        first[arrived[t]] = NO_ROW
+        while row != NO_ROW:
+            for x in range(scratch.forward.shape[1]):
+                scratch.before[n - 1, x], scratch.after[n, x] = scratch.forward[row - 1, x], scratch.potential[row, x]
+            row, n = following[row], n + 1
+        if n > 1:
+            add_pairs(scratch.before, scratch.after, n, scratch.pairs, arrived[t], lanes)
+
+
 @kernel(fastmath={"contract"})
-def forward_backward_shared(
-    node_ptr, graphs, node, matrix, weights, score_range, scratch, lanes, log_partition, node_out, counts, unsafe
-):
+def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, unsafe):
     """Scaled forward-backward [1]_ of some graphs; those that are `unsafe`, for their scores, are found and left out.
 
-    With potentials ``p`` and the matrix ``M`` of their exponentiated scores, and ``s[t]`` the sum of ``forward[t]``,
+    With potentials ``p`` and the matrices ``M[t]`` of the exponentiated scores of the steps into ``t``, and ``s[t]``
+    the sum of ``forward[t]``,
 
-    * ``forward[t] = (forward[t - 1] @ M) * p[t] / s[t - 1]``,
-    * ``received[t - 1] = M @ sent[t]``, where ``sent[t] = p[t] * received[t] / s[t - 1]`` replaces ``p[t]``,
-    * node marginals are ``forward[t] * received[t]``, pair marginals ``forward[t - 1] * M * sent[t]``, so that
-      counts are summed without the matrix and multiplied by it once.
+    * ``forward[t] = (forward[t - 1] @ M[t]) * p[t] / s[t - 1]``,
+    * ``received[t - 1] = M[t] @ sent[t]``, where ``sent[t] = p[t] * received[t] / s[t - 1]`` replaces ``p[t]``,
+    * node marginals are ``forward[t] * received[t]``, pair marginals ``forward[t - 1] * M[t] * sent[t]``, so that
+      counts are summed without the matrices and multiplied by them once.
 
     In 64 bits it is checked that messages stay in range. In 32 bits, where they are not, a graph is unsafe if scores of
-    its nodes and of edges, together, fall short of the greatest by more than `score_range`, which is infinite in 64.
+    its nodes and of edges, together, fall short of the greatest by more than `SINGLE_RANGE`.
 
-    `scratch` holds zeros, (3 n_states + 1 + 2 * rows, padded(n_states)) for as many rows as the longest graph has
-    nodes and at least `ROWS`, and starts at a cache line.
+    Parameters
+    ----------
+    node_ptr : ndarray of shape (n_graphs + 1,)
+    graphs : ndarray
+        Numbers of the graphs.
+    scores : StepScores
+    weights : ndarray of shape (n_graphs,)
+        Factors of the pair counts.
+    scratch : Scratch
+        With as many rows as the longest graph has nodes, and at least `ROWS`.
+    lanes : tuple
+    out : Marginals
+        Pair counts are added to `out.edge`.
+    unsafe : ndarray of bool, (n_graphs,)
 
     References
     ----------
     .. [1] L. R. Rabiner, "A tutorial on hidden Markov models", *Proc. IEEE* 77(2), 1989, section V.A.
     """
-    n_states = node.shape[1]
-    transition, backward = scratch[:n_states], scratch[n_states : 2 * n_states]
-    pairs, received = scratch[2 * n_states : 3 * n_states], scratch[3 * n_states : 3 * n_states + 1]
-    n_rows = (len(scratch) - 3 * n_states - 1) // 2
-    potential, forward = scratch[3 * n_states + 1 :][:n_rows], scratch[3 * n_states + 1 + n_rows :]
-    total = np.empty(n_rows)
-
-    shift, lowest_edge = -np.inf, np.inf
-    for x in range(n_states):
-        for y in range(n_states):
-            shift, lowest_edge = max(shift, matrix[x, y]), min(lowest_edge, matrix[x, y])
-    shift = 0.0 if shift == -np.inf else float(shift)
-    lowest_edge -= shift
-    all_unsafe = False
-    for x in range(n_states):
-        all_unsafe |= _too_low(matrix, x, shift)
-        for y in range(n_states):
-            transition[x, y] = backward[y, x] = np.exp(matrix[x, y] - shift)
+    node, step_matrix = scores.node, scores.matrix
+    potential, forward, received = scratch.potential, scratch.forward, scratch.received
+    n_states, n_rows, n_matrices = node.shape[1], len(forward), len(scores.edge)
+    score_range = SINGLE_RANGE if node.itemsize == 4 else np.inf
+    top, low, bad = np.empty(n_matrices), np.empty(n_matrices), np.zeros(n_matrices, np.bool_)
+    _exponentiate(scores.edge, scratch, top, low, bad, lanes)
+    total, arrived = np.empty(n_rows), np.zeros(n_rows, np.int64)
+    lists = np.full(n_matrices, NO_ROW), np.empty(n_rows, np.int64)  # rows of each matrix: the first, those following
 
     end = 0
     for g in graphs:
-        first, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
-        log_partition[g] = 0.0
-        unsafe[g] = all_unsafe and length > 1
-        if unsafe[g] or length == 0:
+        begin, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
+        out.log_partition[g], unsafe[g] = 0.0, False
+        if length == 0:
             continue
         if end + length > n_rows:
-            add_pairs(forward, potential, end, n_states, pairs, lanes)
+            _add_pairs(scratch, arrived, end, lists, lanes)
             end = 0
         start = end  # of the rows that belong to this graph
-        log_z, lowest = shift * (length - 1), 0.0
-        for t in range(length):
-            top, low = exp_row(node, first + t, potential, start + t, lanes)
-            log_z += float(top)  # of 64 bits, and so are sums and products over a chain
-            if low < SMALLEST_SCORE:
-                unsafe[g] |= _too_low(node, first + t, top)
-            lowest = min(lowest, low)
+        shifted = begin - start
+        log_z, lowest, lowest_edge = 0.0, 0.0, 0.0
+        if n_matrices == 1:
+            log_z, lowest_edge, unsafe[g] = top[0] * (length - 1), low[0], bad[0] and length > 1
+        else:
+            arrived[start] = 0
+            for t in range(start + 1, start + length):
+                m = step_matrix[t - 1 + shifted]
+                arrived[t] = m
+                log_z += top[m]
+                lowest_edge = min(lowest_edge, low[m])
+                unsafe[g] |= bad[m]
+        if unsafe[g]:
+            continue
+        for t in range(start, start + length):
+            highest, least = exp_row(node, t + shifted, potential, t, lanes)
+            log_z += float(highest)  # of 64 bits, and so are sums and products over a chain
+            if least < SMALLEST_SCORE:
+                unsafe[g] |= _too_low(node[t + shifted], highest)
+            lowest = min(lowest, least)
         unsafe[g] |= lowest + lowest_edge < -score_range
         if unsafe[g]:
             continue
@@ -113,26 +209,28 @@ def forward_backward_shared(
             if product < 1e-150 or product > 1e150:  # a logarithm now and then, not at each step
                 log_z += np.log(product)
                 product = 1.0
-            s = forward_step(forward, t - 1, transition, n_states, potential, 1.0 / s, t, lanes)
+            s = forward_step(forward, t - 1, scratch.matrix, arrived[t], potential, 1.0 / s, t, lanes)
             total[t] = s
         is_bounded = lowest + lowest_edge > SAFE_SCORE
         if not is_bounded and _any_outside(forward, start, reached + 1):  # before a sum of 0 is believed
             unsafe[g] = True
             continue
         if s == 0.0 or log_z == -np.inf:
-            log_partition[g] = -np.inf
-            for t in range(first, first + length):
+            out.log_partition[g] = -np.inf
+            for t in range(begin, begin + length):
                 for x in range(n_states):
-                    node_out[t, x] = np.nan
+                    out.node[t, x] = np.nan
             continue
-        log_partition[g] = log_z + np.log(product) + np.log(s)
+        out.log_partition[g] = log_z + np.log(product) + np.log(s)
         for x in range(n_states):
             received[0, x] = 1.0 / s
-        shifted = first - start
         for t in range(start + length - 1, start, -1):
-            backward_step(forward, received, potential, 1.0 / total[t - 1], t, backward, node_out, t + shifted, lanes)
+            factor = 1.0 / total[t - 1]
+            backward_step(
+                forward, received, potential, factor, t, scratch.transposed, arrived[t], out.node, t + shifted, lanes
+            )
         for x in range(n_states):
-            node_out[first, x] = forward[start, x] * received[0, x]
+            out.node[begin, x] = forward[start, x] * received[0, x]
             potential[start, x] = 0.0
         if not is_bounded and _any_outside(potential, start, start + length):
             unsafe[g] = True
@@ -142,35 +240,39 @@ def forward_backward_shared(
                 for x in range(n_states):
                     forward[t, x] *= weights[g]
         end = start + length
-    add_pairs(forward, potential, end, n_states, pairs, lanes)
-    for x in range(n_states):
-        for y in range(n_states):
-            counts[x, y] += pairs[x, y] * transition[x, y]
+    _add_pairs(scratch, arrived, end, lists, lanes)
+    for m in range(n_matrices):
+        for x in range(n_states):
+            for y in range(n_states):
+                out.edge[m, x, y] += scratch.pairs[m, x, y] * scratch.matrix[m, x, y]
 
 
 @kernel
-def viterbi_shared(node_ptr, node, matrix, scratch, lanes, labels):
+def viterbi(node_ptr, scores, scratch, lanes, labels):
     """Write a labelling of highest score: the first of the best labels of each node, from the last one back.
 
-    `scratch` holds zeros, (2 n_states + longest graph, padded(n_states)), and starts at a cache line.
+    `scratch` is a `Scratch` with a row for each node of the longest graph; for the other arguments see
+    `forward_backward`.
     """
-    n_states = node.shape[1]
-    outgoing, incoming, best = scratch[:n_states], scratch[n_states : 2 * n_states], scratch[2 * n_states :]
-    for x in range(n_states):
-        for y in range(n_states):
-            outgoing[x, y] = incoming[y, x] = matrix[x, y]
+    n_states, best = scores.node.shape[1], scratch.forward
+    for m in range(len(scores.edge)):
+        for x in range(n_states):
+            for y in range(n_states):
+                scratch.matrix[m, x, y] = scratch.transposed[m, y, x] = scores.edge[m, x, y]
     for g in range(len(node_ptr) - 1):
         start, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
         for t in range(length):
             for x in range(n_states):
-                best[t, x] = node[start + t, x]
+                best[t, x] = scores.node[start + t, x]
             if t:
-                best_step(best, t - 1, outgoing, n_states, t, lanes)
+                best_step(best, t - 1, scratch.matrix, scores.matrix[start + t - 1], t, lanes)
         y = 0
         for t in range(length - 1, -1, -1):
             chosen, highest = 0, -np.inf
             for x in range(n_states):
-                value = best[t, x] if t == length - 1 else best[t, x] + incoming[y, x]
+                value = best[t, x]
+                if t < length - 1:
+                    value += scratch.transposed[scores.matrix[start + t], y, x]
                 if value > highest:
                     chosen, highest = x, value
             y = chosen

@@ -151,7 +151,7 @@ class _JunctionTreePlan(LabelledExactly):
     topology: Topology
     n_states: int
     elimination: Elimination
-    buckets: _Buckets
+    wiring: _Buckets
     name = JunctionTree.name
     exact = True
 
@@ -173,15 +173,11 @@ class _JunctionTreePlan(LabelledExactly):
         """Sum of table sizes of each graph, (n_graphs,)."""
         return self.topology.sum_nodes(float(self.n_states) ** self.elimination.size)
 
-    @cached_property
-    def arrays(self):
-        return (self.buckets,)
-
     def marginals(self, scores, weights=None):
         return sum_product(self, scores, weights, propagate, propagate_log, whole_counts=True)
 
-    def _draw(self, node, edge, rows, uniforms, labels):
-        sample_labels(self.buckets, node, edge, rows, uniforms, labels)
+    def _draw(self, scores, uniforms, labels):
+        sample_labels(self.wiring, scores, uniforms, labels)
 
 
 def _segment_max(values, ptr):

@@ -4,12 +4,24 @@ A table over the nodes of a bucket is flat; axis ``a`` has stride ``n_states ** 
 bucket eliminates. Every operation is a walk over a table with a running offset into a smaller one.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
+from skstruct.inference._log_domain import draw_label, log_sum
 from skstruct.inference._message_passing import SMALLEST_MESSAGE
 from skstruct.kernels.jit import kernel
 
 BLOCK = 64  # entries of a table that share one step of the odometer
+
+
+class _Tables(NamedTuple):
+    """Tables and messages of one graph, one after the other."""
+
+    table_ptr: np.ndarray  # offsets of the tables
+    table: np.ndarray
+    message_ptr: np.ndarray  # offsets of the messages
+    message: np.ndarray
 
 
 @kernel
@@ -76,15 +88,26 @@ def _sum_to(table, n_axes, n_states, stride, out):
 
 
 @kernel
-def _layout(start, stop, ptr, n_states, table_ptr, message_ptr):
-    """Offsets of the tables and messages of one graph; their total lengths."""
-    n_table, n_message = 0, 0
+def _tables(start, stop, ptr, n_states):
+    """Room for the tables and messages of the buckets ``start:stop``."""
+    table_ptr, message_ptr = np.zeros(stop - start + 1, np.int64), np.zeros(stop - start + 1, np.int64)
     for p in range(start, stop):
-        table_ptr[p - start], message_ptr[p - start] = n_table, n_message
-        n_message += n_states ** (ptr[p + 1] - ptr[p] - 1)
-        n_table += n_states ** (ptr[p + 1] - ptr[p])
-    table_ptr[stop - start], message_ptr[stop - start] = n_table, n_message
-    return n_table, n_message
+        size = n_states ** (ptr[p + 1] - ptr[p] - 1)
+        message_ptr[p - start + 1] = message_ptr[p - start] + size
+        table_ptr[p - start + 1] = table_ptr[p - start] + n_states * size
+    return _Tables(table_ptr, np.empty(table_ptr[-1]), message_ptr, np.empty(message_ptr[-1]))
+
+
+@kernel
+def _table(k, tables):
+    """Table number `k` of a graph."""
+    return tables.table[tables.table_ptr[k] : tables.table_ptr[k + 1]]
+
+
+@kernel
+def _message(k, tables):
+    """Message number `k` of a graph, to the parent of its table."""
+    return tables.message[tables.message_ptr[k] : tables.message_ptr[k + 1]]
 
 
 @kernel
@@ -115,8 +138,9 @@ def _edge_stride(axis, flipped, n_states, stride):
 
 
 @kernel
-def _load(p, buckets, node, edge, rows, multiply, table, stride):
-    """Fill the table of a bucket with the node's own values and those of its edges."""
+def _load(p, buckets, values, multiply, table, stride):
+    """Fill the table of a bucket with the values, scores or potentials, of its node and its edges."""
+    node, edge, rows = values
     n_states, n_axes = node.shape[1], buckets.ptr[p + 1] - buckets.ptr[p]
     i = buckets.order[p]
     for base in range(0, len(table), n_states):
@@ -130,53 +154,48 @@ def _load(p, buckets, node, edge, rows, multiply, table, stride):
 
 
 @kernel
-def _read_out(p, buckets, rows, weight, table, stride, node_out, counts):
+def _read_out(p, buckets, rows, weight, table, stride, out):
     """Node and pair marginals from the belief of a bucket, a table that sums to one."""
-    n_states, n_axes = node_out.shape[1], buckets.ptr[p + 1] - buckets.ptr[p]
+    n_states, n_axes = out.node.shape[1], buckets.ptr[p + 1] - buckets.ptr[p]
     i = buckets.order[p]
     stride[:] = 0
     stride[0] = 1
-    node_out[i] = 0.0
-    _sum_to(table, n_axes, n_states, stride, node_out[i])
+    out.node[i] = 0.0
+    _sum_to(table, n_axes, n_states, stride, out.node[i])
     has_edges = buckets.edge_ptr[p] < buckets.edge_ptr[p + 1]
     pair = np.empty(n_states * n_states if has_edges else 0)
     for k in range(buckets.edge_ptr[p], buckets.edge_ptr[p + 1]):
         _edge_stride(buckets.edge_axis[k], buckets.flipped[k], n_states, stride)
         pair[:] = 0.0
         _sum_to(table, n_axes, n_states, stride, pair)
-        count = counts[rows[buckets.edge[k]]]
+        count = out.edge[rows[buckets.edge[k]]]
         for x in range(n_states):
             for y in range(n_states):
                 count[x, y] += weight * pair[x * n_states + y]
 
 
 @kernel
-def propagate(
-    buckets, node, edge, rows, weights, log_partition, node_out, counts, n_iter, residual, converged, unsafe
-):  # fmt: skip
+def propagate(buckets, potentials, weights, out, unsafe):
     """Messages to the roots and back; each message is scaled to maximum 1.
 
     On the way back a table is multiplied by (the parent's belief summed to the separator) / (its own message), with
     0 / 0 = 0.
     """
-    n_states = node.shape[1]
+    n_states = potentials.node.shape[1]
     node_ptr, ptr, parent = buckets.node_ptr, buckets.ptr, buckets.parent
     stride = np.zeros(_longest(ptr), np.int64)
-    longest = _longest(node_ptr)
-    table_ptr, message_ptr = np.zeros(longest + 1, np.int64), np.zeros(longest + 1, np.int64)
     for g in range(len(node_ptr) - 1):
         start, stop = node_ptr[g], node_ptr[g + 1]
         if unsafe[g]:
             continue
-        n_table, n_message = _layout(start, stop, ptr, n_states, table_ptr, message_ptr)
-        tables, up = np.empty(n_table), np.zeros(n_message)
+        tables = _tables(start, stop, ptr, n_states)
         log_z, too_small = 0.0, False
         for p in range(start, stop):
-            table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
-            too_small |= _load(p, buckets, node, edge, rows, True, table, stride)
+            table = _table(p - start, tables)
+            too_small |= _load(p, buckets, potentials, True, table, stride)
         for p in range(start, stop):
-            table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
-            message = up[message_ptr[p - start] : message_ptr[p - start + 1]]
+            table = _table(p - start, tables)
+            message = _message(p - start, tables)
             top = 0.0
             for k in range(len(message)):
                 total = 0.0
@@ -192,24 +211,24 @@ def propagate(
                 too_small |= (message[k] < SMALLEST_MESSAGE) & (message[k] > 0.0)
             q = parent[p]
             if q >= 0:
-                target = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
+                target = _table(q - start, tables)
                 _up_stride(p, buckets, n_states, stride)
                 too_small |= _combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, True)
         if too_small:
             unsafe[g] = True
             continue
-        log_partition[g] = log_z
+        out.log_partition[g] = log_z
         if log_z == -np.inf:
             for p in range(start, stop):
-                node_out[buckets.order[p]] = np.nan
+                out.node[buckets.order[p]] = np.nan
             continue
         for p in range(stop - 1, start - 1, -1):
-            table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
-            message = up[message_ptr[p - start] : message_ptr[p - start + 1]]
+            table = _table(p - start, tables)
+            message = _message(p - start, tables)
             q = parent[p]
             separator = np.zeros(len(message))
             if q >= 0:
-                belief = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
+                belief = _table(q - start, tables)
                 _up_stride(p, buckets, n_states, stride)
                 _sum_to(belief, ptr[q + 1] - ptr[q], n_states, stride, separator)
             else:
@@ -222,31 +241,26 @@ def propagate(
                     total += table[k * n_states + x]
             for k in range(len(table)):
                 table[k] /= total
-            _read_out(p, buckets, rows, weights[g], table, stride, node_out, counts)
+            _read_out(p, buckets, potentials.edge_matrix, weights[g], table, stride, out)
 
 
 @kernel
-def _upward_log(
-    start, stop, buckets, node, edge, rows, take_max, table_ptr, message_ptr, tables, up, stride
-):  # fmt: skip
+def _upward_log(start, stop, buckets, scores, take_max, tables, stride):
     """Fill tables and messages of one graph with logarithms of sums (or maxima); the total over labellings."""
-    n_states, ptr, parent = node.shape[1], buckets.ptr, buckets.parent
+    n_states, ptr, parent = scores.node.shape[1], buckets.ptr, buckets.parent
     for p in range(start, stop):
-        table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
-        _load(p, buckets, node, edge, rows, False, table, stride)
+        table = _table(p - start, tables)
+        _load(p, buckets, scores, False, table, stride)
     log_z = 0.0
     for p in range(start, stop):
-        table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
-        message = up[message_ptr[p - start] : message_ptr[p - start + 1]]
+        table = _table(p - start, tables)
+        message = _message(p - start, tables)
         for k in range(len(message)):
             row = table[k * n_states : (k + 1) * n_states]
-            top = row.max()
-            message[k] = top
-            if not take_max and top > -np.inf:
-                message[k] += np.log(np.exp(row - top).sum())
+            message[k] = row.max() if take_max else log_sum(row)
         q = parent[p]
         if q >= 0:
-            target = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
+            target = _table(q - start, tables)
             _up_stride(p, buckets, n_states, stride)
             _combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, False)
         else:
@@ -255,33 +269,26 @@ def _upward_log(
 
 
 @kernel
-def propagate_log(
-    buckets, graphs, node, edge, rows, weights, log_partition, node_out, counts, n_iter, residual, converged
-):  # fmt: skip
-    """`propagate` in the log domain: the plain twin, for any legal scores."""
-    n_states = node.shape[1]
+def propagate_log(buckets, graphs, scores, weights, out):
+    """`propagate` in the log domain, on some graphs: the plain twin, for any legal scores."""
+    n_states = scores.node.shape[1]
     node_ptr, ptr, parent = buckets.node_ptr, buckets.ptr, buckets.parent
     stride = np.zeros(_longest(ptr), np.int64)
-    longest = _longest(node_ptr)
-    table_ptr, message_ptr = np.zeros(longest + 1, np.int64), np.zeros(longest + 1, np.int64)
     for g in graphs:
         start, stop = node_ptr[g], node_ptr[g + 1]
-        n_table, n_message = _layout(start, stop, ptr, n_states, table_ptr, message_ptr)
-        tables, up = np.empty(n_table), np.empty(n_message)
-        log_partition[g] = _upward_log(
-            start, stop, buckets, node, edge, rows, False, table_ptr, message_ptr, tables, up, stride
-        )  # fmt: skip
-        if log_partition[g] == -np.inf:
+        tables = _tables(start, stop, ptr, n_states)
+        out.log_partition[g] = _upward_log(start, stop, buckets, scores, False, tables, stride)
+        if out.log_partition[g] == -np.inf:
             for p in range(start, stop):
-                node_out[buckets.order[p]] = np.nan
+                out.node[buckets.order[p]] = np.nan
             continue
         for p in range(stop - 1, start - 1, -1):  # tables become beliefs: probabilities that sum to one
-            table = tables[table_ptr[p - start] : table_ptr[p - start + 1]]
-            message = up[message_ptr[p - start] : message_ptr[p - start + 1]]
+            table = _table(p - start, tables)
+            message = _message(p - start, tables)
             q = parent[p]
             separator = np.zeros(len(message))
             if q >= 0:
-                belief = tables[table_ptr[q - start] : table_ptr[q - start + 1]]
+                belief = _table(q - start, tables)
                 _up_stride(p, buckets, n_states, stride)
                 _sum_to(belief, ptr[q + 1] - ptr[q], n_states, stride, separator)
             else:
@@ -294,35 +301,28 @@ def propagate_log(
                     total += table[k * n_states + x]
             for k in range(len(table)):
                 table[k] /= total
-            _read_out(p, buckets, rows, weights[g], table, stride, node_out, counts)
+            _read_out(p, buckets, scores.edge_matrix, weights[g], table, stride, out)
 
 
 @kernel
-def sample_labels(buckets, node, edge, rows, uniforms, labels):
+def sample_labels(buckets, scores, uniforms, labels):
     """Labels from the roots down, each given its separator: drawn with `uniforms`, or best where these are empty."""
-    n_states = node.shape[1]
+    n_states = scores.node.shape[1]
     take_max = uniforms.shape[1] == 0
     node_ptr, ptr = buckets.node_ptr, buckets.ptr
     stride = np.zeros(_longest(ptr), np.int64)
-    longest = _longest(node_ptr)
-    table_ptr, message_ptr = np.zeros(longest + 1, np.int64), np.zeros(longest + 1, np.int64)
     for g in range(len(node_ptr) - 1):
         start, stop = node_ptr[g], node_ptr[g + 1]
-        n_table, n_message = _layout(start, stop, ptr, n_states, table_ptr, message_ptr)
-        tables, up = np.empty(n_table), np.empty(n_message)
-        _upward_log(
-            start, stop, buckets, node, edge, rows, take_max, table_ptr, message_ptr, tables, up, stride
-        )  # fmt: skip
+        tables = _tables(start, stop, ptr, n_states)
+        _upward_log(start, stop, buckets, scores, take_max, tables, stride)
         for r in range(len(labels)):
             for p in range(stop - 1, start - 1, -1):
                 offset, step = 0, n_states
                 for slot in range(ptr[p] + 1, ptr[p + 1]):
                     offset += step * labels[r, buckets.scope[slot]]
                     step *= n_states
-                row = tables[table_ptr[p - start] + offset : table_ptr[p - start] + offset + n_states]
+                row = _table(p - start, tables)[offset : offset + n_states]
                 if take_max:
                     labels[r, buckets.order[p]] = np.argmax(row)
-                    continue
-                cumulated = np.cumsum(np.exp(row - row.max()))
-                y = np.searchsorted(cumulated, uniforms[r, buckets.order[p]] * cumulated[-1], side="right")
-                labels[r, buckets.order[p]] = min(y, n_states - 1)
+                else:
+                    labels[r, buckets.order[p]] = draw_label(row, uniforms[r, buckets.order[p]])

@@ -1,4 +1,4 @@
-"""What chain, tree and loopy message passing share: potentials, and the two number domains.
+"""What exact and loopy message passing share: potentials, and the two number domains.
 
 A fast kernel works with probabilities: potentials ``exp(score - max)`` and messages that are rescaled at each
 step. That gives the numbers of the log domain to rounding as long as no product underflows. Potentials are
@@ -11,7 +11,7 @@ import numpy as np
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferencePlan
-from skstruct.scores import Marginals, edge_rows, exact_decoding, weigh_nodes
+from skstruct.scores import Scores, direct_marginals, exact_decoding, weigh_nodes, with_rows
 
 SMALLEST_POTENTIAL = 1e-75  # exp(-172): scores of one row or matrix within 172 nats are safe
 SMALLEST_MESSAGE = 1e-150  # the kernels' own bound: message * message and message * potential stay > 1e-308
@@ -32,13 +32,14 @@ def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False):
     Parameters
     ----------
     plan : InferencePlan
-        With `topology` and `arrays`, the tuple of index arrays that both kernels take first.
+        With `topology` and `wiring`, the record of index arrays that both kernels accept first.
     scores : Scores
     weights : ndarray of shape (n_graphs,) or None
-        Factors of the expected pair counts.
+        Factors of the node marginals and of the expected pair counts.
     fast, safe : kernel
-        ``fast(*arrays, skip, node, edge, rows, weights, *out, unsafe)`` adds pair counts without the potential of
-        their edge, which is multiplied in here once per matrix; ``safe(*arrays, graphs, ...)`` adds whole ones.
+        ``fast(wiring, potentials, weights, out, unsafe)`` adds pair counts without the potential of their edge, which
+        is multiplied in here once per matrix, to the `Marginals` `out`; ``safe(wiring, graphs, scores, weights, out)``
+        adds whole ones.
     whole_counts : bool, default=False
         Whether `fast` adds whole counts, too.
 
@@ -48,27 +49,24 @@ def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False):
     """
     t = plan.topology
     weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-    rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
+    scores = with_rows(scores, t.n_edges)
     node, node_shift, small_node = exponentiate(scores.node, 1)
     edge, edge_shift, small_edge = exponentiate(scores.edge, (1, 2))
     unsafe = np.zeros(t.n_graphs, bool)
     unsafe[t.node_graph[small_node]] = True
     if small_edge.any():
-        unsafe[t.edge_graph[small_edge[rows]]] = True
+        unsafe[t.edge_graph[small_edge[scores.edge_matrix]]] = True
 
-    log_partition, residual = np.zeros(t.n_graphs), np.zeros(t.n_graphs)
-    n_iter, converged = np.zeros(t.n_graphs, np.intp), np.ones(t.n_graphs, bool)
-    node_marginals, counts = np.empty_like(scores.node), np.zeros_like(scores.edge)
-    out = (log_partition, node_marginals, counts, n_iter, residual, converged)
+    out = direct_marginals(np.zeros(t.n_graphs), np.empty_like(scores.node), np.zeros_like(scores.edge))
     with np.errstate(all="ignore"):  # log 0 and 0 / 0 are no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
-        fast(*plan.arrays, node, edge, rows, weights, *out, unsafe)
+        fast(plan.wiring, Scores(node, edge, scores.edge_matrix), weights, out, unsafe)
         if not whole_counts:
-            counts *= edge
-        log_partition += t.sum_nodes(node_shift) + t.sum_edges(edge_shift[rows])
+            out.edge[:] *= edge
+        out.log_partition[:] += t.sum_nodes(node_shift) + t.sum_edges(edge_shift[scores.edge_matrix])
         if unsafe.any():
-            safe(*plan.arrays, np.flatnonzero(unsafe), scores.node, scores.edge, rows, weights, *out)
-    weigh_nodes(t, node_marginals, weights)
-    return Marginals(*out)
+            safe(plan.wiring, np.flatnonzero(unsafe), scores, weights, out)
+    weigh_nodes(t, out.node, weights)
+    return out
 
 
 class LabelledExactly(InferencePlan):
@@ -85,12 +83,11 @@ class LabelledExactly(InferencePlan):
         return self._labels(scores, rng.random((n_samples, self.topology.n_nodes)))
 
     def _labels(self, scores, uniforms):
-        rows = edge_rows(scores, self.topology.n_edges).astype(np.int32, copy=False)
         labels = np.zeros((len(uniforms), self.topology.n_nodes), np.intp)
         with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
-            self._draw(scores.node, scores.edge, rows, uniforms, labels)
+            self._draw(with_rows(scores, self.topology.n_edges), uniforms, labels)
         return labels
 
-    def _draw(self, node, edge, rows, uniforms, labels):
+    def _draw(self, scores, uniforms, labels):
         """Write a labelling for each row of `uniforms`: drawn with these, or a best one where they are empty."""
         raise NotImplementedError

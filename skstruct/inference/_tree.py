@@ -1,7 +1,6 @@
 """Exact inference on trees and forests: one pass to the roots, one pass back."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from skstruct.data.adjacency import adjacency
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
+from skstruct.inference._log_domain import draw_label, log_sum, send_log
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, LabelledExactly, sum_product
 from skstruct.kernels.jit import kernel
 
@@ -46,7 +46,7 @@ class Tree(InferenceBackend):
         return topology.is_forest
 
     def _plan(self, topology, n_states):
-        return _TreePlan(topology, rooted_forest(topology))
+        return TreePlan(topology, rooted_forest(topology))
 
 
 class RootedForest(NamedTuple):
@@ -65,33 +65,32 @@ def rooted_forest(topology):
     n = topology.n_nodes
     order, parent, edge = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
     rooted = RootedForest(topology.node_ptr, order, parent, edge, np.zeros(n, bool), np.zeros((n, 2), np.int32))
-    _breadth_first(*adjacency(topology.edges, n), *rooted)
+    _breadth_first(adjacency(topology.edges, n), rooted)
     return rooted
 
 
 @dataclass(frozen=True)
-class _TreePlan(LabelledExactly):
+class TreePlan(LabelledExactly):
+    """Inference on rooted trees."""
+
     topology: Topology
-    rooted: RootedForest
+    wiring: RootedForest
     name = Tree.name
     exact = True
 
-    @cached_property
-    def arrays(self):
-        return tuple(self.rooted)
-
     def marginals(self, scores, weights=None):
-        return sum_product(self, scores, weights, _two_passes, _two_passes_log)
+        """Marginals and log-partition; see `InferencePlan`."""
+        return sum_product(self, scores, weights, _two_passes, two_passes_log)
 
-    def _draw(self, node, edge, rows, uniforms, labels):
-        _label_downwards(*self.arrays, node, edge, rows, uniforms, labels)
+    def _draw(self, scores, uniforms, labels):
+        _label_downwards(self.wiring, scores, uniforms, labels)
 
 
 @kernel
-def _breadth_first(ptr, neighbour, edges, reverse, slot_flipped, node_ptr, order, parent, edge, flipped, children):
+def _breadth_first(adjacency, rooted):
     """Root every component at its lowest node and write the breadth-first order of each graph."""
-    n_nodes = len(order)
-    seen = np.zeros(n_nodes, np.bool_)
+    node_ptr, order, parent, edge, flipped, children = rooted
+    seen = np.zeros(len(order), np.bool_)
     for g in range(len(node_ptr) - 1):
         head, tail = node_ptr[g], node_ptr[g]
         for start in range(node_ptr[g], node_ptr[g + 1]):
@@ -103,12 +102,12 @@ def _breadth_first(ptr, neighbour, edges, reverse, slot_flipped, node_ptr, order
             tail += 1
             while head < tail:
                 children[head, 0] = tail
-                for slot in range(ptr[order[head]], ptr[order[head] + 1]):
-                    child = neighbour[slot]
+                for slot in range(adjacency.ptr[order[head]], adjacency.ptr[order[head] + 1]):
+                    child = adjacency.neighbour[slot]
                     if not seen[child]:
                         seen[child] = True
-                        order[tail], parent[tail], edge[tail] = child, head, edges[slot]
-                        flipped[tail] = slot_flipped[slot]
+                        order[tail], parent[tail], edge[tail] = child, head, adjacency.edge[slot]
+                        flipped[tail] = adjacency.flipped[slot]
                         tail += 1
                 children[head, 1] = tail
                 head += 1
@@ -150,15 +149,14 @@ def _scale(values):
 
 
 @kernel
-def _two_passes(
-    node_ptr, order, parent, parent_edge, flipped, children, node, edge, rows, weights,
-    log_partition, node_out, counts, n_iter, residual, converged, unsafe,
-):  # fmt: skip
+def _two_passes(rooted, potentials, weights, out, unsafe):
     """Messages to the roots, then back.
 
     below[p] = potential * messages of all children; up[p] = what p says to its parent; without[p] = what the
     parent says to p before their edge: its potential and all messages but p's own.
     """
+    node_ptr, order, parent, parent_edge, flipped, children = rooted
+    node, edge, rows = potentials
     n_nodes, n_states = node.shape
     below = np.empty((n_nodes, n_states))
     up = np.empty((n_nodes, n_states))
@@ -189,9 +187,9 @@ def _two_passes(
             log_z += np.log(top)
             too_small |= small | small_product
         if not too_small and log_z == -np.inf:
-            log_partition[g] = log_z
+            out.log_partition[g] = log_z
             for p in range(start, end):
-                node_out[order[p]] = np.nan
+                out.node[order[p]] = np.nan
             continue
         for p in range(start, end):
             if parent[p] == ROOT:
@@ -201,11 +199,11 @@ def _two_passes(
             total = 0.0
             for x in range(n_states):
                 b = below[p, x] * received[x]
-                node_out[order[p], x] = b
+                out.node[order[p], x] = b
                 total += b
             pair_total[p] = total
             for x in range(n_states):
-                node_out[order[p], x] /= total
+                out.node[order[p], x] /= total
             # suffix products from the right, then a prefix product from the left
             first, last = children[p]
             if first == last:
@@ -226,12 +224,12 @@ def _two_passes(
         if too_small:
             unsafe[g] = True
             continue
-        log_partition[g] = log_z
+        out.log_partition[g] = log_z
         for p in range(start, end):
             if parent[p] == ROOT:
                 continue
             factor = weights[g] / pair_total[p]
-            count = counts[rows[parent_edge[p]]]
+            count = out.edge[rows[parent_edge[p]]]
             for x in range(n_states):
                 f = factor * (below[p, x] if flipped[p] else without[p, x])
                 for y in range(n_states):
@@ -239,79 +237,56 @@ def _two_passes(
 
 
 @kernel
-def _send_log(scores, transposed, message, take_max, out):
-    """out[y] = log sum (or max) over x of exp(scores[y, x] + message[x]); scores[x, y] if transposed."""
-    n_states = len(message)
-    for y in range(n_states):
-        top = -np.inf
-        for x in range(n_states):
-            top = max(top, message[x] + (scores[x, y] if transposed else scores[y, x]))
-        out[y] = top
-        if take_max or top == -np.inf:
-            continue
-        total = 0.0
-        for x in range(n_states):
-            total += np.exp(message[x] + (scores[x, y] if transposed else scores[y, x]) - top)
-        out[y] = top + np.log(total)
-
-
-@kernel
-def _upward_log(start, end, order, parent, parent_edge, flipped, node, edge, rows, take_max, below, up):
+def _upward_log(g, rooted, scores, take_max, below, up):
     """below[p] and up[p] of `_two_passes`, as logarithms, for one graph."""
+    node_ptr, order, parent, parent_edge, flipped, _ = rooted
+    node, edge, rows = scores
+    start, end = node_ptr[g], node_ptr[g + 1]
     for p in range(start, end):
         below[p - start] = node[order[p]]
     for p in range(end - 1, start - 1, -1):
         if parent[p] != ROOT:
-            _send_log(edge[rows[parent_edge[p]]], flipped[p], below[p - start], take_max, up[p - start])
+            send_log(edge[rows[parent_edge[p]]], flipped[p], below[p - start], take_max, up[p - start])
             for x in range(node.shape[1]):
                 below[parent[p] - start, x] += up[p - start, x]
 
 
 @kernel
-def _log_sum(values):
-    top = values.max()
-    if top == -np.inf:
-        return top
-    return top + np.log(np.exp(values - top).sum())
-
-
-@kernel
-def _two_passes_log(
-    node_ptr, order, parent, parent_edge, flipped, children, graphs, node, edge, rows, weights,
-    log_partition, node_out, counts, n_iter, residual, converged,
-):  # fmt: skip
-    """`_two_passes` in the log domain: the plain twin, for any legal scores."""
+def two_passes_log(rooted, graphs, scores, weights, out):
+    """`_two_passes` in the log domain, on some graphs: the plain twin, for any legal scores."""
+    node_ptr, order, parent, parent_edge, flipped, children = rooted
+    node, edge, rows = scores
     n_states = node.shape[1]
     for g in graphs:
         start, end = node_ptr[g], node_ptr[g + 1]
         below, up = np.empty((end - start, n_states)), np.empty((end - start, n_states))
         without = np.empty((end - start, n_states))
         received, prefix = np.zeros(n_states), np.zeros(n_states)
-        _upward_log(start, end, order, parent, parent_edge, flipped, node, edge, rows, False, below, up)
-        log_partition[g] = 0.0
+        _upward_log(g, rooted, scores, False, below, up)
+        out.log_partition[g] = 0.0
         for p in range(start, end):
             if parent[p] == ROOT:
-                log_partition[g] += _log_sum(below[p - start])
-        if log_partition[g] == -np.inf:
+                out.log_partition[g] += log_sum(below[p - start])
+        if out.log_partition[g] == -np.inf:
             for p in range(start, end):
-                node_out[order[p]] = np.nan
+                out.node[order[p]] = np.nan
             continue
         for p in range(start, end):
             i = p - start
             if parent[p] == ROOT:
                 received[:] = 0.0
             else:
-                _send_log(edge[rows[parent_edge[p]]], not flipped[p], without[i], False, received)
-            total = _log_sum(below[i] + received)
+                send_log(edge[rows[parent_edge[p]]], not flipped[p], without[i], False, received)
+            total = log_sum(below[i] + received)
             for x in range(n_states):
-                node_out[order[p], x] = np.exp(below[i, x] + received[x] - total)
+                out.node[order[p], x] = np.exp(below[i, x] + received[x] - total)
                 prefix[x] = node[order[p], x] + received[x]
             if parent[p] != ROOT:
                 e = rows[parent_edge[p]]
                 for x in range(n_states):
                     for y in range(n_states):
                         a, b = (below[i, x], without[i, y]) if flipped[p] else (without[i, x], below[i, y])
-                        counts[e, x, y] += weights[g] * np.exp(a + edge[e, x, y] + b - total)
+                        out.edge[e, x, y] += weights[g] * np.exp(a + edge[e, x, y] + b - total)
             first, last = children[p] - start
             if first < last:
                 without[last - 1] = 0.0
@@ -323,22 +298,17 @@ def _two_passes_log(
 
 
 @kernel
-def _draw_label(log_values, uniform):
-    """Label drawn in proportion to ``exp(log_values)``."""
-    cumulated = np.cumsum(np.exp(log_values - log_values.max()))
-    return min(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"), len(log_values) - 1)
-
-
-@kernel
-def _label_downwards(node_ptr, order, parent, parent_edge, flipped, children, node, edge, rows, uniforms, labels):
+def _label_downwards(rooted, scores, uniforms, labels):
     """Messages to the roots, then each label given its parent's: drawn, or best where `uniforms` is empty."""
+    node_ptr, order, parent, parent_edge, flipped, _ = rooted
+    node, edge, rows = scores
     n_states = node.shape[1]
     take_max = uniforms.shape[1] == 0
     given = np.empty(n_states)
     for g in range(len(node_ptr) - 1):
         start, end = node_ptr[g], node_ptr[g + 1]
         below, up = np.empty((end - start, n_states)), np.empty((end - start, n_states))
-        _upward_log(start, end, order, parent, parent_edge, flipped, node, edge, rows, take_max, below, up)
+        _upward_log(g, rooted, scores, take_max, below, up)
         for r in range(len(labels)):
             for p in range(start, end):
                 given[:] = below[p - start]
@@ -349,4 +319,4 @@ def _label_downwards(node_ptr, order, parent, parent_edge, flipped, children, no
                 if take_max:
                     labels[r, order[p]] = np.argmax(given)
                 else:
-                    labels[r, order[p]] = _draw_label(given, uniforms[r, order[p]])
+                    labels[r, order[p]] = draw_label(given, uniforms[r, order[p]])

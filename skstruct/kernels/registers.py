@@ -28,11 +28,13 @@ class Rows:
         self.ir, self.cgutils, self.builder = ir, cgutils, builder
         self.width, self.count = SHAPES[signature.args[-1].count - 1]
         arrays = [k for k, kind in enumerate(signature.args) if isinstance(kind, types.Array)]
-        self.data, self.lengths = {}, {}
+        self.data, self.lengths, self.heights = {}, {}, {}
         for k in arrays:
             array = context.make_array(signature.args[k])(context, builder, args[k])
             self.data[k] = array.data
-            self.lengths[k] = builder.extract_value(array.shape, signature.args[k].ndim - 1)
+            n_axes = signature.args[k].ndim
+            self.lengths[k] = builder.extract_value(array.shape, n_axes - 1)
+            self.heights[k] = builder.extract_value(array.shape, max(n_axes - 2, 0))
         self.signed = {k: getattr(signature.args[k].dtype, "signed", True) for k in arrays}
         self.int = ir.IntType(64)
         single = signature.args[arrays[0]].dtype == types.float32
@@ -71,6 +73,10 @@ class Rows:
     def row(self, array, index):
         """Pointer to a row of an array."""
         return self.builder.gep(self.data[array], [self.builder.mul(index, self.lengths[array])])
+
+    def select_matrix(self, array, number):
+        """From here on, let rows of an array, a stack of matrices, be those of one matrix."""
+        self.data[array] = self.row(array, self.builder.mul(number, self.heights[array]))
 
     def element_of(self, row, index):
         """Load one number of a row."""
@@ -141,11 +147,12 @@ class Rows:
             registers = [*registers[:-1], self.builder.select(once, registers[-1], self.constant(0.0))]
         return self.reduce(registers, self.add)
 
-    def times_matrix(self, row, matrix, n_rows):
-        """``row[:n_rows] @ matrix[:n_rows]`` in registers.
+    def times_matrix(self, row, matrix):
+        """``row[:n_rows] @ matrix`` in registers, where the matrix has `n_rows` rows.
 
         Even and odd rows have sums of their own: an addition then does not wait for the result of the one before.
         """
+        n_rows = self.heights[matrix]
         zero = [self.constant(0.0)] * self.count
         sums = [self.variables(zero), self.variables(zero)]
 

@@ -156,8 +156,9 @@ def exp_row(scores, row, out, out_row, lanes):
     return top, low
 
 
-def _emit_forward_step(r, message, row, matrix, n, potential, factor, out_row):
-    received = r.times_matrix(r.row(0, row), 2, n)
+def _emit_forward_step(r, message, row, matrix, number, potential, factor, out_row):
+    r.select_matrix(2, number)
+    received = r.times_matrix(r.row(0, row), 2)
     scale = r.broadcast(factor)
     potentials = r.load(r.row(4, out_row), 0)
     product = [r.multiply(a, r.multiply(b, scale)) for a, b in zip(received, potentials)]
@@ -166,61 +167,66 @@ def _emit_forward_step(r, message, row, matrix, n, potential, factor, out_row):
 
 
 @primitive(_emit_forward_step, returns=1)
-def forward_step(message, row, matrix, n, potential, factor, out_row, lanes):
-    """``message[out_row] = (message[row, :n] @ matrix[:n]) * potential[out_row] * factor``; returns its sum."""
+def forward_step(message, row, matrix, number, potential, factor, out_row, lanes):
+    """``message[out_row] = (message[row, :n] @ matrix[number]) * potential[out_row] * factor``; returns its sum.
+
+    Each matrix has ``n`` rows.
+    """
     total = 0.0
     for y in range(message.shape[1]):
         received = 0.0
-        for x in range(n):
-            received += message[row, x] * matrix[x, y]
+        for x in range(matrix.shape[1]):
+            received += message[row, x] * matrix[number, x, y]
         message[out_row, y] = received * (potential[out_row, y] * factor)
         total += message[out_row, y]
     return total
 
 
-def _emit_backward_step(r, forward, received, potential, factor, row, matrix, out, out_row):
+def _emit_backward_step(r, forward, received, potential, factor, row, matrix, number, out, out_row):
+    r.select_matrix(5, number)
     message, arrived = r.row(2, row), r.row(1, r.integer(0))
-    marginals = [r.multiply(a, b) for a, b in zip(r.load(r.row(0, row), 6), r.load(arrived, 6))]
-    r.store(marginals, r.row(6, out_row), 6)
+    marginals = [r.multiply(a, b) for a, b in zip(r.load(r.row(0, row), 7), r.load(arrived, 7))]
+    r.store(marginals, r.row(7, out_row), 7)
     scale = r.broadcast(factor)
     pairs = zip(r.load(message, 0), r.load(arrived, 0))
     r.store([r.multiply(a, r.multiply(b, scale)) for a, b in pairs], message, 0)
-    r.store(r.times_matrix(message, 5, r.lengths[6]), arrived, 0)
+    r.store(r.times_matrix(message, 5), arrived, 0)
 
 
 @primitive(_emit_backward_step)
-def backward_step(forward, received, potential, factor, row, matrix, out, out_row, lanes):
+def backward_step(forward, received, potential, factor, row, matrix, number, out, out_row, lanes):
     """Marginals of a node, and the message that it sends back; rows of `out` may be shorter than the others.
 
     ``out[out_row] = forward[row] * received[0]``, then ``potential[row] *= received[0] * factor``, then
-    ``received[0] = potential[row] @ matrix``.
+    ``received[0] = potential[row, :n] @ matrix[number]``, where each matrix has ``n`` rows.
     """
     for y in range(out.shape[1]):
         out[out_row, y] = forward[row, y] * received[0, y]
     for y in range(forward.shape[1]):
         potential[row, y] *= received[0, y] * factor
         received[0, y] = 0.0
-    for y in range(out.shape[1]):
+    for y in range(matrix.shape[1]):
         for x in range(forward.shape[1]):
-            received[0, x] += potential[row, y] * matrix[y, x]
+            received[0, x] += potential[row, y] * matrix[number, y, x]
 
 
-def _emit_add_pairs(r, first, second, length, n, out):
-    n_rows = max(1, 8 // r.count)  # rows of `out` that are held in registers at a time
+def _emit_add_pairs(r, first, second, length, out, number):
+    r.select_matrix(3, number)
+    n, n_rows = r.heights[3], max(1, 8 // r.count)  # rows of `out` that are held in registers at a time
     blocks = r.builder.mul(r.builder.sdiv(n, r.integer(n_rows)), r.integer(n_rows))
 
     def add_block(x, n_rows):
-        lines = [r.row(4, r.builder.add(x, r.integer(k))) for k in range(n_rows)]
-        sums = [r.variables(r.load(line, 4)) for line in lines]
+        lines = [r.row(3, r.builder.add(x, r.integer(k))) for k in range(n_rows)]
+        sums = [r.variables(r.load(line, 3)) for line in lines]
         with r.loop(r.integer(1), length) as (t, _):
-            after = r.load(r.row(1, t), 4)
+            after = r.load(r.row(1, t), 3)
             before = r.row(0, r.builder.sub(t, r.integer(1)))
             for k in range(n_rows):
                 factor = r.broadcast(r.element_of(before, r.builder.add(x, r.integer(k))))
                 for variable, register in zip(sums[k], after):
                     r.builder.store(r.add(r.builder.load(variable), r.multiply(factor, register)), variable)
         for line, variables in zip(lines, sums):
-            r.store([r.builder.load(variable) for variable in variables], line, 4)
+            r.store([r.builder.load(variable) for variable in variables], line, 3)
 
     with r.loop(r.integer(0), blocks, n_rows) as (x, _):
         add_block(x, n_rows)
@@ -230,18 +236,19 @@ def _emit_add_pairs(r, first, second, length, n, out):
 
 
 @primitive(_emit_add_pairs)
-def add_pairs(first, second, length, n, out, lanes):
-    """``out[:n] += first[: length - 1, :n].T @ second[1:length]``."""
+def add_pairs(first, second, length, out, number, lanes):
+    """``out[number] += first[: length - 1, :n].T @ second[1:length]``, where each matrix has ``n`` rows."""
     for t in range(1, length):
-        for x in range(n):
-            for y in range(out.shape[1]):
-                out[x, y] += first[t - 1, x] * second[t, y]
+        for x in range(out.shape[1]):
+            for y in range(out.shape[2]):
+                out[number, x, y] += first[t - 1, x] * second[t, y]
 
 
-def _emit_best_step(r, scores, row, matrix, n, out_row):
+def _emit_best_step(r, scores, row, matrix, number, out_row):
+    r.select_matrix(2, number)
     best = r.variables([r.constant(-math.inf)] * r.count)
     source = r.row(0, row)
-    with r.loop(r.integer(0), n) as (x, _):
+    with r.loop(r.integer(0), r.heights[2]) as (x, _):
         value = r.broadcast(r.element_of(source, x))
         for variable, register in zip(best, r.load(r.row(2, x), 0)):
             r.builder.store(r.greater(r.builder.fadd(value, register), r.builder.load(variable)), variable)
@@ -250,21 +257,16 @@ def _emit_best_step(r, scores, row, matrix, n, out_row):
 
 
 @primitive(_emit_best_step)
-def best_step(scores, row, matrix, n, out_row, lanes):
-    """Viterbi: ``scores[out_row] += (scores[row, :n, None] + matrix[:n]).max(0)``."""
+def best_step(scores, row, matrix, number, out_row, lanes):
+    """Viterbi: ``scores[out_row] += (scores[row, :n, None] + matrix[number]).max(0)``; each matrix has ``n`` rows."""
     for y in range(scores.shape[1]):
         best = -math.inf
-        for x in range(n):
-            best = max(best, scores[row, x] + matrix[x, y])
+        for x in range(matrix.shape[1]):
+            best = max(best, scores[row, x] + matrix[number, x, y])
         scores[out_row, y] += best
 
 
 # ---------------------------------------------------------------------- messages of loopy belief propagation
-def _at_matrix(r, array, number):
-    """Let the rows of `array`, a stack of square matrices, be the rows of one matrix in the code that follows."""
-    r.data[array] = r.row(array, r.builder.mul(number, r.lengths[array]))
-
-
 def _without_overlap(r, registers, like):
     """Registers of a row, with zeros where the last register overlaps the register before it."""
     if r.count == 1:
@@ -292,8 +294,8 @@ def _sums_of(r, registers):
 
 
 def _emit_exp_matrix(r, scores, number, out):
-    _at_matrix(r, 0, number)
-    _at_matrix(r, 2, number)
+    r.select_matrix(0, number)
+    r.select_matrix(2, number)
     n, infinite = r.lengths[0], r.ir.Constant(r.element, -math.inf)
     tops = r.variables([r.constant(-math.inf)] * r.count)
     lows = r.variables([r.constant(0.0)] * r.count)
@@ -314,16 +316,20 @@ def _emit_exp_matrix(r, scores, number, out):
 
 @primitive(_emit_exp_matrix, returns=2)
 def exp_matrix(scores, number, out, lanes):
-    """``out[number] = exp(scores[number] - top)``; returns `top`, the maximum, and the smallest exponent."""
+    """``out[number] = exp(scores[number] - top)``; returns `top`, the maximum, and the smallest exponent.
+
+    Longer rows of `out` keep what is beyond.
+    """
     n = scores.shape[1]
     top = scores[number].max()
+    smallest = SMALLEST_EXPONENT if scores.itemsize == 8 else SMALLEST_EXPONENT_32
     shift = 0.0 if top == -math.inf else top
     low = 0.0
     for x in range(n):
         for y in range(n):
             exponent = scores[number, x, y] - shift
             low = min(low, exponent)
-            out[number, x, y] = math.exp(exponent) if exponent >= SMALLEST_EXPONENT else 0.0
+            out[number, x, y] = math.exp(exponent) if exponent >= smallest else 0.0
     return top, low
 
 
@@ -395,8 +401,8 @@ def _replace_message(r, raw, target, damping):
 
 
 def _emit_send(r, message, target, cavity, k, potential, number, damping):
-    _at_matrix(r, 4, number)
-    return _replace_message(r, r.times_matrix(r.row(2, k), 4, r.lengths[0]), target, damping)
+    r.select_matrix(4, number)
+    return _replace_message(r, r.times_matrix(r.row(2, k), 4), target, damping)
 
 
 @primitive(_emit_send, returns=2)
@@ -422,7 +428,7 @@ def send(message, target, cavity, k, potential, number, damping, lanes):
 
 
 def _emit_send_back(r, message, target, cavity, k, potential, number, damping):
-    _at_matrix(r, 4, number)
+    r.select_matrix(4, number)
     line = r.row(2, k)
     factors = _without_overlap(r, r.load(line, 0), 0)
     last = r.builder.sub(r.lengths[0], r.integer(r.width))
@@ -481,8 +487,8 @@ def send_potts(message, target, cavity, k, other, gain, damping, lanes):
 
 
 def _emit_pair_total(r, cavity, s, t, potential, number):
-    _at_matrix(r, 3, number)
-    received = r.times_matrix(r.row(0, s), 3, r.lengths[0])
+    r.select_matrix(3, number)
+    received = r.times_matrix(r.row(0, s), 3)
     return (r.sum([r.multiply(a, b) for a, b in zip(received, r.load(r.row(0, t), 0))], 0),)
 
 
@@ -497,8 +503,8 @@ def pair_total(cavity, s, t, potential, number, lanes):
 
 
 def _emit_add_pair(r, cavity, s, t, potential, number, factor, keep, counts, row):
-    _at_matrix(r, 3, number)
-    _at_matrix(r, 7, row)
+    r.select_matrix(3, number)
+    r.select_matrix(7, row)
     before, after, kept = r.row(0, s), r.load(r.row(0, t), 0), r.broadcast(keep)
     with r.loop(r.integer(0), r.lengths[0]) as (x, _):
         scale = r.broadcast(r.builder.fmul(r.element_of(before, x), factor))

@@ -6,7 +6,7 @@ from skstruct.data.indexing import first_outside
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.kernels.jit import kernel
 from skstruct.objectives._base import Objective
-from skstruct.scores import MISSING, Scores, clamp, edge_rows
+from skstruct.scores import MISSING, Scores, clamp, with_rows
 
 
 class Likelihood(Objective):
@@ -52,8 +52,8 @@ class Likelihood(Objective):
             node, edge = model.node - given.node, model.edge - given.edge
         else:
             node, edge, target = model.node, model.edge, np.empty(t.n_graphs)
-            ptrs, rows = (t.node_ptr, t.edge_ptr), edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
-            _subtract_labelling(*ptrs, t.edges, rows, y, weights, scores.node, scores.edge, node, edge, target)
+            arrays = t.node_ptr, t.edge_ptr, t.edges
+            _subtract_labelling(*arrays, with_rows(scores, t.n_edges), targets, model, target)
         forbidden = np.flatnonzero(~np.isfinite(target))
         if len(forbidden):
             raise InfeasibleGraph(forbidden[0], "the labels in y are forbidden, they score -inf")
@@ -83,15 +83,16 @@ def _check_codes(topology, y, n_states):
 
 
 @kernel
-def _subtract_labelling(node_ptr, edge_ptr, edges, rows, y, weights, node_scores, edge_scores, node, edge, target):
-    """Subtract the weighted indicators of `y` from weighted marginals, in place; ``target[g]`` is the score of `y`."""
+def _subtract_labelling(node_ptr, edge_ptr, edges, scores, targets, marginals, target):
+    """Subtract the weighted indicators of the codes from weighted marginals, in place; ``target[g]`` is their score."""
+    y, rows = targets.codes, scores.edge_matrix
     for g in range(len(target)):
-        score, weight = 0.0, weights[g]
+        score, weight = 0.0, targets.graph_weight[g]
         for t in range(node_ptr[g], node_ptr[g + 1]):
-            score += float(node_scores[t, y[t]])
-            node[t, y[t]] -= weight
+            score += float(scores.node[t, y[t]])
+            marginals.node[t, y[t]] -= weight
         for e in range(edge_ptr[g], edge_ptr[g + 1]):
             i, j = edges[e]
-            score += float(edge_scores[rows[e], y[i], y[j]])
-            edge[rows[e], y[i], y[j]] -= weight
+            score += float(scores.edge[rows[e], y[i], y[j]])
+            marginals.edge[rows[e], y[i], y[j]] -= weight
         target[g] = score

@@ -8,7 +8,8 @@ from scipy.sparse import csr_array
 
 from skstruct import GraphCRFClassifier, GraphDataset
 from skstruct.exceptions import InfeasibleGraph
-from skstruct.features import ConstrainedFeatures, LinearFeatures, bio_forbidden_pairs
+from skstruct.features import ConstrainedFeatures, LinearFeatures, _linear, bio_forbidden_pairs
+from skstruct.scores import Scores, edge_rows
 
 BIO = ["B-x", "B-y", "I-x", "I-y", "O"]
 
@@ -161,6 +162,40 @@ def test_pairs_per_edge_type(storage):
     pairs = crf.predict_edge_proba(X).values.reshape(20, 3, 2, 2)
     assert (np.einsum("gecc->ge", pairs)[:, 1] == 0).all()
     assert (np.einsum("gecc->ge", pairs)[:, [0, 2]] > 0.1).all()
+
+
+@pytest.mark.parametrize("storage", [np.asarray, csr_array])
+@pytest.mark.parametrize("shared_list", [False, True])
+def test_constraints_on_shared_matrices(storage, shared_list, monkeypatch):
+    """Edges with equal features share a matrix; all is as if each edge had its own one."""
+    rng, n_edges = np.random.default_rng(0), 40
+    kinds = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 1], [2, 0, 1]], float)[rng.integers(0, 4, n_edges)]
+    edges = [(t, t + 1) for t in range(20)] * 2
+    X = GraphDataset(rng.normal(size=(42, 2)), edges, storage(kinds), [0, 21, 42], [0, 20, 40])
+    pairs = [(0, 1)] if shared_list else {0: [(0, 1)], 2: [(1, 1), (0, 2)]}
+    plan = ConstrainedFeatures(forbidden_pairs=pairs).plan(X, np.arange(3))
+    coef, direction = rng.normal(size=(2, plan.n_coef))
+    d_edge = rng.normal(size=(n_edges, 3, 3))
+
+    def found():
+        inputs = plan.prepare(X)
+        scores, context = plan.scores(inputs, coef)
+        rows = edge_rows(scores, n_edges)
+        d_scores = Scores(np.zeros_like(scores.node), np.zeros_like(scores.edge), scores.edge_matrix)
+        np.add.at(d_scores.edge, rows, d_edge * np.isfinite(scores.edge[rows]))
+        gradient, stepped = np.zeros(plan.n_coef), coef.copy()
+        plan.pullback(context, d_scores, gradient)
+        plan.step(context, d_scores, stepped, 0.5)
+        part = plan.scores(plan.slice_inputs(inputs, X, slice(1, 2)), coef)[0]
+        tangent = plan.tangent(context, direction).edge[rows]
+        return len(scores.edge), scores.edge[rows], gradient, stepped, part.edge[edge_rows(part, 20)], tangent
+
+    n_shared, *shared = found()
+    monkeypatch.setattr(_linear, "few_distinct_rows", lambda table: None)
+    n_own, *own = found()
+    assert n_shared < n_own == n_edges
+    for a, b in zip(shared, own):
+        np.testing.assert_allclose(a, b, atol=1e-13)
 
 
 def test_forbidden_training_labels_are_named(sentences):

@@ -7,6 +7,7 @@ import pytest
 from scipy.sparse import csr_array, csr_matrix
 
 from skstruct import GraphDataset
+from skstruct.data.tables import few_distinct_rows
 from skstruct.features import LinearFeatures
 from skstruct.scores import Scores
 
@@ -175,3 +176,51 @@ def test_unknown_kind_of_weights():
         ValueError, match=r"edge_weights must be one of \['full', 'observed', 'symmetric'.*got 'diagonal'"
     ):
         LinearFeatures("diagonal").plan(make_batch(), np.arange(C))
+
+
+@pytest.mark.parametrize("store", [np.asarray, csr_array, csr_matrix])
+@pytest.mark.parametrize("kind_of_row", ["one-hot", "constant", "real"])
+def test_edges_with_equal_features_share_a_matrix(store, kind_of_row, kind):
+    rng, n_edges = np.random.default_rng(0), 40
+    types = np.zeros(n_edges, int) if kind_of_row == "constant" else rng.integers(0, 3, n_edges)
+    rows = {"one-hot": np.eye(3), "constant": np.ones((1, 1)), "real": rng.normal(size=(3, 2))}[kind_of_row]
+    edges = [(t, t + 1) for t in range(20)] * 2
+    X = GraphDataset(rng.normal(size=(42, 2)), edges, store(rows[types]), [0, 21, 42], [0, 20, 40])
+    plan = LinearFeatures(kind).plan(X, np.arange(C))
+    coef = rng.normal(size=plan.n_coef)
+    scores, context = plan.scores(plan.prepare(X), coef)
+    assert len(scores.edge) == len(np.unique(types))
+    written = np.einsum("ek,kab->eab", rows[types], plan.attributes(coef)["edge_coef_"])
+    np.testing.assert_allclose(scores.edge[scores.edge_matrix], written, atol=1e-14)
+
+    d_edge = rng.normal(size=(n_edges, C, C))
+    shared = np.zeros_like(scores.edge)
+    np.add.at(shared, scores.edge_matrix, d_edge)
+    out = np.zeros(plan.n_coef)
+    plan.pullback(context, Scores(np.zeros_like(scores.node), shared, scores.edge_matrix), out)
+    assert coef @ out == pytest.approx((written * d_edge).sum(), rel=1e-12)
+    tangent = plan.tangent(context, coef)
+    np.testing.assert_allclose(tangent.edge[tangent.edge_matrix], written, atol=1e-14)
+    stepped = coef.copy()
+    plan.step(context, Scores(np.zeros_like(scores.node), shared.copy(), scores.edge_matrix), stepped, 0.5)
+    np.testing.assert_allclose(stepped, coef - 0.5 * out)
+
+    part, _ = plan.scores(plan.slice_inputs(plan.prepare(X), X, slice(1, 2)), coef)
+    assert part.edge_matrix.dtype == np.int32
+    np.testing.assert_allclose(part.edge[part.edge_matrix], written[20:], atol=1e-14)
+
+
+@pytest.mark.parametrize("types", [np.arange(40), np.arange(40) // 3])
+def test_edges_with_many_distinct_features_do_not_share(types):
+    X = GraphDataset(np.ones((41, 1)), [(t, t + 1) for t in range(40)], np.c_[types.astype(float)], [0, 41], [0, 40])
+    plan = LinearFeatures().plan(X, np.arange(C))
+    assert plan.scores(plan.prepare(X), np.ones(plan.n_coef))[0].edge_matrix is None
+
+
+def test_negative_zeros_and_stored_zeros_are_zeros():
+    table = csr_array((np.array([1.0, 0.0, -0.0] * 8), (np.arange(24), np.tile([0, 1, 1], 8))), shape=(24, 2))
+    for x in (table, table.toarray()):
+        rows, number = few_distinct_rows(x)
+        assert rows.shape == (2, 2)
+        np.testing.assert_array_equal(dense(rows)[number], dense(x))
+    assert few_distinct_rows(np.full((8, 1), np.nan)) is None  # of which none equals another

@@ -217,7 +217,7 @@ def test_orders_and_scopes_against_sets(edges, n_nodes):
     alone = eliminate(Topology.from_edges(edges, n_nodes), 3, 1e12)
     np.testing.assert_array_equal(alone.order + 3, found.order[3:])  # whatever else is in the batch
     plan = JunctionTree(1e12).plan(t, 3)
-    b = getattr(plan, "inner", plan).buckets
+    b = getattr(plan, "inner", plan).wiring
     for p, scope in enumerate(scopes, start=3):
         own = b.scope[b.ptr[p] : b.ptr[p + 1]]
         assert own[0] == b.order[p]

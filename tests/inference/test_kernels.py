@@ -9,7 +9,9 @@ import pytest
 
 from skstruct import Topology
 from skstruct.inference import Chain, LoopyBP, Tree
+from skstruct.inference import _chain as chain
 from skstruct.inference import _message_passing as message_passing
+from skstruct.inference._tree import ROOT
 from skstruct.scores import Scores
 
 N_STATES = 4
@@ -50,18 +52,78 @@ def plans(rng):
 
 
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("number", range(2))  # for loopy belief propagation see test_loopy.py
-def test_fast_kernel_equals_log_domain_twin(number, shared, rng, monkeypatch):
-    plan = list(plans(rng))[number]
+def test_fast_kernel_equals_log_domain_twin(shared, rng, monkeypatch):
+    """For chains see below, for loopy belief propagation test_loopy.py."""
+    plan = Tree().plan(Topology.from_edges(tree_edges(40, rng), 40), N_STATES)
     scores = random_scores(plan.topology, rng, scale=0.5, shared=shared)
     fast = plan.marginals(scores, np.array([2.0]))
     monkeypatch.setattr(message_passing, "SMALLEST_POTENTIAL", 1.0)  # no range is safe: all graphs go to the twin
     safe = plan.marginals(scores, np.array([2.0]))
     assert fast.converged.all()
     assert safe.converged.all()
+    same_marginals(fast, safe)
+
+
+def same_marginals(fast, safe):
     np.testing.assert_allclose(fast.log_partition, safe.log_partition, rtol=1e-12)
     np.testing.assert_allclose(fast.node, safe.node, rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(fast.edge, safe.edge, rtol=1e-10, atol=1e-13)
+
+
+def many_chains(kind, rng, longest=90):
+    """Chains of several lengths, the longest one longer than the kernel's buffer, with edges in any order."""
+    sizes = [5, 1, 0, longest, 3, longest // 3]
+    ptr, edges, edge_ptr = np.cumsum([0, *sizes]), [], [0]
+    for start, n in zip(ptr, sizes):
+        low = start + rng.permutation(max(n - 1, 0))
+        pairs = np.c_[low, low + 1]
+        if kind != "plain":
+            pairs = np.where(rng.random((len(pairs), 1)) < 0.5, pairs, pairs[:, ::-1])
+        if kind == "gaps":
+            pairs = pairs[rng.random(len(pairs)) < 0.7]
+        edges.append(pairs)
+        edge_ptr.append(edge_ptr[-1] + len(pairs))
+    return Topology(np.concatenate(edges).astype(np.int32), ptr, np.array(edge_ptr))
+
+
+@pytest.mark.parametrize("kind", ["plain", "reversed", "gaps"])
+@pytest.mark.parametrize("n_matrices", [1, 3, None])
+@pytest.mark.parametrize("n_states", [2, 9, 70])  # 70: more than registers hold
+def test_fast_chain_kernel_equals_log_domain_twin(kind, n_matrices, n_states, rng, monkeypatch):
+    topology = many_chains(kind, rng, 90 if n_states < 70 else 4)
+    n_edges = topology.n_edges
+    node = rng.normal(size=(topology.n_nodes, n_states))
+    edge = rng.normal(size=(n_matrices or n_edges, n_states, n_states))
+    edge[0, 0, 0] = node[1, 0] = -np.inf
+    rows = None if n_matrices is None else rng.integers(0, n_matrices, n_edges).astype(np.int32)
+    scores, weights = Scores(node, edge, rows), rng.random(topology.n_graphs) + 0.5
+    plan, trees = Chain().plan(topology, n_states), Tree().plan(topology, n_states)
+    with monkeypatch.context() as patch:
+        patch.setattr(message_passing, "SMALLEST_POTENTIAL", 1.0)
+        safe = trees.marginals(scores, weights)
+        patch.setattr(chain, "two_passes_log", None)  # all graphs are safe
+        same_marginals(plan.marginals(scores, weights), safe)
+    far = scores._replace(node=400 * node)  # not safe
+    same_marginals(plan.marginals(far, weights), trees.marginals(far, weights))
+    np.testing.assert_array_equal(plan.decode(scores).labels, trees.decode(scores).labels)
+    np.testing.assert_allclose(plan.decode(far).score, trees.decode(far).score, rtol=1e-12)
+
+
+def test_a_chain_as_a_tree(rng):
+    """Samples of chains are those of trees with the last node as the root."""
+    topology = many_chains("gaps", rng)
+    forest = Chain().plan(topology, 3).as_trees.wiring
+    assert sorted(forest.order) == list(range(topology.n_nodes))
+    found = set()
+    for p, (q, e) in enumerate(zip(forest.parent, forest.edge)):
+        if q != ROOT:
+            found.add(e)
+            child, parent = forest.order[[p, q]]
+            assert parent == child + 1
+            assert q < p
+            assert forest.children[q, 0] <= p < forest.children[q, 1]
+            np.testing.assert_array_equal(topology.edges[e], [child, parent] if forest.flipped[p] else [parent, child])
+    assert len(found) == topology.n_edges == np.diff(forest.children).sum()
 
 
 @pytest.mark.parametrize("shared", [False, True])

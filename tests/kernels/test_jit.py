@@ -9,7 +9,7 @@ import pytest
 
 from skstruct import Topology
 from skstruct.inference import Chain
-from skstruct.inference._chain_kernels import forward_backward_shared
+from skstruct.inference._chain_kernels import forward_backward
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.registers import SHAPES
 from skstruct.kernels.simd import lanes
@@ -56,7 +56,7 @@ def test_one_specialisation_for_each_way_of_holding_a_row():
             scores = Scores(np.zeros((3, n)), np.zeros((1, n, n)), np.zeros(2, np.int32))
             found = Chain().plan(topology, n).marginals(scores)
             np.testing.assert_allclose(found.node, 1 / n)
-        return len(forward_backward_shared.compiled.signatures)
+        return len(forward_backward.compiled.signatures)
 
     before = compiled([9])
     assert compiled(range(9, 17)) == before

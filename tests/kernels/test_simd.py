@@ -55,23 +55,23 @@ def run_exp_row(scores, row, out, out_row, lanes):
 
 
 @kernel
-def run_forward_step(message, row, matrix, n, potential, factor, out_row, lanes):
-    return forward_step(message, row, matrix, n, potential, factor, out_row, lanes)
+def run_forward_step(message, row, matrix, number, potential, factor, out_row, lanes):
+    return forward_step(message, row, matrix, number, potential, factor, out_row, lanes)
 
 
 @kernel
-def run_backward_step(forward, received, potential, factor, row, matrix, out, out_row, lanes):
-    backward_step(forward, received, potential, factor, row, matrix, out, out_row, lanes)
+def run_backward_step(forward, received, potential, factor, row, matrix, number, out, out_row, lanes):
+    backward_step(forward, received, potential, factor, row, matrix, number, out, out_row, lanes)
 
 
 @kernel
-def run_add_pairs(first, second, length, n, out, lanes):
-    add_pairs(first, second, length, n, out, lanes)
+def run_add_pairs(first, second, length, out, number, lanes):
+    add_pairs(first, second, length, out, number, lanes)
 
 
 @kernel
-def run_best_step(scores, row, matrix, n, out_row, lanes):
-    best_step(scores, row, matrix, n, out_row, lanes)
+def run_best_step(scores, row, matrix, number, out_row, lanes):
+    best_step(scores, row, matrix, number, out_row, lanes)
 
 
 def compare(name, *args, rtol=1e-12):
@@ -149,19 +149,19 @@ def test_forward_backward(n, is_padded, dtype):
         array[:, :n] = rng.random((n_rows, n)) + 0.1
         return array
 
-    forward, potential, matrix, received = rows(4), rows(4), rows(n), rows(1)
-    out = np.zeros((2, n), dtype)
-    compare("forward_step", forward, 1, matrix, n, potential, 0.7, 2, lanes(n), rtol=rtol)
-    compare("backward_step", forward, received, potential, 0.7, 2, matrix, out, 1, lanes(n), rtol=rtol)
-    compare("add_pairs", forward, potential, 4, n, matrix, lanes(n), rtol=rtol)
+    forward, potential, received = rows(4), rows(4), rows(1)
+    matrices, out = rows(3 * n).reshape(3, n, length), np.zeros((2, n), dtype)
+    compare("forward_step", forward, 1, matrices, 2, potential, 0.7, 2, lanes(n), rtol=rtol)
+    compare("backward_step", forward, received, potential, 0.7, 2, matrices, 1, out, 1, lanes(n), rtol=rtol)
+    compare("add_pairs", forward, potential, 4, matrices, 1, lanes(n), rtol=rtol)
 
 
 @pytest.mark.parametrize("n", SIZES)
 def test_best_step(n):
     rng = np.random.default_rng(n)
-    scores, matrix = rng.normal(size=(2, padded(n))), rng.normal(size=(n, padded(n)))
-    scores[0, 0] = matrix[n - 1, 0] = -np.inf
-    compare("best_step", scores, 0, matrix, n, 1, lanes(n), rtol=0)
+    scores, matrices = rng.normal(size=(2, padded(n))), rng.normal(size=(2, n, padded(n)))
+    scores[0, 0] = matrices[1, n - 1, 0] = -np.inf
+    compare("best_step", scores, 0, matrices, 1, 1, lanes(n), rtol=0)
 
 
 def test_rows_fit_their_registers():
