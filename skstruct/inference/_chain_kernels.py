@@ -83,16 +83,16 @@ def _any_outside(values, start, stop):
 @kernel
 def _exponentiate(edge, scratch, top, low, bad, lanes):
     """Potentials of the matrices, also transposed; their maxima, least exponents, and whether one is too small."""
-    n_states = edge.shape[1]
+    n_states, matrix, transposed = edge.shape[1], scratch.matrix, scratch.transposed
     for m in range(len(edge)):
-        highest, least = exp_matrix(edge, m, scratch.matrix, lanes)
+        highest, least = exp_matrix(edge, m, matrix, lanes)
         top[m], low[m] = 0.0 if highest == -np.inf else highest, least
         if least < SMALLEST_SCORE:
             for x in range(n_states):
                 bad[m] |= _too_low(edge[m, x], top[m])
         for x in range(n_states):
             for y in range(n_states):
-                scratch.transposed[m, y, x] = scratch.matrix[m, x, y]
+                transposed[m, y, x] = matrix[m, x, y]
 
 
 @kernel
@@ -102,8 +102,15 @@ def _add_pairs(scratch, arrived, end, lists, lanes):
     ``arrived[t]`` is the matrix of the step into row ``t``. The first row of a graph, whose potential is 0, adds
     nothing. With several matrices, the rows of each are copied next to each other.
     """
-    if len(scratch.pairs) == 1:
-        add_pairs(scratch.forward, scratch.potential, end, scratch.pairs, 0, lanes)
+    forward, potential, before, after, pairs = (
+        scratch.forward,
+        scratch.potential,
+        scratch.before,
+        scratch.after,
+        scratch.pairs,
+    )
+    if len(pairs) == 1:
+        add_pairs(forward, potential, end, pairs, 0, lanes)
         return
     first, following = lists
     for t in range(end - 1, 0, -1):
@@ -112,11 +119,11 @@ def _add_pairs(scratch, arrived, end, lists, lanes):
         row, n = first[arrived[t]], 1
         first[arrived[t]] = NO_ROW
         while row != NO_ROW:
-            for x in range(scratch.forward.shape[1]):
-                scratch.before[n - 1, x], scratch.after[n, x] = scratch.forward[row - 1, x], scratch.potential[row, x]
+            for x in range(forward.shape[1]):
+                before[n - 1, x], after[n, x] = forward[row - 1, x], potential[row, x]
             row, n = following[row], n + 1
         if n > 1:
-            add_pairs(scratch.before, scratch.after, n, scratch.pairs, arrived[t], lanes)
+            add_pairs(before, after, n, pairs, arrived[t], lanes)
 
 
 @kernel(fastmath={"contract"})
@@ -153,7 +160,9 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
     ----------
     .. [1] L. R. Rabiner, "A tutorial on hidden Markov models", *Proc. IEEE* 77(2), 1989, section V.A.
     """
-    node, step_matrix = scores.node, scores.matrix
+    # outside of loops: to read a field of a record counts a reference, which takes as long as some arithmetic
+    node, step_matrix, node_out, log_partition = scores.node, scores.matrix, out.node, out.log_partition
+    matrix, transposed, pairs, counts = scratch.matrix, scratch.transposed, scratch.pairs, out.edge
     potential, forward, received = scratch.potential, scratch.forward, scratch.received
     n_states, n_rows, n_matrices = node.shape[1], len(forward), len(scores.edge)
     score_range = SINGLE_RANGE if node.itemsize == 4 else np.inf
@@ -165,7 +174,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
     end = 0
     for g in graphs:
         begin, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
-        out.log_partition[g], unsafe[g] = 0.0, False
+        log_partition[g], unsafe[g] = 0.0, False
         if length == 0:
             continue
         if end + length > n_rows:
@@ -209,28 +218,28 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
             if product < 1e-150 or product > 1e150:  # a logarithm now and then, not at each step
                 log_z += np.log(product)
                 product = 1.0
-            s = forward_step(forward, t - 1, scratch.matrix, arrived[t], potential, 1.0 / s, t, lanes)
+            s = forward_step(forward, t - 1, matrix, arrived[t], potential, 1.0 / s, t, lanes)
             total[t] = s
         is_bounded = lowest + lowest_edge > SAFE_SCORE
         if not is_bounded and _any_outside(forward, start, reached + 1):  # before a sum of 0 is believed
             unsafe[g] = True
             continue
         if s == 0.0 or log_z == -np.inf:
-            out.log_partition[g] = -np.inf
+            log_partition[g] = -np.inf
             for t in range(begin, begin + length):
                 for x in range(n_states):
-                    out.node[t, x] = np.nan
+                    node_out[t, x] = np.nan
             continue
-        out.log_partition[g] = log_z + np.log(product) + np.log(s)
+        log_partition[g] = log_z + np.log(product) + np.log(s)
         for x in range(n_states):
             received[0, x] = 1.0 / s
         for t in range(start + length - 1, start, -1):
             factor = 1.0 / total[t - 1]
             backward_step(
-                forward, received, potential, factor, t, scratch.transposed, arrived[t], out.node, t + shifted, lanes
+                forward, received, potential, factor, t, transposed, arrived[t], node_out, t + shifted, lanes
             )
         for x in range(n_states):
-            out.node[begin, x] = forward[start, x] * received[0, x]
+            node_out[begin, x] = forward[start, x] * received[0, x]
             potential[start, x] = 0.0
         if not is_bounded and _any_outside(potential, start, start + length):
             unsafe[g] = True
@@ -244,7 +253,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
     for m in range(n_matrices):
         for x in range(n_states):
             for y in range(n_states):
-                out.edge[m, x, y] += scratch.pairs[m, x, y] * scratch.matrix[m, x, y]
+                counts[m, x, y] += pairs[m, x, y] * matrix[m, x, y]
 
 
 @kernel
@@ -254,25 +263,26 @@ def viterbi(node_ptr, scores, scratch, lanes, labels):
     `scratch` is a `Scratch` with a row for each node of the longest graph; for the other arguments see
     `forward_backward`.
     """
-    n_states, best = scores.node.shape[1], scratch.forward
+    node, step_matrix, n_states = scores.node, scores.matrix, scores.node.shape[1]
+    matrix, transposed, best = scratch.matrix, scratch.transposed, scratch.forward
     for m in range(len(scores.edge)):
         for x in range(n_states):
             for y in range(n_states):
-                scratch.matrix[m, x, y] = scratch.transposed[m, y, x] = scores.edge[m, x, y]
+                matrix[m, x, y] = transposed[m, y, x] = scores.edge[m, x, y]
     for g in range(len(node_ptr) - 1):
         start, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
         for t in range(length):
             for x in range(n_states):
-                best[t, x] = scores.node[start + t, x]
+                best[t, x] = node[start + t, x]
             if t:
-                best_step(best, t - 1, scratch.matrix, scores.matrix[start + t - 1], t, lanes)
+                best_step(best, t - 1, matrix, step_matrix[start + t - 1], t, lanes)
         y = 0
         for t in range(length - 1, -1, -1):
             chosen, highest = 0, -np.inf
             for x in range(n_states):
                 value = best[t, x]
                 if t < length - 1:
-                    value += scratch.transposed[scores.matrix[start + t], y, x]
+                    value += transposed[step_matrix[start + t], y, x]
                 if value > highest:
                     chosen, highest = x, value
             y = chosen
