@@ -1,4 +1,4 @@
-"""Iterated conditional modes: the cheapest decoder, and the last polish of the others."""
+"""Iterated conditional modes: the cheapest decoder; other decoders use it to improve their labels."""
 
 import numpy as np
 
@@ -7,21 +7,22 @@ from skstruct.data.topology import Topology
 from skstruct.decoding._base import Decoder, graph_score, trivial_bound
 from skstruct.inference.allowed import find_allowed
 from skstruct.kernels.jit import kernel
+from skstruct.scores import with_rows
 
 MAX_SWEEPS = 100
 
 
 class ICM(Decoder):
-    """Give each node its own best state, then node after node the best state given its neighbours [1]_.
+    """Label each node with its own best state, then one node after the other given its neighbours [1]_.
 
-    Ends in a labelling that no change of a single node improves. The bound is the sum of all maxima, tight
-    only where nodes and edges agree. Of forbidden states and pairs (-inf), a move always takes the fewest. If the
-    labelling is forbidden nevertheless, a depth-first search looks for an allowed one to start from.
+    No change of a single node improves the result. The bound is the sum of all maxima; it is equal to the score only
+    where nodes and edges agree. A move always minimises the number of forbidden states and pairs (-inf) first. If the
+    labelling is still forbidden, a depth-first search looks for an allowed one to start from.
 
     Parameters
     ----------
     max_iter : int, default=100
-        Sweeps over all nodes.
+        Maximum number of sweeps over all nodes.
 
     Notes
     -----
@@ -62,10 +63,10 @@ def local_search(edges, scores, labels, max_iter=MAX_SWEEPS):
     Parameters
     ----------
     edges, scores
-        Of one graph.
+        Edges and scores of one graph.
     labels : ndarray of shape (n_nodes,)
     max_iter : int
-        Sweeps; fewer if one changes nothing.
+        Maximum number of sweeps. A sweep that changes nothing is the last one.
 
     Returns
     -------
@@ -88,13 +89,13 @@ def improve(edges, scores, labels, max_iter=MAX_SWEEPS, order=None):
     Parameters
     ----------
     edges, scores
-        Of one graph.
+        Edges and scores of one graph.
     labels : ndarray of shape (n_nodes,)
-        -1 for nodes without a label yet; they take no part until their turn comes.
+        -1 for nodes without a label; their edges do not count until they are labelled.
     max_iter : int
-        Sweeps; fewer if one changes nothing.
+        Maximum number of sweeps. A sweep that changes nothing is the last one.
     order : ndarray of shape (n_nodes,), default=None
-        The nodes' turns; None means as they are numbered.
+        Order in which nodes are visited. None: as they are numbered.
 
     Returns
     -------
@@ -103,34 +104,33 @@ def improve(edges, scores, labels, max_iter=MAX_SWEEPS, order=None):
     """
     labels = labels.astype(np.intp)  # a copy, for the kernel to change
     order = np.arange(len(labels)) if order is None else order
-    lists = adjacency(edges, len(labels))
-    rows = scores.edge_matrix.astype(np.int64)
-    node, edge = np.ascontiguousarray(scores.node), np.ascontiguousarray(scores.edge)
-    _sweep(max_iter, order, lists.ptr, lists.neighbour, lists.edge, lists.flipped, node, edge, rows, labels)
+    scores = with_rows(scores, len(edges))
+    scores = scores._replace(node=np.ascontiguousarray(scores.node), edge=np.ascontiguousarray(scores.edge))
+    _sweep(max_iter, order, adjacency(edges, len(labels)), scores, labels)
     return labels
 
 
 @kernel
-def _sweep(max_iter, order, ptr, neighbour, edges, flipped, node, edge, rows, labels):
-    """Node by node; forbidden terms are counted apart, since -inf plus anything compares equal."""
-    n_states = node.shape[1]
+def _sweep(max_iter, order, lists, scores, labels):
+    """Node by node; forbidden terms are counted apart, since -inf plus any number is the same."""
+    n_states = scores.node.shape[1]
     total, forbidden = np.empty(n_states), np.empty(n_states, np.int64)
     for _ in range(max_iter):
         changed = False
         for i in order:
             for x in range(n_states):
                 total[x], forbidden[x] = 0.0, 0
-                if node[i, x] == -np.inf:
+                if scores.node[i, x] == -np.inf:
                     forbidden[x] = 1
                 else:
-                    total[x] = node[i, x]
-            for s in range(ptr[i], ptr[i + 1]):
-                y = labels[neighbour[s]]
+                    total[x] = scores.node[i, x]
+            for s in range(lists.ptr[i], lists.ptr[i + 1]):
+                y = labels[lists.neighbour[s]]
                 if y < 0:
                     continue
-                matrix = edge[rows[edges[s]]]
+                matrix = scores.edge[scores.edge_matrix[lists.edge[s]]]
                 for x in range(n_states):
-                    term = matrix[y, x] if flipped[s] else matrix[x, y]
+                    term = matrix[y, x] if lists.flipped[s] else matrix[x, y]
                     if term == -np.inf:
                         forbidden[x] += 1
                     else:

@@ -57,7 +57,7 @@ class Scratch(NamedTuple):
         ends = np.cumsum([3 * n, n_rows, n_rows, n_copied, n_copied]).tolist()
         zeros = aligned_zeros(ends[-1] + 1, length, dtype=scores.node.dtype)
         matrices = zeros[: 3 * n].reshape(3, n_matrices, n_states, length)
-        return cls(*matrices, *(zeros[i:j] for i, j in pairwise(ends)), zeros[-1:])
+        return cls._make([*matrices, *(zeros[i:j] for i, j in pairwise(ends)), zeros[-1:]])
 
 
 @kernel
@@ -235,9 +235,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
             received[0, x] = 1.0 / s
         for t in range(start + length - 1, start, -1):
             factor = 1.0 / total[t - 1]
-            backward_step(
-                forward, received, potential, factor, t, transposed, arrived[t], node_out, t + shifted, lanes
-            )
+            backward_step(forward, received, potential, factor, t, transposed, arrived[t], node_out, t + shifted, lanes)
         for x in range(n_states):
             node_out[begin, x] = forward[start, x] * received[0, x]
             potential[start, x] = 0.0

@@ -1,4 +1,4 @@
-"""Elimination orders: in which order to sum nodes out, and the tables that this makes."""
+"""Elimination orders: the order in which nodes are summed out, and the sizes of the tables."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from skstruct.data.adjacency import adjacency
 from skstruct.inference._base import merge_edges
-from skstruct.inference._fill_graph import eliminate_graphs
+from skstruct.inference._elimination_trials import eliminate_graphs
 from skstruct.kernels.jit import kernel
 
 
@@ -20,7 +20,7 @@ class Elimination(NamedTuple):
     size : ndarray of shape (n_nodes,)
         Number of nodes in the bucket: the eliminated one and its neighbours at that time.
     entries : ndarray of shape (n_graphs,)
-        Sum of all tables' sizes; inf where every order that was tried exceeds the limit.
+        Sum of all tables' sizes; inf if all orders that were tried exceed the limit.
     """
 
     order: np.ndarray
@@ -33,9 +33,9 @@ def eliminate(topology, n_states, max_entries, n_restarts=32):
 
     Cheapest is the smallest sum of table sizes. The candidates are min-fill, min-degree and a breadth-first frontier,
     since each is best on some graphs. Where one of them is within `max_entries`, min-fill is repeated with random ties,
-    while that takes no longer than one use of the tables. A trial ends as soon as it exceeds the best one. Trees that
-    hang on the rest are cut off first, leaf by leaf, which is never worse. The order of a graph depends on that graph
-    alone.
+    while that costs no more time than one use of the tables. A trial ends as soon as it exceeds the best one. Trees
+    that hang on the rest are cut off first, leaf by leaf, which is never worse. The order of a graph depends on that
+    graph alone.
 
     Time O(n_nodes * width**2) and memory O(n_nodes * width) for each candidate.
 
@@ -55,8 +55,8 @@ def eliminate(topology, n_states, max_entries, n_restarts=32):
     base = max(n_states, 2)  # one state: tables of size 1, whose number of nodes is still kept small
     lists = adjacency(t.edges, t.n_nodes)
     out = Elimination(np.empty(t.n_nodes, np.int32), np.ones(t.n_nodes, np.int32), np.zeros(t.n_graphs))
-    with np.errstate(over="ignore"):  # of hashes, seen with NUMBA_DISABLE_JIT=1 only
-        eliminate_graphs(lists.ptr, lists.neighbour, t.node_ptr, base, float(max_entries), n_restarts, *out)
+    with np.errstate(over="ignore"):  # of hashes; seen with NUMBA_DISABLE_JIT=1 only
+        eliminate_graphs(lists, t.node_ptr, base, float(max_entries), n_restarts, out)
     return out
 
 
@@ -64,7 +64,8 @@ def eliminate(topology, n_states, max_entries, n_restarts=32):
 def collect_scopes(edge_ptr, other, ptr, scope, parent):
     """Find the nodes of each bucket of an elimination, and the bucket that receives its message.
 
-    All by position: those of a bucket are its own, those of its edges' other ends, and those that its children hand on.
+    Nodes are given by their positions. A bucket has its own position, those of its edges' other ends, and those that it
+    receives from its children.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def collect_scopes(edge_ptr, other, ptr, scope, parent):
     scope : ndarray of shape (n_slots,)
         Output: positions, rising within a bucket.
     parent : ndarray of shape (n_nodes,)
-        Output: the lowest position in a bucket beside its own; left alone where there is none.
+        Output: the lowest position in a bucket beside its own. Not written where there is none.
     """
     n = len(parent)
     child, sibling, seen = np.full(n, -1, np.int32), np.full(n, -1, np.int32), np.full(n, -1, np.int32)

@@ -1,125 +1,17 @@
-"""Elimination orders of one graph: greedy orders on the explicit fill graph, and the breadth-first order.
+"""Greedy elimination on an explicit fill graph.
 
 Eliminating a node joins its neighbours. The edges of the fill graph are in a hash set, and each node has a linked list
 of its neighbours, from which eliminated nodes are removed when a scan meets them. Numbers of missing edges are kept
-exact, so that a step of min-fill costs as much as the edges that the step adds, and no step looks at all nodes. With
-tables of bounded size all orders take near-linear time, also on graphs with hubs.
+exact, so that a step of min-fill costs as much as the edges that the step adds, and no step visits all nodes. With
+tables of bounded size all orders need near-linear time, also on graphs with hubs.
 """
 
 import numpy as np
 
+from skstruct.inference._heap import make_heap, remove_first, sift
 from skstruct.kernels.jit import kernel
 
 MIN_FILL, MIN_DEGREE, GIVEN = range(3)
-
-
-@kernel
-def _cut_trees(ptr, neighbour, start, stop, order, size):
-    """Cut off the trees that hang on the rest of a graph, leaf by leaf.
-
-    Writes the nodes of the trees to the front of `order`, the other nodes (the *core*) behind them, and the sizes of
-    the trees' buckets to `size`.
-
-    Returns
-    -------
-    n_cut : int
-    core_ptr, core_neighbour : ndarray
-        Neighbour lists of the core, whose nodes are numbered from 0.
-    """
-    n = stop - start
-    degree = np.empty(n, np.int64)
-    number = np.full(n, -1, np.int32)  # in the core; -1 for nodes of trees
-    n_cut, n_core, n_slots = 0, 0, 0
-    for i in range(n):
-        degree[i] = ptr[start + i + 1] - ptr[start + i]
-        if degree[i] <= 1:
-            order[n_cut] = start + i
-            n_cut += 1
-    done = 0
-    while done < n_cut:
-        i = order[done] - start
-        size[done] = 1 + max(degree[i], 0)
-        done += 1
-        if degree[i] < 1:
-            continue
-        degree[i] = 0
-        for s in range(ptr[start + i], ptr[start + i + 1]):
-            j = neighbour[s] - start
-            if degree[j] > 0:  # one neighbour only
-                degree[j] -= 1
-                if degree[j] == 1:
-                    order[n_cut] = start + j
-                    n_cut += 1
-    for i in range(n):
-        if degree[i] > 1:
-            order[n_cut + n_core], number[i] = start + i, n_core
-            n_core += 1
-            n_slots += degree[i]
-    core_ptr, core_neighbour = np.zeros(n_core + 1, np.int64), np.empty(n_slots, np.int32)
-    n_slots = 0
-    for a in range(n_core):
-        i = order[n_cut + a]
-        for s in range(ptr[i], ptr[i + 1]):
-            b = number[neighbour[s] - start]
-            if b >= 0:
-                core_neighbour[n_slots] = b
-                n_slots += 1
-        core_ptr[a + 1] = n_slots
-    return n_cut, core_ptr, core_neighbour
-
-
-@kernel
-def _search(ptr, neighbour, source, seen, queue):
-    """Breadth-first search; the number of nodes that it writes to `queue`."""
-    queue[0] = source
-    seen[source] = True
-    head, tail = 0, 1
-    while head < tail:
-        for s in range(ptr[queue[head]], ptr[queue[head] + 1]):
-            b = neighbour[s]
-            if not seen[b]:
-                seen[b] = True
-                queue[tail] = b
-                tail += 1
-        head += 1
-    return tail
-
-
-@kernel
-def _breadth_first_numbers(ptr, neighbour):
-    """Number nodes breadth first, each component from the node that a first search reaches last, (n_nodes,)."""
-    n = len(ptr) - 1
-    number, queue, seen = np.empty(n, np.int64), np.empty(n, np.int32), np.zeros(n, np.bool_)
-    counted = 0
-    for first in range(n):
-        if seen[first]:
-            continue
-        reached = _search(ptr, neighbour, first, seen, queue)
-        for x in range(reached):
-            seen[queue[x]] = False
-        _search(ptr, neighbour, queue[reached - 1], seen, queue)
-        for x in range(reached):
-            number[queue[x]] = counted
-            counted += 1
-    return number
-
-
-@kernel
-def _mixed(number):
-    """Scramble a number to 63 random bits (the finaliser of MurmurHash3)."""
-    z = np.uint64(number)
-    z = (z ^ (z >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    z = (z ^ (z >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return np.int64((z ^ (z >> np.uint64(33))) >> np.uint64(1))
-
-
-@kernel
-def _ties(n_nodes, trial):
-    """Numbers that break ties between nodes, (n_nodes,): rising, or from the third trial on random ones."""
-    tie = np.empty(n_nodes, np.int64)
-    for a in range(n_nodes):
-        tie[a] = a if trial < GIVEN else _mixed(trial * n_nodes + a)
-    return tie
 
 
 @kernel
@@ -157,60 +49,6 @@ def _twice_as_long(values):
 
 
 @kernel
-def _sift(heap, n_heap, place, cost, tie, i):
-    """Move the node at position `i` of the heap to where its cost belongs."""
-    v = heap[i]
-    while i:
-        up = (i - 1) >> 1
-        u = heap[up]
-        if cost[u] < cost[v] or (cost[u] == cost[v] and tie[u] <= tie[v]):
-            break
-        heap[i], place[u] = u, i
-        i = up
-    while True:
-        child = 2 * i + 1
-        if child >= n_heap:
-            break
-        u = heap[child]
-        if child + 1 < n_heap:
-            w = heap[child + 1]
-            if cost[w] < cost[u] or (cost[w] == cost[u] and tie[w] < tie[u]):
-                child, u = child + 1, w
-        if cost[u] > cost[v] or (cost[u] == cost[v] and tie[u] >= tie[v]):
-            break
-        heap[i], place[u] = u, i
-        i = child
-    heap[i], place[v] = v, i
-
-
-@kernel
-def _degeneracy(ptr, neighbour):
-    """Largest smallest degree of all subgraphs: a lower bound of the treewidth, in linear time."""
-    n = len(ptr) - 1
-    degree, place, tie = np.empty(n, np.int64), np.empty(n, np.int32), np.zeros(n, np.int64)
-    heap = np.empty(n, np.int32)
-    for a in range(n):
-        degree[a] = ptr[a + 1] - ptr[a]
-        heap[a] = place[a] = a
-        _sift(heap, a + 1, place, degree, tie, a)
-    found = 0
-    for n_heap in range(n - 1, -1, -1):
-        v = heap[0]
-        found = max(found, degree[v])
-        degree[v] = -1
-        if n_heap:
-            heap[0] = heap[n_heap]
-            place[heap[0]] = 0
-            _sift(heap, n_heap, place, degree, tie, 0)
-        for s in range(ptr[v], ptr[v + 1]):
-            a = neighbour[s]
-            if degree[a] >= 0:
-                degree[a] -= 1
-                _sift(heap, n_heap, place, degree, tie, place[a])
-    return found
-
-
-@kernel
 def _count_missing(ptr, neighbour, table, missing):
     """Edges that are missing between the neighbours of each node; a triangle is found from its smaller degrees."""
     n = len(missing)
@@ -228,16 +66,16 @@ def _count_missing(ptr, neighbour, table, missing):
 
 
 @kernel
-def _eliminate_greedily(ptr, neighbour, heuristic, tie, n_states, limit, order, size):
-    """Eliminate the node of the smallest cost, again and again.
+def eliminate_greedily(ptr, neighbour, heuristic, tie, n_states, limit, order, size):
+    """Eliminate one node after the other, each time a node of the smallest cost.
 
     Parameters
     ----------
     ptr, neighbour : ndarray
         Neighbour lists of a simple graph.
     heuristic : int
-        The cost of a node: `MIN_FILL`, the number of edges that its elimination adds; `MIN_DEGREE`, its degree;
-        `GIVEN`, nothing, so that `tie` decides.
+        What the cost of a node is. `MIN_FILL`: the number of edges that its elimination adds. `MIN_DEGREE`: its degree.
+        `GIVEN`: 0, so that `tie` decides.
     tie : ndarray of shape (n_nodes,), int64
         Of two nodes of the same cost the one with the smaller number is eliminated first.
     n_states : int
@@ -272,21 +110,15 @@ def _eliminate_greedily(ptr, neighbour, heuristic, tie, n_states, limit, order, 
     if heuristic == MIN_FILL:
         _count_missing(ptr, neighbour, table, missing)
     cost = np.zeros(n, np.int64)
-    heap, place = np.empty(n, np.int32), np.empty(n, np.int32)
     for a in range(n):
         if heuristic != GIVEN:
             cost[a] = missing[a] if heuristic == MIN_FILL else degree[a]
-        heap[a] = place[a] = a
-        _sift(heap, a + 1, place, cost, tie, a)
+    heap = make_heap(cost, tie)
     near = np.empty(64, np.int32)
-    entries, work = 0.0, 10 * n  # a node takes about as long in the heap as ten steps
+    entries, work = 0.0, 10 * n  # a node in the heap costs about as much as ten steps
     for done in range(n):
-        v, n_heap = heap[0], n - 1 - done
+        v, n_heap = remove_first(heap, n - done), n - 1 - done
         alive[v] = False
-        if n_heap:
-            heap[0] = heap[n_heap]
-            place[heap[0]] = 0
-            _sift(heap, n_heap, place, cost, tie, 0)
         k = degree[v]
         entries += float(n_states) ** (k + 1)
         if entries > limit:
@@ -318,7 +150,7 @@ def _eliminate_greedily(ptr, neighbour, heuristic, tie, n_states, limit, order, 
                                 common += 1
                                 missing[c] -= 1
                                 cost[c] = missing[c]
-                                _sift(heap, n_heap, place, cost, tie, place[c])
+                                sift(heap, n_heap, heap.place[c])
                             previous = s
                         elif previous >= 0:
                             after[previous] = after[s]
@@ -345,57 +177,5 @@ def _eliminate_greedily(ptr, neighbour, heuristic, tie, n_states, limit, order, 
             degree[a] -= 1
             if heuristic != GIVEN:
                 cost[a] = missing[a] if heuristic == MIN_FILL else degree[a]
-                _sift(heap, n_heap, place, cost, tie, place[a])
+                sift(heap, n_heap, heap.place[a])
     return entries, work
-
-
-@kernel
-def _eliminate_core(ptr, neighbour, n_states, max_entries, n_restarts, order, size):
-    """Put the nodes in `order` into the cheapest order found; the sum of table sizes, or inf beyond `max_entries`."""
-    n = len(order)
-    widest = float(n_states) ** (_degeneracy(ptr, neighbour) + 1)  # no order avoids a table of this size
-    mean = float(n_states) ** (ptr[n] / (2 * n) + 1)  # nor smaller tables on average, since each edge is in a bucket
-    if widest > max_entries or n * mean > max_entries:
-        return np.inf
-    trial_order, trial_size, nodes = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
-    for a in range(n):
-        nodes[a] = order[a]
-    best, total_work = np.inf, 0
-    for trial in range(3 + n_restarts):
-        if trial > GIVEN and (best == np.inf or total_work > best):
-            break
-        if trial == GIVEN:
-            heuristic, tie = GIVEN, _breadth_first_numbers(ptr, neighbour)
-        else:
-            heuristic, tie = MIN_DEGREE if trial == MIN_DEGREE else MIN_FILL, _ties(n, trial)
-        limit = min(best, max_entries)
-        entries, work = _eliminate_greedily(ptr, neighbour, heuristic, tie, n_states, limit, trial_order, trial_size)
-        total_work += work
-        if entries < best:
-            best, largest = entries, 0
-            for p in range(n):
-                order[p], size[p] = nodes[trial_order[p]], trial_size[p]
-                largest = max(largest, size[p])
-            if float(n_states) ** largest <= widest:
-                break
-    return best
-
-
-@kernel
-def eliminate_graphs(ptr, neighbour, node_ptr, n_states, max_entries, n_restarts, order, size, entries):
-    """Write the cheapest order found for each graph of a batch, the sizes of its buckets, and the sum of its tables.
-
-    The sum is inf for a graph all of whose orders exceed `max_entries`.
-    """
-    for g in range(len(node_ptr) - 1):
-        start, stop = node_ptr[g], node_ptr[g + 1]
-        own_order, own_size = order[start:stop], size[start:stop]
-        n_cut, core_ptr, core_neighbour = _cut_trees(ptr, neighbour, start, stop, own_order, own_size)
-        total = 0.0
-        for p in range(n_cut):
-            total += float(n_states) ** own_size[p]
-        if n_cut < stop - start and total <= max_entries:
-            limit = max_entries - total
-            own_order, own_size = own_order[n_cut:], own_size[n_cut:]
-            total += _eliminate_core(core_ptr, core_neighbour, n_states, limit, n_restarts, own_order, own_size)
-        entries[g] = total if total <= max_entries else np.inf

@@ -9,35 +9,34 @@ import numpy as np
 from skstruct.data.adjacency import adjacency
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
-from skstruct.inference._gibbs_kernels import anneal, average, colour, draw
+from skstruct.inference._gibbs_kernels import Averages, Blocks, Bonds, Chains, anneal, average, colour, draw
 from skstruct.inference._loopy import LoopyBP
 from skstruct.inference.allowed import find_allowed
-from skstruct.scores import Marginals, edge_rows, score_labelling, weigh_nodes
+from skstruct.scores import Marginals, score_labelling, weigh_nodes, with_rows
 
-PENALTY = 20.0  # nats below the lowest score of a matrix that its forbidden pairs get while annealing
-STRONG = 4.0  # nats by which an edge prefers two states equal (or unequal), from which on it ties nodes together
-FAILED = 1.0  # nats that an estimate of the log-partition may be below a lower bound
+PENALTY = 20.0  # forbidden pairs score this many nats below the lowest score of their matrix while annealing
+STRONG = 4.0  # an edge ties nodes together if it prefers two states equal (or unequal) by more than this, in nats
+FAILED = 1.0  # largest difference in nats by which an estimate of the log-partition may be below a lower bound
 
 
 class Gibbs(InferenceBackend):
     r"""Monte Carlo estimates of marginals by resampling one node at a time given its neighbours [1]_.
 
     Several independent chains run on each graph. A sweep visits the nodes colour by colour of a greedy
-    colouring: nodes of one colour have no edges between them, hence are updated as one block. Node marginals
-    are averages of the conditional probabilities that a node's state is drawn from, and pair marginals
-    likewise, rather than of the drawn states (Rao-Blackwell). They agree along edges only up to sampling
-    noise. ``plan.standard_errors(scores)`` are standard errors of the node marginals by comparison of the
-    chains, ``plan.sample`` draws labellings.
+    colouring: no edge joins two nodes of one colour, so that they are updated as one block. Node and pair marginals are
+    averages of the conditional probabilities that states are drawn from, not of the drawn states (Rao-Blackwell). They
+    agree along edges only up to sampling noise. ``plan.standard_errors(scores)`` estimates the standard errors of the
+    node marginals by comparison of the chains. ``plan.sample`` draws labellings.
 
-    The burn-in is annealed importance sampling [2]_: each chain starts from an exact draw of the model
-    without edges, and the edge scores come in with factors :math:`\beta_t = t / T` from 0 to 1 over :math:`T`
-    sweeps. Its weight
+    The burn-in is annealed importance sampling [2]_. Each chain starts from an exact draw of the model without edges.
+    Then the edge scores are multiplied by factors :math:`\beta_t = t / T` that increase from 0 to 1 over :math:`T`
+    sweeps. The weight of a chain,
 
-    .. math:: w = Z_{\text{no edges}} \prod_{t=1}^{T} \exp\big((\beta_t - \beta_{t-1}) \, s_e(y^{(t-1)})\big)
+    .. math:: w = Z_{\text{no edges}} \prod_{t=1}^{T} \exp\big((\beta_t - \beta_{t-1}) \, s_e(y^{(t-1)})\big),
 
     is an unbiased estimate of :math:`Z`, whatever the number of sweeps. ``log_partition`` is the logarithm of
-    the chains' mean, which is below the truth in expectation, but no bound in a single run. Neither is its
-    derivative the marginals: for training, prefer a backend of which it is.
+    the chains' mean weight. Its expectation is below the truth, but a single run is no bound. The derivative of
+    ``log_partition`` is not the marginals: for training, prefer a backend where it is.
 
     All random numbers come from `random_state`: the same scores give the same numbers at every call, in any
     batch. ``plan.sample`` takes a generator of its own instead.
@@ -45,29 +44,30 @@ class Gibbs(InferenceBackend):
     Parameters
     ----------
     n_samples : int, default=200
-        Sweeps of each chain that are averaged.
+        Number of sweeps of each chain that are averaged.
     burn_in : int, default=200
-        Sweeps of each chain before those, which anneal it.
+        Number of sweeps of each chain before these, for the annealing.
     n_chains : int, default=10
-        At least 2.
+        Number of chains, at least 2.
     thin : int, default=10
-        Sweeps of a chain between two labellings that ``plan.sample`` returns; they are independent in the
-        limit.
+        Number of sweeps of a chain between two labellings that ``plan.sample`` returns. The labellings become
+        independent as the number increases.
     tol : float, default=0.05
-        Standard error of a node marginal that still counts as converged.
+        Largest standard error of a node marginal that counts as converged.
     random_state : int, default=0
+        Seed of the random numbers.
 
     Notes
     -----
-    Time O(n_edges * n_states) per sweep. Errors fall with the root of the number of sweeps, and
-    are only found where chains differ: where scores are so strong that a chain never leaves the mode that
-    annealing took it to, the share of chains in each mode is all that is known of its weight.
+    Time O(n_edges * n_states) per sweep. Errors decrease with the square root of the number of sweeps. They are
+    estimated from differences between chains. Where scores are so strong that a chain never leaves the mode in which
+    annealing ended, the weight of a mode is estimated by the fraction of chains in it alone.
 
-    With forbidden pairs, single-node updates may not connect all allowed labellings, and strong scores slow them down.
+    With forbidden pairs, single-node updates may not connect all allowed labellings. With strong scores they are slow.
     So between two sweeps, pairs of states are also exchanged on clusters of nodes that such edges tie together [3]_.
-    Estimates are of what the chains can reach. Annealing gives a forbidden pair a large penalty first. A chain that
-    still ends at a forbidden labelling starts at an allowed one near to it, found by depth-first search, and its weight
-    is zero.
+    The estimates cover the labellings that the chains can reach. Annealing gives a forbidden pair a large penalty
+    first. A chain that still ends at a forbidden labelling starts at an allowed one near to it, found by depth-first
+    search, and its weight is zero.
 
     ``log_partition`` is never below the log of the summed exponentiated scores of the labellings that the chains
     visit, nor below the score of the decoded one. Where the estimate by annealing is more than one nat below these
@@ -144,56 +144,54 @@ class _GibbsPlan(InferencePlan):
     exact = False
 
     @cached_property
-    def colours(self):
-        """Colour of each node, (n_nodes,), from 0: no edge joins two nodes of one colour."""
-        lists = adjacency(self.topology.edges, self.topology.n_nodes)
-        return colour(lists.ptr, lists.neighbour)
+    def _lists(self):
+        return adjacency(self.topology.edges, self.topology.n_nodes)
 
     @cached_property
-    def arrays(self):
-        t = self.topology
-        lists = adjacency(t.edges, t.n_nodes)
-        order = np.lexsort((self.colours, t.node_graph))
-        return t.node_ptr, order, lists.ptr, lists.neighbour, lists.edge, lists.flipped
+    def colours(self):
+        """Colour of each node, (n_nodes,), from 0: no edge joins two nodes of one colour."""
+        return colour(self._lists)
+
+    @cached_property
+    def blocks(self):
+        """Order of the updates, and neighbour lists."""
+        order = np.lexsort((self.colours, self.topology.node_graph))
+        return Blocks(self.topology.node_ptr, order, self._lists)
 
     def decode(self, scores):
         return self.decoder.decode(scores)
 
-    def _binding(self, rows, scores):
-        """Which pairs of states each matrix ties together, and which graphs have such an edge, (n_graphs,)."""
+    def _bonds(self, scores):
+        """Find the pairs of states that the edges tie together; `scores` as from `with_rows`."""
         diagonal = np.einsum("eaa->ea", scores.edge)
         coupling = diagonal[:, :, None] + diagonal[:, None] - scores.edge - scores.edge.transpose(0, 2, 1)
         binds = ~(np.abs(coupling) <= STRONG)  # also where a pair is forbidden: inf or nan
-        return binds, self.topology.sum_edges(binds.any(axis=(1, 2))[rows]) > 0
+        return Bonds(binds, self.topology.sum_edges(binds.any(axis=(1, 2))[scores.edge_matrix]) > 0)
 
     def _burn_in(self, scores, random, start):
-        """Anneal all chains, ready to sample from: matrix of each edge, labels, estimate of the log-partition.
+        """Anneal new chains; returns the chains and an estimate of the log-partition, (n_graphs,).
 
-        `random` holds the state of the random numbers of each graph and chain, and is advanced. Chains that end at a
-        forbidden labelling move to an allowed one; `start` (n_nodes,) is one if it is allowed.
+        `random` is the state of the random numbers of each graph and chain. A chain that ends at a forbidden labelling
+        moves to an allowed one: to one near to it, or to `start` (n_nodes,) if `start` is allowed.
         """
         t, n_chains = self.topology, random.shape[1]
-        rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
-        labels = np.zeros((n_chains, t.n_nodes), np.intp)
+        chains = Chains(random, np.zeros((n_chains, t.n_nodes), np.intp))
         possible = t.sum_nodes(np.isneginf(scores.node).all(axis=1)) == 0
         lowest = np.where(np.isfinite(scores.edge), scores.edge, 0.0).min(axis=(1, 2), keepdims=True)
         soft = np.where(np.isneginf(scores.edge), lowest - PENALTY, scores.edge)
         log_weight = np.full((t.n_graphs, n_chains), -np.inf)
         factors = np.arange(self.burn_in + 1) / self.burn_in
-        anneal(
-            *self.arrays, np.flatnonzero(possible), factors, scores.node, scores.edge, soft, rows,
-            random, labels, log_weight,
-        )  # fmt: skip
+        anneal(self.blocks, np.flatnonzero(possible), factors, scores, scores._replace(edge=soft), chains, log_weight)
         log_partition = np.logaddexp.reduce(log_weight, axis=1) - np.log(n_chains)
         log_partition[possible] += t.sum_nodes(np.logaddexp.reduce(scores.node, axis=1))[possible]
         startable = score_labelling(t, scores, start) > -np.inf
         for chain, stuck in enumerate((np.isneginf(log_weight) & startable[:, None]).T):
             if stuck.any():
-                own = labels[chain]
+                own = chains.labels[chain]
                 find_allowed(t, scores, own, np.flatnonzero(stuck))
                 lost = np.isneginf(score_labelling(t, scores, own)) & stuck
                 own[lost[t.node_graph]] = start[lost[t.node_graph]]
-        return rows, labels, log_partition
+        return chains, log_partition
 
     def _start(self, scores, labels):
         """Return a labelling to start at where a chain finds none, (n_nodes,), and its score."""
@@ -211,16 +209,14 @@ class _GibbsPlan(InferencePlan):
         random = np.tile(self.seeds, (t.n_graphs, 1))
         means = np.full((n_chains, *scores.node.shape), np.nan)
         counts, visited = np.zeros_like(scores.edge), np.full(t.n_graphs, -np.inf)
+        scores = with_rows(scores, t.n_edges)
         start, score = self._start(scores, labels)
         graphs = np.flatnonzero(score > -np.inf)
         with np.errstate(all="ignore"):  # random numbers overflow on purpose; seen with NUMBA_DISABLE_JIT=1 only
-            rows, labels, estimate = self._burn_in(scores, random, start)
+            chains, estimate = self._burn_in(scores, random, start)
             factor = weights / (2.0 * n_chains * self.n_samples)
-            binds, hard = self._binding(rows, scores)
-            average(
-                *self.arrays, graphs, self.n_samples, factor, hard, scores.node, scores.edge, rows, binds,
-                random, labels, means, counts, visited,
-            )  # fmt: skip
+            found = Averages(means, counts, visited)
+            average(self.blocks, graphs, self.n_samples, factor, scores, self._bonds(scores), chains, found)
         errors = means.std(axis=0, ddof=1) / np.sqrt(n_chains)
         residual = np.zeros(t.n_graphs)
         np.fmax.at(residual, t.node_graph, errors.max(axis=1))
@@ -253,10 +249,7 @@ class _GibbsPlan(InferencePlan):
         start, score = self._start(scores, None)
         self.require_allowed(scores, score)
         with np.errstate(all="ignore"):
-            rows, labels, _ = self._burn_in(scores, random, start)
-            binds, hard = self._binding(rows, scores)
-            draw(
-                *self.arrays, np.arange(t.n_graphs), self.thin, hard, scores.node, scores.edge, rows, binds,
-                random, labels, drawn,
-            )  # fmt: skip
+            scores = with_rows(scores, t.n_edges)
+            chains, _ = self._burn_in(scores, random, start)
+            draw(self.blocks, self.thin, scores, self._bonds(scores), chains, drawn)
         return drawn.reshape(len(drawn) * n_chains, t.n_nodes)[:n_samples]

@@ -2,20 +2,21 @@
 
 import heapq
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 
 from skstruct.inference._base import merge_edges
 from skstruct.inference._tree import ROOT, rooted_forest
 from skstruct.kernels.jit import kernel
-from skstruct.scores import edge_rows, in_double
+from skstruct.scores import in_double, with_rows
 
 
 def k_best_of_forest(topology, scores, k):
     """Find the `k` highest-scoring labellings of one graph without cycles.
 
     Max-product message passing with lists [1]_: a message holds, for each state of the receiver, the `k` best scores
-    of the sender's subtree and where each came from. The roots of several components are joined below a node with one
+    of the sender's subtree and the origin of each. The roots of several components are joined below a node with one
     state. Time O(n_nodes * k * (n_states**2 + n_states * log(k))), memory O(n_nodes * n_states * k).
 
     Parameters
@@ -45,14 +46,16 @@ def k_best_of_forest(topology, scores, k):
     if n_nodes * np.log2(n_states) < 62:
         k = min(k, n_states**n_nodes)
     forest = rooted_forest(topology)
-    value = np.full((n_nodes + 1, n_states, k), -np.inf)
-    rank, source = (np.zeros((n_nodes, n_states, k), np.int32) for _ in range(2))
-    rows = edge_rows(scores, topology.n_edges).astype(np.int32, copy=False)
-    _send_lists(forest, scores.node, scores.edge, rows, value, rank, source)
-    score = value[n_nodes, 0]
+    lists = _Lists(
+        value=np.full((n_nodes + 1, n_states, k), -np.inf),
+        rank=np.zeros((n_nodes, n_states, k), np.int32),
+        source=np.zeros((n_nodes, n_states, k), np.int32),
+    )
+    _send_lists(forest, with_rows(scores, topology.n_edges), lists)
+    score = lists.value[n_nodes, 0]
     score = score[score > -np.inf].copy()
     labels = np.empty((len(score), n_nodes), np.intp)
-    _trace(forest, rank, source, labels)
+    _trace(forest, lists, labels)
     return labels, score
 
 
@@ -107,9 +110,26 @@ def k_best_by_partition(plan, scores, k):
     return np.array(labels, np.intp).reshape(len(labels), n_nodes), np.array(score)
 
 
+class _Lists(NamedTuple):
+    """Falling scores of each subtree, and their origin; nodes are numbered by their position in the forest."""
+
+    value: np.ndarray  # (n_nodes + 1, n_states, k) scores of the subtree of p with state x; the last p joins the roots
+    rank: np.ndarray  # (n_nodes, n_states, k) entry of the parent's list with state y before the message of p is joined
+    source: np.ndarray  # (n_nodes, n_states, k) entry that p contributes, as x * k + (entry of value[p, x])
+
+
+class _Heap(NamedTuple):
+    """Rows of sums; the row of the largest next sum is first in `row`."""
+
+    row: np.ndarray  # (k,) int32, row at each position of the heap
+    key: np.ndarray  # (k,) next sum of each row
+    next_rank: np.ndarray  # (k,) int32, rank of the message in that sum
+
+
 @kernel
-def _sift(heap, n_heap, key, i):
-    """Move the row at position `i` of a heap of rows, the one of the largest key first, to where its key belongs."""
+def _sift(rows, n_heap, i):
+    """Move the row at position `i` of a heap of size `n_heap` to where its key belongs."""
+    heap, key = rows.row, rows.key
     row = heap[i]
     while i and key[heap[(i - 1) >> 1]] < key[row]:
         heap[i] = heap[(i - 1) >> 1]
@@ -126,13 +146,14 @@ def _sift(heap, n_heap, key, i):
 
 
 @kernel
-def _join(own, message, n_message, joined, own_rank, message_rank, key, next_rank, heap):
+def _join(own, message, n_message, rows, joined, own_rank, message_rank):
     """Write the largest sums of an entry of `own` and one of the first `n_message` of `message`, both falling.
 
-    Row `i` of all sums is ``own[i] + message``. The heap holds the best sum that is left of each row, and a row enters
-    after the first sum of the row before. `own_rank` and `message_rank` tell which entries a sum has. The last three
-    arrays are scratch space. Returns the number of sums.
+    Row `i` of all sums is ``own[i] + message``. The heap `rows` holds the best remaining sum of each row; a row enters
+    after the first sum of the row before. `own_rank` and `message_rank` receive the two entries of each sum in
+    `joined`. Returns the number of sums.
     """
+    heap, key, next_rank = rows
     k, n_heap = len(own), 0
     if n_message and own[0] > -np.inf:
         key[0], next_rank[0], heap[0] = own[0] + message[0], 0, 0
@@ -150,39 +171,35 @@ def _join(own, message, n_message, joined, own_rank, message_rank, key, next_ran
             n_heap -= 1
             heap[0] = heap[n_heap]
         if n_heap:
-            _sift(heap, n_heap, key, 0)
+            _sift(rows, n_heap, 0)
         if j == 0 and i + 1 < k and own[i + 1] > -np.inf:
             key[i + 1], next_rank[i + 1], heap[n_heap] = own[i + 1] + message[0], 0, i + 1
             n_heap += 1
-            _sift(heap, n_heap, key, n_heap - 1)
+            _sift(rows, n_heap, n_heap - 1)
     return found
 
 
 @kernel
-def _send_lists(forest, node, edge, rows, value, rank, source):
-    """Messages from the leaves to the roots.
-
-    value[p, x] = falling scores of the subtree of position p with state x; that of a last position joins the roots.
-    rank[p, y], source[p, y]: for each entry of the parent's list after p's message is joined, the entry before, and
-    ``x * k + (entry of value[p, x])`` of the sender.
-    """
-    n_nodes, n_states = node.shape
+def _send_lists(forest, scores, lists):
+    """Send messages from the leaves to the roots; fills `lists`."""
+    value, rank, source = lists
+    n_nodes, n_states = scores.node.shape
     k = value.shape[2]
     for p in range(n_nodes):
         for x in range(n_states):
-            value[p, x, 0] = node[forest.order[p], x]
+            value[p, x, 0] = scores.node[forest.order[p], x]
     value[n_nodes, 0, 0] = 0.0
     pair, best, entry = np.zeros(n_states), np.empty(n_states), np.zeros(n_states, np.int32)
     message, sender, message_rank = np.empty(k), np.empty(k, np.int32), np.empty(k, np.int32)
-    joined, key, next_rank, heap = np.empty(k), np.empty(k), np.empty(k, np.int32), np.empty(k, np.int32)
+    joined, rows = np.empty(k), _Heap(np.empty(k, np.int32), np.empty(k), np.empty(k, np.int32))
     for p in range(n_nodes - 1, -1, -1):
         is_root = forest.parent[p] == ROOT
         q = n_nodes if is_root else forest.parent[p]
         for y in range(1 if is_root else n_states):
             for x in range(n_states):
                 if not is_root:
-                    e = rows[forest.edge[p]]
-                    pair[x] = edge[e, x, y] if forest.flipped[p] else edge[e, y, x]
+                    e = scores.edge_matrix[forest.edge[p]]
+                    pair[x] = scores.edge[e, x, y] if forest.flipped[p] else scores.edge[e, y, x]
                 else:
                     pair[x] = 0.0
                 entry[x] = 0
@@ -199,7 +216,7 @@ def _send_lists(forest, node, edge, rows, value, rank, source):
                 n_message += 1
                 entry[x] += 1
                 best[x] = value[p, x, entry[x]] + pair[x] if entry[x] < k else -np.inf
-            found = _join(value[q, y], message, n_message, joined, rank[p, y], message_rank, key, next_rank, heap)
+            found = _join(value[q, y], message, n_message, rows, joined, rank[p, y], message_rank)
             for r in range(k):
                 value[q, y, r] = joined[r] if r < found else -np.inf
             for r in range(found):
@@ -207,8 +224,9 @@ def _send_lists(forest, node, edge, rows, value, rank, source):
 
 
 @kernel
-def _trace(forest, rank, source, labels):
-    """Labels from the roots to the leaves; the messages of children are taken out in the reverse order of joining."""
+def _trace(forest, lists, labels):
+    """Label nodes from the roots to the leaves; children's messages are removed in the reverse order of joining."""
+    rank, source = lists.rank, lists.source
     n_nodes, k = len(rank), rank.shape[2]
     entry = np.zeros(n_nodes + 1, np.int32)
     for r in range(len(labels)):

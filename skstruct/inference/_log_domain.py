@@ -27,13 +27,24 @@ def send_log(scores, transposed, message, take_max, out):
         top = -np.inf
         for x in range(n_states):
             top = max(top, message[x] + (scores[x, y] if transposed else scores[y, x]))
+        if not take_max and top > -np.inf:
+            total = 0.0
+            for x in range(n_states):
+                total += np.exp(message[x] + (scores[x, y] if transposed else scores[y, x]) - top)
+            top += np.log(total)
         out[y] = top
-        if take_max or top == -np.inf:
-            continue
-        total = 0.0
-        for x in range(n_states):
-            total += np.exp(message[x] + (scores[x, y] if transposed else scores[y, x]) - top)
-        out[y] = top + np.log(total)
+
+
+@kernel
+def scale_log(values):
+    """Subtract the maximum, which is returned, in place; values that are all -inf stay as they are."""
+    top = -np.inf
+    for x in range(len(values)):
+        top = max(top, values[x])
+    if top > -np.inf:
+        for x in range(len(values)):
+            values[x] -= top
+    return top
 
 
 @kernel

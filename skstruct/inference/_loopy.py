@@ -5,45 +5,45 @@ from functools import cached_property
 
 import numpy as np
 
-from skstruct.data.adjacency import Adjacency, adjacency
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._loopy_kernels import propagate
-from skstruct.inference._loopy_log import decode_log, propagate_log
-from skstruct.inference._loopy_order import local_arrays, spread_numbers, sweep_numbers
+from skstruct.inference._loopy_log import Settings, decode_log, propagate_log
+from skstruct.inference._loopy_order import local_lists, spread_numbers, sweep_numbers, sweep_of
 from skstruct.inference._loopy_two_states import propagate_two_states
-from skstruct.inference._trws import improve_labels
+from skstruct.inference._trws import Labelling, improve_labels
 from skstruct.inference.allowed import find_allowed
 from skstruct.kernels.simd import lanes
-from skstruct.scores import Marginals, conclude, edge_rows, less_maxima, score_labelling, weigh_nodes
+from skstruct.scores import Marginals, Scores, conclude, less_maxima, score_labelling, weigh_nodes, with_rows
 
 
 class LoopyBP(InferenceBackend):
-    """Approximate marginals on any graph by passing messages around its cycles until they settle [1]_.
+    """Approximate marginals on any graph by passing messages around its cycles until they converge [1]_.
 
-    Messages start uniform at every call, since messages kept from the last call make the objective depend on its
-    history, which no optimiser survives. A sweep visits the nodes in order, each sending to its higher-numbered
-    neighbours, then in reverse order to the lower ones. A node is recomputed only when a message that it receives
-    has moved by more than `tol` (the active set). Irregular graphs are renumbered, so that on a forest one sweep
-    is exact.
+    Messages start uniform at every call. If they started at the messages of the last call, the objective would depend
+    on earlier calls, and optimisers would fail. In a sweep the nodes are visited in order, and each sends messages to
+    its higher-numbered neighbours; then in reverse order, and each sends to its lower-numbered neighbours. A node sends
+    again only when a message that it receives has changed by more than `tol` (the active set). Irregular graphs are
+    renumbered, so that one sweep is exact on a forest.
 
-    A graph that does not converge within `max_iter` sweeps gets `max_iter` more, damped by at least 0.5, and is
-    then accepted as it is: ``converged`` is False and ``residual`` tells the largest last change.
+    A graph that does not converge within `max_iter` sweeps gets `max_iter` more sweeps, with a damping of at least 0.5.
+    If it does not converge then, ``converged`` is False and ``residual`` is the largest change in the last sweep.
 
-    Decoding sends maxima instead of sums, exact on forests; elsewhere sequential tree-reweighted sweeps [3]_ improve
-    the labelling and bound its score. If they find no allowed labelling, a depth-first search looks for one.
+    Decoding sends maxima instead of sums, which is exact on forests. On other graphs, sequential tree-reweighted sweeps
+    [3]_ improve the labelling and bound its score. If they find no allowed labelling, a depth-first search looks for
+    one.
 
     The log-partition is Bethe's approximation, from the same messages as the marginals. At a fixed point its
-    derivatives are the marginals [2]_, which is what training needs; it is neither an upper nor a lower bound.
+    derivatives are the marginals [2]_, as training requires. It is neither an upper nor a lower bound.
 
     Parameters
     ----------
     damping : float in [0, 1), default=0.0
-        Share of the old message in the new one.
+        Fraction of the old message in the new one.
     max_iter : int, default=100
-        Sweeps, before as much again with damping.
+        Maximum number of sweeps, and of further sweeps with damping.
     tol : float, default=1e-5
-        Largest change of a message (scaled to maximum 1) that counts as none.
+        Iterations end when no message (scaled to maximum 1) changes by more than this.
 
     Notes
     -----
@@ -88,95 +88,91 @@ class LoopyBP(InferenceBackend):
             raise ValueError(f"LoopyBP: max_iter must be at least 1, got {self.max_iter!r}.")
         if not self.tol > 0:
             raise ValueError(f"LoopyBP: tol must be positive, got {self.tol!r}.")
-        return _LoopyPlan(topology, n_states, self.damping, self.max_iter, self.tol)
+        settings = Settings(float(self.damping), int(self.max_iter), float(self.tol))
+        return _LoopyPlan(topology, n_states, settings)
 
 
 @dataclass(frozen=True)
 class _LoopyPlan(InferencePlan):
     topology: Topology
     n_states: int
-    damping: float
-    max_iter: int
-    tol: float
+    settings: Settings
     name = LoopyBP.name
     exact = False
 
     @cached_property
-    def arrays(self):
-        """Graphs, the node at each place of a sweep, and the neighbour lists, numbered by places."""
-        t = self.topology
-        number = sweep_numbers(t)  # (n_nodes,) place of each node in a sweep
+    def sweep(self):
+        """Order of a sweep, and neighbour lists in this order."""
+        number = sweep_numbers(self.topology)
         if self.n_states == 2:
-            number = spread_numbers(t, number)
-        order = np.argsort(number).astype(np.int32)
-        return t.node_ptr, order, *adjacency(number[t.edges], t.n_nodes)
+            number = spread_numbers(self.topology, number)
+        return sweep_of(self.topology, number)
 
     @cached_property
-    def fast_arrays(self):
-        """The same for the fast kernels."""
-        _, order, *lists = self.arrays
-        return local_arrays(self.topology, order, Adjacency(*lists))
+    def _local(self):
+        return local_lists(self.topology, self.sweep)
 
     def marginals(self, scores, weights=None):
-        """Beliefs of the fast kernels, and of the log-domain one where scores are out of their range."""
-        t, n_states = self.topology, self.n_states
-        settings = (float(self.damping), int(self.max_iter), float(self.tol))
+        """Beliefs by the fast kernels, and by the log-domain kernel for graphs out of their range."""
+        t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-        rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
-        node, edge = (np.ascontiguousarray(array, np.float64) for array in (scores.node, scores.edge))
         own_matrices = scores.edge_matrix is None
-        counts = np.empty_like(edge) if own_matrices else np.zeros_like(edge)
-        log_partition, residual = np.zeros(t.n_graphs), np.zeros(t.n_graphs)
-        n_iter, converged = np.zeros(t.n_graphs, np.intp), np.ones(t.n_graphs, bool)
-        unsafe = np.zeros(t.n_graphs, bool)
-        out = [log_partition, np.empty_like(node), counts, n_iter, residual, converged]
-        with np.errstate(all="ignore"):  # log 0 and 0 / 0 are no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
-            if n_states == 2:
-                flat = [array.reshape(-1, 4) for array in (edge, counts)]
-                given = (node, flat[0], rows, weights, own_matrices, lanes(4))
-                propagate_two_states(*self.fast_arrays, *settings, *given, *out[:2], flat[1], *out[3:], unsafe)
-            else:
-                given = (node, edge, rows, weights, own_matrices, lanes(n_states))
-                propagate(*self.fast_arrays, *settings, *given, *out, unsafe)
-            impossible = np.isneginf(log_partition)
+        node, edge, rows = with_rows(scores, t.n_edges)
+        scores = Scores(np.ascontiguousarray(node, np.float64), np.ascontiguousarray(edge, np.float64), rows)
+        out = Marginals(
+            log_partition=np.zeros(t.n_graphs),
+            node=np.empty_like(scores.node),
+            edge=np.empty_like(scores.edge) if own_matrices else np.zeros_like(scores.edge),
+            n_iter=np.zeros(t.n_graphs, np.intp),
+            residual=np.zeros(t.n_graphs),
+            converged=np.ones(t.n_graphs, bool),
+        )
+        out_of_range = np.zeros(t.n_graphs, bool)
+        given, result, run = scores, out, propagate
+        if self.n_states == 2:
+            given, result = (record._replace(edge=record.edge.reshape(-1, 4)) for record in (scores, out))
+            run = propagate_two_states
+        n_lanes = lanes(4 if self.n_states == 2 else self.n_states)
+        with np.errstate(all="ignore"):  # log 0 and 0 / 0 are expected; seen with NUMBA_DISABLE_JIT=1 only
+            run(self._local, self.settings, given, weights, own_matrices, n_lanes, result, out_of_range)
+            impossible = np.isneginf(out.log_partition)
             if impossible.any():
-                out[1][impossible[t.node_graph]] = np.nan
-            if own_matrices and (impossible | unsafe).any():
-                counts[(impossible | unsafe)[t.edge_graph]] = 0.0  # potentials so far
-            if unsafe.any():
-                n_iter[unsafe] = 0
-                propagate_log(*self.arrays, *settings, np.flatnonzero(unsafe), node, edge, rows, weights, *out)
-        weigh_nodes(t, out[1], weights)
-        return Marginals(*out)
+                out.node[impossible[t.node_graph]] = np.nan
+            if own_matrices and (impossible | out_of_range).any():
+                out.edge[(impossible | out_of_range)[t.edge_graph]] = 0.0  # it holds potentials
+            if out_of_range.any():
+                out.n_iter[out_of_range] = 0
+                propagate_log(self.sweep, self.settings, np.flatnonzero(out_of_range), scores, weights, out)
+        weigh_nodes(t, out.node, weights)
+        return out
 
     def decode(self, scores):
         """Labels by max-product, exact on forests; elsewhere improved, and bounded, by tree-reweighted sweeps."""
         t = self.topology
-        rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
-        labels = np.zeros(t.n_nodes, np.intp)
         shifted, constant = less_maxima(t, scores)
+        labels = np.zeros(t.n_nodes, np.intp)
         with np.errstate(all="ignore"):  # -inf - -inf, where no labelling is allowed
-            decode_log(*self.arrays, shifted.node, shifted.edge, rows, labels)
+            decode_log(self.sweep, with_rows(shifted, t.n_edges), labels)
         score = score_labelling(t, shifted, labels)
-        bound = np.where(t.is_forest, score, 0.0)
-        self._improve(shifted, rows, np.flatnonzero(~t.is_forest), labels, score, bound)
-        return conclude(t, scores, shifted, constant, labels, bound)
+        best = Labelling(labels, score, np.where(t.is_forest, score, 0.0))
+        self._improve(shifted, np.flatnonzero(~t.is_forest), best)
+        return conclude(t, scores, shifted, constant, labels, best.bound)
 
     def decode_above(self, scores, floor):
         """As `decode`, by tree-reweighted sweeps only; they end where no labelling scores more than `floor`."""
         t = self.topology
-        rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
         shifted, constant = less_maxima(t, scores)
-        labels, bound = shifted.node.argmax(axis=1), np.zeros(t.n_graphs)
-        score = score_labelling(t, shifted, labels)
+        labels = shifted.node.argmax(axis=1)
+        best = Labelling(labels, score_labelling(t, shifted, labels), np.zeros(t.n_graphs))
         floor = floor - constant
-        self._improve(shifted, rows, np.flatnonzero(floor < 0.0), labels, score, bound, floor)
-        return conclude(t, scores, shifted, constant, labels, bound)
+        self._improve(shifted, np.flatnonzero(floor < 0.0), best, floor)
+        return conclude(t, scores, shifted, constant, labels, best.bound)
 
-    def _improve(self, shifted, rows, graphs, labels, score, bound, floor=None):
-        """Improve labels, scores and bounds of some graphs in place; `shifted` are scores by `less_maxima`."""
-        floor = np.full(self.topology.n_graphs, -np.inf) if floor is None else floor
+    def _improve(self, shifted, graphs, best, floor=None):
+        """Improve the labels of some graphs in place; `shifted` are scores by `less_maxima`."""
+        t = self.topology
+        floor = np.full(t.n_graphs, -np.inf) if floor is None else floor
         with np.errstate(all="ignore"):
-            improve_labels(graphs, floor, *self.arrays, shifted.node, shifted.edge, rows, labels, score, bound)
-        forbidden = graphs[(score[graphs] == -np.inf) & (bound[graphs] > floor[graphs])]
-        bound[find_allowed(self.topology, shifted, labels, forbidden)] = -np.inf
+            improve_labels(graphs, floor, self.sweep, with_rows(shifted, t.n_edges), best)
+        forbidden = graphs[(best.score[graphs] == -np.inf) & (best.bound[graphs] > floor[graphs])]
+        best.bound[find_allowed(t, shifted, best.labels, forbidden)] = -np.inf

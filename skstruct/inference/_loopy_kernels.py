@@ -1,13 +1,15 @@
 """Loopy belief propagation with probabilities: the fast kernels, for three states and more.
 
-They take graphs whose potentials lie in ``[SMALLEST_POTENTIAL, 1]``, apart from forbidden states of nodes (0). Then
-every message, scaled to maximum 1, is positive, and an entry of a product that underflows is too small to matter;
-only a product that loses its maximum does, and its graph is left to the log-domain twin (``_loopy_log.py``).
+They accept graphs whose potentials lie in ``[SMALLEST_POTENTIAL, 1]``; the potential of a state of a node may also be 0
+(forbidden). Then every message, scaled to maximum 1, is positive, and an entry of a product that underflows is too
+small to matter. Only a product whose maximum underflows is wrong. A graph with such a product or such potentials is out
+of range: its marginals are computed by ``_loopy_log.py``.
 
-Index arrays count nodes and slots from the start of their graph: ``bounds[i]`` are the first slot of a node, that of
-its first higher neighbour, and the end; ``ends[s]`` are the slot at the other end of the edge, and the neighbour.
-Scratch arrays are as large as the largest graph, so that those of small graphs stay in the cache.
+The records count nodes and slots from the start of their graph. Scratch arrays are as large as the largest graph, so
+that the arrays of small graphs stay in the cache.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +19,28 @@ from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import add_pair, exp_matrix, exp_row, leave_one_out, pair_total, send, send_back, send_potts
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
-SMALLEST_TOP = 1e-150  # a product scaled on its way whose maximum falls below this has lost information
+SMALLEST_TOP = 1e-150  # a product, scaled after some factors, whose maximum falls below this has lost information
+
+
+class _Graph(NamedTuple):
+    """One graph and its messages. Slot ``s`` of node ``i`` has its cavity in row ``s + i``, see `_beliefs`."""
+
+    bounds: np.ndarray  # (n_nodes, 3), as in `LocalLists`
+    ends: np.ndarray  # (n_slots, 2), as in `LocalLists`
+    matrix: np.ndarray  # (n_slots,) twice the number of a matrix, plus 1 if the sender's states are its columns
+    node: np.ndarray  # (>= n_nodes, n_states) potentials
+    message: np.ndarray  # (>= n_slots, n_states) to the slot's node, scaled to maximum 1
+    dirty: np.ndarray  # (>= n_nodes,) bit 1: the node has news for its higher neighbours; bit 2: for the lower ones
+    cavity: np.ndarray  # (>= n_slots + n_nodes, n_states) products of a node's potential and all messages but one
+
+
+class _Matrices(NamedTuple):
+    """Potentials of the edges. Matrices that edges share are followed by their transposes."""
+
+    potential: np.ndarray  # (n_matrices or twice as many, n_states, n_states)
+    potts: np.ndarray  # (len(potential),) whether there is one value on the diagonal and one elsewhere
+    top: np.ndarray  # (n_matrices,) largest score
+    low: np.ndarray  # (n_matrices,) lowest score less the largest
 
 
 @kernel
@@ -35,12 +58,14 @@ def _rescale(values):
 
 
 @kernel
-def _long_cavities(begin, first, last, stop, node, i, message, rescale_every, out, at):
-    """Do as `leave_one_out`, with products that are scaled on their way; whether one lost its maximum."""
-    n_states, size, total = node.shape[1], last - first, out[at + last - first]
+def _long_cavities(graph, i, first, last, at, rescale_every):
+    """Do as `leave_one_out` with products that are rescaled after some factors; whether a product lost its maximum."""
+    message, cavity = graph.message, graph.cavity
+    begin, stop = np.int64(graph.bounds[i, 0]), np.int64(graph.bounds[i, 2])
+    n_states, size, total = message.shape[1], last - first, cavity[at + last - first]
     lost = False
     for x in range(n_states):
-        total[x] = node[i, x]  # the running product
+        total[x] = graph.node[i, x]  # the running product
     factors = 0
     for s in range(begin, stop):
         if first <= s < last:
@@ -52,34 +77,35 @@ def _long_cavities(begin, first, last, stop, node, i, message, rescale_every, ou
             lost |= _rescale(total) < SMALLEST_TOP
     lost |= _rescale(total) < SMALLEST_TOP
     for x in range(n_states):
-        out[at + size - 1, x] = 1.0
+        cavity[at + size - 1, x] = 1.0
     for k in range(size - 1, 0, -1):
         for x in range(n_states):
-            out[at + k - 1, x] = out[at + k, x] * message[first + k, x]
+            cavity[at + k - 1, x] = cavity[at + k, x] * message[first + k, x]
         if (size - k) % rescale_every == 0:
-            lost |= _rescale(out[at + k - 1]) < SMALLEST_TOP
+            lost |= _rescale(cavity[at + k - 1]) < SMALLEST_TOP
     for k in range(size):
         for x in range(n_states):
-            out[at + k, x] *= total[x]
+            cavity[at + k, x] *= total[x]
             total[x] *= message[first + k, x]
-        lost |= _rescale(out[at + k]) < SMALLEST_TOP
+        lost |= _rescale(cavity[at + k]) < SMALLEST_TOP
         if (k + 1) % rescale_every == 0:
             lost |= _rescale(total) < SMALLEST_TOP
     return lost
 
 
 @kernel
-def _sweeps(n_nodes, bounds, ends, matrix, damping, max_iter, tol, longest,
-            node, potential, potts, message, dirty, cavity, lanes):  # fmt: skip
-    """Sweep one graph until no message moves by more than `tol`: sweeps, last change, whether it is unsafe.
+def _sweeps(graph, matrices, settings, damping, longest, lanes):
+    """Sweep a graph until no message moves by more than `tol`: sweeps, last change, whether it is out of range.
 
-    dirty[i] has bit 1 set while i has news for its higher neighbours, bit 2 for the lower ones; matrix[s] is twice
-    the number of a matrix, plus 1 if the sender's states are its columns.
+    Products of up to `longest` messages need no rescaling.
     """
+    bounds, ends, matrix, node, message, dirty, cavity = graph
+    potential, potts = matrices.potential, matrices.potts
+    n_nodes, tol = len(bounds), settings.tol
     change, sweep = 0.0, 0
     for i in range(n_nodes):
         dirty[i] = 3
-    while sweep < max_iter:
+    while sweep < settings.max_iter:
         sweep += 1
         change = 0.0
         for direction in range(2):
@@ -96,9 +122,7 @@ def _sweeps(n_nodes, bounds, ends, matrix, damping, max_iter, tol, longest,
                     continue
                 if stop - begin <= longest:
                     leave_one_out(message, begin, first, last, stop, node, i, cavity, 0, lanes)
-                elif _long_cavities(
-                    begin, first, last, stop, node, i, message, max(longest // 2, 1), cavity, np.int64(0)
-                ):
+                elif _long_cavities(graph, i, first, last, 0, max(longest // 2, 1)):
                     return sweep, change, True
                 for s in range(first, last):
                     k, r, number = s - first, np.int64(ends[s, 0]), np.int64(matrix[s] >> np.uint32(1))
@@ -121,16 +145,17 @@ def _sweeps(n_nodes, bounds, ends, matrix, damping, max_iter, tol, longest,
 
 
 @kernel
-def _log_sums(begin, stop, node, i, message, cavity, at):
-    """Log of the sum of node[i] * all messages, less that of ``cavity[at + s - begin] * message[s]`` of each slot."""
-    n_states = node.shape[1]
-    log_z, belief = 0.0, cavity[at + stop - begin]
+def _log_sums(graph, i, at):
+    """Log of the sum of node[i] * all messages, less that of ``cavity[at + k] * message`` of each slot."""
+    message, n_states = graph.message, graph.message.shape[1]
+    begin, stop = np.int64(graph.bounds[i, 0]), np.int64(graph.bounds[i, 2])
+    log_z, belief = 0.0, graph.cavity[at + stop - begin]
     for x in range(n_states):
-        belief[x] = node[i, x]
+        belief[x] = graph.node[i, x]
     for s in range(begin, stop):
         total = 0.0
         for x in range(n_states):
-            total += cavity[at + s - begin, x] * message[s, x]
+            total += graph.cavity[at + s - begin, x] * message[s, x]
             belief[x] *= message[s, x]
         log_z += np.log(_rescale(belief)) - np.log(total)
     total = 0.0
@@ -140,23 +165,24 @@ def _log_sums(begin, stop, node, i, message, cavity, at):
 
 
 @kernel
-def _beliefs(start, n_nodes, order, bounds, longest, node, message, cavity, node_out, lanes):
-    """Beliefs and, per slot, the belief without its message; the log of Z_i without the slots' share; if unsafe.
+def _beliefs(graph, longest, order, node_out, lanes):
+    """Beliefs and cavities; the log of the product of Z_i over the sums of its cavities, and if out of range.
 
     The cavity of slot s of node i is row s + i: the product of all messages follows those of a node's slots.
     """
-    n_states = node.shape[1]
+    bounds, node, message, cavity = graph.bounds, graph.node, graph.message, graph.cavity
+    n_states = message.shape[1]
     log_z = 0.0
-    for i in range(n_nodes):
+    for i in range(len(bounds)):
         begin, stop = np.int64(bounds[i, 0]), np.int64(bounds[i, 2])
         at, belief = begin + i, stop + i
         short = stop - begin <= longest
         if short:
             leave_one_out(message, begin, begin, stop, stop, node, i, cavity, at, lanes)
         else:
-            if _long_cavities(begin, begin, stop, stop, node, i, message, max(longest // 2, 1), cavity, at):
+            if _long_cavities(graph, i, begin, stop, at, max(longest // 2, 1)):
                 return log_z, True
-            log_z += _log_sums(begin, stop, node, i, message, cavity, at)
+            log_z += _log_sums(graph, i, at)
         total = 0.0
         for x in range(n_states):
             total += cavity[belief, x]
@@ -164,32 +190,34 @@ def _beliefs(start, n_nodes, order, bounds, longest, node, message, cavity, node
             log_z += (1 - (stop - begin)) * np.log(total)
         inverse = 1.0 / total
         for x in range(n_states):
-            node_out[order[start + i], x] = cavity[belief, x] * inverse
+            node_out[order[i], x] = cavity[belief, x] * inverse
     return log_z, False
 
 
 @kernel
-def _pair_counts(n_nodes, bounds, ends, matrix, rows, edges, flipped, weight, potential, keep, cavity, counts, lanes):
+def _pair_counts(graph, matrices, weight, keep, counts, lanes):
     """Add the pair counts of a graph; the sum of log(cavity_i psi cavity_j)."""
+    bounds, ends, matrix, cavity, potential = graph.bounds, graph.ends, graph.matrix, graph.cavity, matrices.potential
     log_z = 0.0
-    for i in range(n_nodes):
+    for i in range(len(bounds)):
         for s in range(np.int64(bounds[i, 0]), np.int64(bounds[i, 2])):
-            if flipped[s]:
-                continue
-            row, number = np.int64(rows[edges[s]]), np.int64(matrix[s] >> np.uint32(1))
-            mine, other = s + i, np.int64(ends[s, 0]) + np.int64(ends[s, 1])
-            total = pair_total(cavity, mine, other, potential, number, lanes)
+            number = np.int64(matrix[s] >> np.uint32(1))
+            if matrix[s] & np.uint32(1) or number >= len(counts):
+                continue  # counted at the first end of the edge
+            first, second = s + i, np.int64(ends[s, 0]) + np.int64(ends[s, 1])
+            total = pair_total(cavity, first, second, potential, number, lanes)
             log_z += np.log(total)
-            add_pair(cavity, mine, other, potential, number, weight / total, keep, counts, row, lanes)
+            add_pair(cavity, first, second, potential, number, weight / total, keep, counts, number, lanes)
     return log_z
 
 
 @kernel
-def _potentials(edge, own_matrices, potential, top, low, potts, lanes):
-    """Exponentiate the matrices and, unless each has one edge only, append their transposes."""
+def _exponentiate(edge, own_matrices, out, lanes):
+    """Fill the record `out` of type `_Matrices`."""
     n_matrices, n_states = len(edge), edge.shape[1]
+    potential, potts = out.potential, out.potts
     for e in range(n_matrices):
-        top[e], low[e] = exp_matrix(edge, e, potential, lanes)
+        out.top[e], out.low[e] = exp_matrix(edge, e, potential, lanes)
         potts[e] = n_states > 2
         for x in range(n_states):
             if not potts[e]:
@@ -204,71 +232,82 @@ def _potentials(edge, own_matrices, potential, top, low, potts, lanes):
 
 
 @kernel
-def propagate(
-    node_ptr, edge_ptr, order, bounds, ends, edges, flipped, damping, max_iter, tol,
-    node_scores, edge, rows, weights, own_matrices, lanes,
-    log_partition, node_out, counts, n_iter, residual, converged, unsafe,
-):  # fmt: skip
+def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of_range):
     """Sum-product messages, then beliefs: Z_Bethe = prod_i Z_i prod_(i,j) q_i psi q_j.
 
-    Z_i sums the belief of node i; q_i is the belief without j's message, divided by Z_i.
+    Z_i sums the belief of node i; q_i is the belief without j's message, divided by Z_i. Where each edge has a matrix
+    of its own, potentials are kept in ``out.edge`` until counts replace them: large tables are read and written once.
 
-    Where each edge has a matrix of its own, potentials are kept in `counts`, which take their place in
-    the end: large tables are read and written once.
+    Parameters
+    ----------
+    lists : LocalLists
+    settings : Settings
+    scores : Scores
+    weights : ndarray of shape (n_graphs,)
+        Factors of the pair counts.
+    own_matrices : bool
+        Whether edge ``e`` is the only one with matrix ``e``.
+    lanes : tuple
+        From `simd.lanes`.
+    out : Marginals
+        Output. ``out.edge`` is overwritten with `own_matrices`, else added to.
+    out_of_range : ndarray of shape (n_graphs,)
+        Output: graphs whose marginals are not computed.
     """
-    n_graphs, n_states = len(node_ptr) - 1, node_scores.shape[1]
+    n_graphs, n_states, n_matrices = len(lists.node_ptr) - 1, scores.node.shape[1], len(scores.edge)
     most_nodes, most_slots, widest = 0, 0, np.int64(0)
     for g in range(n_graphs):
-        most_nodes = max(most_nodes, node_ptr[g + 1] - node_ptr[g])
-        most_slots = max(most_slots, 2 * (edge_ptr[g + 1] - edge_ptr[g]))
-    for i in range(len(bounds)):
-        widest = max(widest, np.int64(bounds[i, 2]) - np.int64(bounds[i, 0]))
+        most_nodes = max(most_nodes, lists.node_ptr[g + 1] - lists.node_ptr[g])
+        most_slots = max(most_slots, 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g]))
+    for i in range(len(lists.bounds)):
+        widest = max(widest, np.int64(lists.bounds[i, 2]) - np.int64(lists.bounds[i, 0]))
     node, dirty = np.empty((most_nodes, n_states)), np.empty(most_nodes, np.uint8)
     message, matrix = np.empty((most_slots, n_states)), np.empty(most_slots, np.uint32)
     cavity = np.empty((most_slots + most_nodes + widest, n_states))
-    n_matrices = len(edge)
-    potential = counts if own_matrices else np.empty((2 * n_matrices, n_states, n_states))
-    top, low, potts = np.empty(n_matrices), np.empty(n_matrices), np.empty(len(potential), np.bool_)
-    _potentials(edge, own_matrices, potential, top, low, potts, lanes)
+    potential = out.edge if own_matrices else np.empty((2 * n_matrices, n_states, n_states))
+    potts = np.empty(len(potential), np.bool_)
+    matrices = _Matrices(potential, potts, np.empty(n_matrices), np.empty(n_matrices))
+    _exponentiate(scores.edge, own_matrices, matrices, lanes)
     keep = 0.0 if own_matrices else 1.0
     for g in range(n_graphs):
-        start, size = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
+        start, end = lists.node_ptr[g], lists.node_ptr[g + 1]
+        order, bounds = lists.order[start:end], lists.bounds[start:end]
         shift, lowest, lowest_node, possible = 0.0, 0.0, 0.0, True
-        for i in range(size):
-            node_top, node_low = exp_row(node_scores, order[start + i], node, i, lanes)
+        for i in range(end - start):
+            node_top, node_low = exp_row(scores.node, order[i], node, i, lanes)
             shift += node_top
             lowest_node = min(lowest_node, node_low)
             possible &= node_top > -np.inf
-        for e in range(edge_ptr[g], edge_ptr[g + 1]):
-            shift += top[rows[e]]
-            lowest = min(lowest, low[rows[e]])
-        unsafe[g] = possible and min(lowest, lowest_node) < SMALLEST_SCORE
-        first_slot, n_slots = 2 * edge_ptr[g], 2 * (edge_ptr[g + 1] - edge_ptr[g])
+        for e in range(lists.edge_ptr[g], lists.edge_ptr[g + 1]):
+            row = scores.edge_matrix[e]
+            shift += matrices.top[row]
+            lowest = min(lowest, matrices.low[row])
+        first_slot, n_slots = 2 * lists.edge_ptr[g], 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g])
         for s in range(n_slots):
-            e, flip = rows[edges[first_slot + s]], np.int64(flipped[first_slot + s])
-            matrix[s] = 2 * e + flip if own_matrices else 2 * (e + flip * n_matrices)
+            row, flip = scores.edge_matrix[lists.edge[first_slot + s]], np.int64(lists.flipped[first_slot + s])
+            matrix[s] = 2 * row + flip if own_matrices else 2 * (row + flip * n_matrices)
             for x in range(n_states):
                 message[s, x] = 1.0
-        mine, its = bounds[start : start + size], ends[first_slot : first_slot + n_slots]
-        longest = np.int64(SMALLEST_SCORE / min(lowest, -1e-3))  # factors whose product needs no scaling
         if not possible:  # a node without an allowed state
-            log_partition[g] = -np.inf
-        if possible and not unsafe[g]:
-            for attempt in range(2):
-                mix = damping if attempt == 0 else max(damping, FALLBACK_DAMPING)
-                sweeps, residual[g], unsafe[g] = _sweeps(
-                    size, mine, its, matrix, mix, max_iter, tol, longest,
-                    node, potential, potts, message, dirty, cavity, lanes,
-                )  # fmt: skip
-                n_iter[g] += sweeps
-                if unsafe[g] or residual[g] <= tol:
-                    break
-            converged[g] = residual[g] <= tol
-        if possible and not unsafe[g]:
-            log_z, unsafe[g] = _beliefs(start, size, order, mine, longest, node, message, cavity, node_out, lanes)
-            log_partition[g] = shift + log_z
-        if possible and not unsafe[g]:
-            log_partition[g] += _pair_counts(
-                size, mine, its, matrix, rows, edges[first_slot : first_slot + n_slots],
-                flipped[first_slot : first_slot + n_slots], weights[g], potential, keep, cavity, counts, lanes,
-            )  # fmt: skip
+            out_of_range[g] = False
+            out.log_partition[g] = -np.inf
+            continue
+        out_of_range[g] = min(lowest, lowest_node) < SMALLEST_SCORE
+        if out_of_range[g]:
+            continue
+        graph = _Graph(bounds, lists.ends[first_slot : first_slot + n_slots], matrix, node, message, dirty, cavity)
+        longest = np.int64(SMALLEST_SCORE / min(lowest, -1e-3))
+        for attempt in range(2):
+            damping = settings.damping if attempt == 0 else max(settings.damping, FALLBACK_DAMPING)
+            sweeps, out.residual[g], out_of_range[g] = _sweeps(graph, matrices, settings, damping, longest, lanes)
+            out.n_iter[g] += sweeps
+            if out_of_range[g] or out.residual[g] <= settings.tol:
+                break
+        out.converged[g] = out.residual[g] <= settings.tol
+        if out_of_range[g]:
+            continue
+        log_z, out_of_range[g] = _beliefs(graph, longest, order, out.node, lanes)
+        if out_of_range[g]:
+            continue
+        out.log_partition[g] = shift + log_z
+        out.log_partition[g] += _pair_counts(graph, matrices, weights[g], keep, out.edge, lanes)

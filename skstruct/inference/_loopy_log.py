@@ -1,40 +1,31 @@
 """Loopy belief propagation in the log domain: for any legal scores, and for max-product decoding.
 
-The plain twin of the fast kernels; messages are the same, as logarithms, and nodes and slots are numbered in the batch.
+These kernels send the same messages as the fast kernels, as logarithms. Nodes and slots are numbered in the batch.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
+from skstruct.inference._log_domain import log_sum, scale_log, send_log
 from skstruct.kernels.jit import kernel
 
 FALLBACK_DAMPING = 0.5  # for graphs that do not converge undamped; see LoopyBP
 DECODING_SWEEPS = 50  # on forests one is exact; elsewhere tree-reweighted sweeps follow
+DECODING_TOL = 1e-6
 
 
-@kernel
-def _send_log(scores, transposed, message, take_max, out):
-    """out[y] = log sum (or max) over x of exp(scores[y, x] + message[x]), scaled to maximum 0."""
-    n_states = len(message)
-    highest = -np.inf
-    for y in range(n_states):
-        top = -np.inf
-        for x in range(n_states):
-            top = max(top, message[x] + (scores[x, y] if transposed else scores[y, x]))
-        if not take_max and top > -np.inf:
-            total = 0.0
-            for x in range(n_states):
-                total += np.exp(message[x] + (scores[x, y] if transposed else scores[y, x]) - top)
-            top += np.log(total)
-        out[y] = top
-        highest = max(highest, top)
-    if highest > -np.inf:
-        for y in range(n_states):
-            out[y] -= highest
+class Settings(NamedTuple):
+    """Parameters of the iterations; see `LoopyBP`."""
+
+    damping: float
+    max_iter: int
+    tol: float
 
 
 @kernel
 def _cavities_log(first, last, begin, end, node, message, without):
-    """`_cavities` in the log domain."""
+    """Sum a node's scores and its messages but one: ``without[s - first]`` for each slot ``first <= s < last``."""
     total = node.copy()
     for s in range(begin, end):
         if not first <= s < last:
@@ -48,14 +39,16 @@ def _cavities_log(first, last, begin, end, node, message, without):
 
 
 @kernel
-def _sweeps_log(start, end, order, ptr, neighbour, edges, reverse, flipped, damping, max_iter, tol, take_max,
-                node, edge, rows, message):  # fmt: skip
-    """`_sweeps` in the log domain, without an active set: the plain twin, for any legal scores."""
-    n_states = node.shape[1]
+def _sweeps_log(g, sweep, settings, take_max, scores, message):
+    """Sweep graph `g` until no message moves by more than `tol`: sweeps, last change."""
+    ptr, neighbour, edge, reverse, flipped = sweep.lists
+    node, matrices, rows = scores
+    order, damping, n_states = sweep.order, settings.damping, node.shape[1]
+    start, end = sweep.node_ptr[g], sweep.node_ptr[g + 1]
     out = np.empty(n_states)
-    change, sweep = 0.0, 0
-    while sweep < max_iter:
-        sweep += 1
+    change, n_sweeps = 0.0, 0
+    while n_sweeps < settings.max_iter:
+        n_sweeps += 1
         change = 0.0
         for direction in range(2):
             for step in range(end - start):
@@ -70,115 +63,91 @@ def _sweeps_log(start, end, order, ptr, neighbour, edges, reverse, flipped, damp
                 without = np.empty((last - first, n_states))
                 _cavities_log(first, last, begin, stop, node[order[i]], message, without)
                 for s in range(first, last):
-                    _send_log(edge[rows[edges[s]]], not flipped[s], without[s - first], take_max, out)
+                    send_log(matrices[rows[edge[s]]], not flipped[s], without[s - first], take_max, out)
+                    scale_log(out)
+                    sent = message[reverse[s]]
                     for x in range(n_states):
-                        old = message[reverse[s], x]
+                        old = sent[x]
                         top = max(out[x], old)
                         if damping > 0.0 and top > -np.inf:
                             mixed = (1.0 - damping) * np.exp(out[x] - top) + damping * np.exp(old - top)
                             out[x] = top + np.log(mixed)
                         change = max(change, abs(np.exp(out[x]) - np.exp(old)))
-                        message[reverse[s], x] = out[x]
-        if change <= tol:
+                        sent[x] = out[x]
+        if change <= settings.tol:
             break
-    return sweep, change
+    return n_sweeps, change
 
 
 @kernel
-def _settle_log(g, node_ptr, order, ptr, neighbour, edges, reverse, flipped, damping, max_iter, tol,
-                node, edge, rows, message):  # fmt: skip
-    """Sweep graph `g`, damped if need be: sweeps and last change."""
-    n_iter, change = 0, 0.0
-    for attempt in range(2):
-        sweeps, change = _sweeps_log(
-            node_ptr[g], node_ptr[g + 1], order, ptr, neighbour, edges, reverse, flipped,
-            damping if attempt == 0 else max(damping, FALLBACK_DAMPING), max_iter, tol, False,
-            node, edge, rows, message,
-        )  # fmt: skip
-        n_iter += sweeps
-        if change <= tol:
-            break
+def _iterate_log(g, sweep, settings, scores, message):
+    """Sweep graph `g`, and again with damping if it does not converge: sweeps, last change."""
+    n_iter, change = _sweeps_log(g, sweep, settings, False, scores, message)
+    if not change <= settings.tol:
+        damped = Settings(max(settings.damping, FALLBACK_DAMPING), settings.max_iter, settings.tol)
+        more, change = _sweeps_log(g, sweep, damped, False, scores, message)
+        n_iter += more
     return n_iter, change
 
 
 @kernel
-def _log_sum(values):
-    top = values.max()
-    if top == -np.inf:
-        return top
-    return top + np.log(np.exp(values - top).sum())
-
-
-@kernel
-def propagate_log(
-    node_ptr, order, ptr, neighbour, edges, reverse, flipped, damping, max_iter, tol,
-    graphs, node, edge, rows, weights,
-    log_partition, node_out, counts, n_iter, residual, converged,
-):  # fmt: skip
-    """`propagate` in the log domain."""
-    n_states = node.shape[1]
-    message = np.zeros((len(neighbour), n_states))
-    cavity = np.empty((len(neighbour), n_states))
+def propagate_log(sweep, settings, graphs, scores, weights, out):
+    """Fill the `Marginals` `out` for some graphs, as the fast kernels do."""
+    order, lists = sweep.order, sweep.lists
+    n_slots, n_states = len(lists.neighbour), scores.node.shape[1]
+    message, cavity = np.zeros((n_slots, n_states)), np.empty((n_slots, n_states))
     pair = np.empty((n_states, n_states))
     for g in graphs:
-        start, end = node_ptr[g], node_ptr[g + 1]
-        n_iter[g], residual[g] = _settle_log(
-            g, node_ptr, order, ptr, neighbour, edges, reverse, flipped, damping, max_iter, tol,
-            node, edge, rows, message,
-        )  # fmt: skip
-        converged[g] = residual[g] <= tol
+        start, end = sweep.node_ptr[g], sweep.node_ptr[g + 1]
+        out.n_iter[g], out.residual[g] = _iterate_log(g, sweep, settings, scores, message)
+        out.converged[g] = out.residual[g] <= settings.tol
         log_z = 0.0
         for i in range(start, end):
-            belief = node[order[i]].copy()
-            for s in range(ptr[i], ptr[i + 1]):
+            begin, stop = lists.ptr[i], lists.ptr[i + 1]
+            belief = scores.node[order[i]].copy()
+            for s in range(begin, stop):
                 belief += message[s]
-            total = _log_sum(belief)
+            total = log_sum(belief)
             log_z += total
-            node_out[order[i]] = np.exp(belief - total)  # nan where nothing is allowed
-            if ptr[i] < ptr[i + 1]:
-                mine = cavity[ptr[i] : ptr[i + 1]]
-                _cavities_log(ptr[i], ptr[i + 1], ptr[i], ptr[i + 1], node[order[i]], message, mine)
-                mine -= total
+            out.node[order[i]] = np.exp(belief - total)  # nan where no state is allowed
+            if begin < stop:
+                _cavities_log(begin, stop, begin, stop, scores.node[order[i]], message, cavity[begin:stop])
+                cavity[begin:stop] -= total
         if log_z == -np.inf:
-            log_partition[g] = log_z
+            out.log_partition[g] = log_z
             for i in range(start, end):
-                node_out[order[i]] = np.nan
+                out.node[order[i]] = np.nan
             continue
         for i in range(start, end):
-            for s in range(ptr[i], ptr[i + 1]):
-                if flipped[s]:
+            for s in range(lists.ptr[i], lists.ptr[i + 1]):
+                if lists.flipped[s]:
                     continue
-                e = rows[edges[s]]
+                e, r = scores.edge_matrix[lists.edge[s]], lists.reverse[s]
                 for x in range(n_states):
                     for y in range(n_states):
-                        pair[x, y] = cavity[s, x] + edge[e, x, y] + cavity[reverse[s], y]
-                total = _log_sum(pair.ravel())
+                        pair[x, y] = cavity[s, x] + scores.edge[e, x, y] + cavity[r, y]
+                total = log_sum(pair.ravel())
                 log_z += total
-                counts[e] += weights[g] * np.exp(pair - total)
-        log_partition[g] = log_z
+                out.edge[e] += weights[g] * np.exp(pair - total)
+        out.log_partition[g] = log_z
 
 
 @kernel
-def decode_log(
-    node_ptr, order, ptr, neighbour, edges, reverse, flipped,
-    node, edge, rows, labels,
-):  # fmt: skip
-    """Undamped max-product messages, then labels in sweep order, each given those of its earlier neighbours."""
-    n_states = node.shape[1]
-    message = np.zeros((len(neighbour), n_states))
+def decode_log(sweep, scores, labels):
+    """Send undamped max-product messages, then label each node given the labels of its earlier neighbours."""
+    order, lists, n_states = sweep.order, sweep.lists, scores.node.shape[1]
+    message = np.zeros((len(lists.neighbour), n_states))
     total = np.empty(n_states)
-    for g in range(len(node_ptr) - 1):
-        _sweeps_log(
-            node_ptr[g], node_ptr[g + 1], order, ptr, neighbour, edges, reverse, flipped, 0.0, DECODING_SWEEPS, 1e-6,
-            True, node, edge, rows, message,
-        )  # fmt: skip
-        for i in range(node_ptr[g], node_ptr[g + 1]):
-            total[:] = node[order[i]]
-            for s in range(ptr[i], ptr[i + 1]):
-                if neighbour[s] < i:
-                    e, y = rows[edges[s]], labels[order[neighbour[s]]]
+    settings = Settings(0.0, DECODING_SWEEPS, DECODING_TOL)
+    for g in range(len(sweep.node_ptr) - 1):
+        _sweeps_log(g, sweep, settings, True, scores, message)
+        for i in range(sweep.node_ptr[g], sweep.node_ptr[g + 1]):
+            total[:] = scores.node[order[i]]
+            for s in range(lists.ptr[i], lists.ptr[i + 1]):
+                if lists.neighbour[s] < i:
+                    e, y = scores.edge_matrix[lists.edge[s]], labels[order[lists.neighbour[s]]]
                     for x in range(n_states):
-                        total[x] += edge[e, y, x] if flipped[s] else edge[e, x, y]
+                        total[x] += scores.edge[e, y, x] if lists.flipped[s] else scores.edge[e, x, y]
                 else:
                     total += message[s]
             labels[order[i]] = np.argmax(total)

@@ -1,20 +1,34 @@
 """Loopy belief propagation for two states: a message is one number, the ratio of its two entries.
 
-Takes the same graphs as ``_loopy_kernels.py``. Potentials in ``[SMALLEST_POTENTIAL, 1]`` keep every ratio within
-``[SMALLEST_POTENTIAL, 1 / SMALLEST_POTENTIAL]``, so that no message is lost; a forbidden state of a node makes its
-ratio 0 or infinite.
+The kernels accept the same graphs as ``_loopy_kernels.py``. Potentials in ``[SMALLEST_POTENTIAL, 1]`` keep every ratio
+within ``[SMALLEST_POTENTIAL, 1 / SMALLEST_POTENTIAL]``, so that no message is lost. A forbidden state of a node makes
+the ratio of the node 0 or infinite.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
+from skstruct.inference._loopy_kernels import SMALLEST_SCORE
 from skstruct.inference._loopy_log import FALLBACK_DAMPING
-from skstruct.inference._message_passing import SMALLEST_POTENTIAL
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import exp_row
 
-SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
 LARGE, LOG_LARGE = 1e150, 345.0  # products stay within this factor of 1: two of them are still normal numbers
 HUGE = 1e290  # beyond this, a ratio of potentials is as good as infinite
+
+
+class _Graph(NamedTuple):
+    """One graph and its messages."""
+
+    bounds: np.ndarray  # (n_nodes, 3), as in `LocalLists`
+    ends: np.ndarray  # (n_slots, 2), as in `LocalLists`
+    edge: np.ndarray  # (n_slots,), as in `LocalLists`
+    flipped: np.ndarray  # (n_slots,), as in `LocalLists`
+    node_ratio: np.ndarray  # (>= n_nodes,) potential of state 1 over that of state 0
+    ratio: np.ndarray  # (>= n_slots,) the message to the slot's node: entry of state 1 over that of state 0
+    sent: np.ndarray  # (>= n_slots, 4) potentials as the sweeps read them; after the sweeps, cavities in two columns
+    dirty: np.ndarray  # (>= n_nodes,) bit 1: the node has news for its higher neighbours; bit 2: for the lower ones
 
 
 @kernel
@@ -46,17 +60,19 @@ def _damped(old, new, damping):
 
 
 @kernel
-def _sweeps(n_nodes, bounds, ends, damping, max_iter, tol, longest, node_ratio, sent, ratio, dirty):
-    """Sweep one graph until no message moves by more than `tol`: sweeps, last change.
+def _sweeps(graph, settings, damping, longest):
+    """Sweep a graph until no message moves by more than `tol`: sweeps, last change.
 
     With p the product of all ratios at a node, it sends ``(off + both * q) / (none + back * q)`` where
     ``q = p / ratio[s]`` leaves the receiver's own message out; multiplied by ``ratio[s]``, nothing is divided twice.
     """
+    bounds, ends, _, _, node_ratio, ratio, sent, dirty = graph
+    n_nodes, tol = len(bounds), settings.tol
     change, sweep = 0.0, 0
     for k in range(n_nodes):
         dirty[k] = 3
-    last_node = np.uint64(n_nodes - 1)
-    while sweep < max_iter:
+    last_node = np.uint64(max(n_nodes - 1, 0))
+    while sweep < settings.max_iter:
         sweep += 1
         change = 0.0
         for direction in range(2):
@@ -84,7 +100,7 @@ def _sweeps(n_nodes, bounds, ends, damping, max_iter, tol, longest, node_ratio, 
                         new = _damped(old, new, damping)
                     ratio[r] = new
                     moved, scale = abs(new - old), max(max(new, old), 1.0)
-                    if moved > change * scale:  # seldom: the division is spared
+                    if moved > change * scale:  # rare, so that most divisions are avoided
                         change = moved / scale
                     dirty[ends[s, 1]] |= np.uint8(3) * np.uint8(moved > tol * scale)
         if change <= tol:
@@ -93,11 +109,11 @@ def _sweeps(n_nodes, bounds, ends, damping, max_iter, tol, longest, node_ratio, 
 
 
 @kernel
-def _node_ratios(start, n_nodes, order, node, node_ratio):
-    """Ratio of each node's two potentials; the lowest of their logarithms, -inf where nothing is allowed."""
+def _node_ratios(order, node, node_ratio):
+    """Ratio of each node's two potentials; the lowest of their logarithms, -inf if a node has no allowed state."""
     lowest = 0.0
-    for i in range(n_nodes):
-        a, b = node[order[start + i], 0], node[order[start + i], 1]
+    for i in range(len(order)):
+        a, b = node[order[i], 0], node[order[i], 1]
         if a == -np.inf and b == -np.inf:
             return -np.inf
         node_ratio[i] = np.exp(b - a)
@@ -107,13 +123,14 @@ def _node_ratios(start, n_nodes, order, node, node_ratio):
 
 
 @kernel
-def _beliefs(start, n_nodes, order, bounds, node, longest, node_ratio, ratio, cavity, node_out):
-    """Beliefs and, per slot, the belief without its message; the log of the products of their sums.
+def _beliefs(graph, longest, order, node, node_out):
+    """Beliefs and, in ``graph.sent``, each slot's cavity, the belief without its message; log of the sums' product.
 
-    Both are taken relative to the node's more probable state: ``v <= 1`` is the other's odds.
+    Both are relative to the node's more probable state; ``v <= 1`` is the odds of the other state.
     """
+    bounds, node_ratio, ratio, cavity = graph.bounds, graph.node_ratio, graph.ratio, graph.sent
     log_z, product_z = 0.0, 1.0
-    for i in range(n_nodes):
+    for i in range(len(bounds)):
         begin, stop = np.uint64(bounds[i, 0]), np.uint64(bounds[i, 2])
         product = node_ratio[i]
         if stop - begin > longest:
@@ -123,7 +140,7 @@ def _beliefs(start, n_nodes, order, bounds, node, longest, node_ratio, ratio, ca
                 product *= ratio[s]
         better = 1 if product > 1.0 else 0
         v = 1.0 / product if better else product
-        out, inverse = order[start + i], 1.0 / (1.0 + v)
+        out, inverse = order[i], 1.0 / (1.0 + v)
         log_z += node[out, better]
         node_out[out, better] = inverse
         node_out[out, 1 - better] = v * inverse
@@ -150,14 +167,14 @@ def _potential(edge, e, potential, lanes):
 
 
 @kernel
-def _pair_counts(n_nodes, first_slot, bounds, ends, edges, flipped, rows, weight, potential, keep, cavity, counts):
+def _pair_counts(graph, edge_matrix, potential, weight, keep, counts):
     """Add the pair counts of a graph; the log of the product of all sums of cavity * potential * cavity."""
+    bounds, ends, edge, flipped, cavity = graph.bounds, graph.ends, graph.edge, graph.flipped, graph.sent
     log_z, product_z = 0.0, 1.0
-    for i in range(n_nodes):
+    for i in range(len(bounds)):
         for s in range(np.uint64(bounds[i, 1]), np.uint64(bounds[i, 2])):
-            slot = first_slot + np.int64(s)
-            r, e = np.int64(ends[s, 0]), rows[edges[slot]]
-            first, second = (r, np.int64(s)) if flipped[slot] else (np.int64(s), r)
+            r, e = np.int64(ends[s, 0]), edge_matrix[edge[s]]
+            first, second = (r, np.int64(s)) if flipped[s] else (np.int64(s), r)
             a = cavity[first, 0] * potential[e, 0] * cavity[second, 0]
             b = cavity[first, 0] * potential[e, 1] * cavity[second, 1]
             c = cavity[first, 1] * potential[e, 2] * cavity[second, 0]
@@ -176,59 +193,65 @@ def _pair_counts(n_nodes, first_slot, bounds, ends, edges, flipped, rows, weight
 
 
 @kernel
-def propagate_two_states(
-    node_ptr, edge_ptr, order, bounds, ends, edges, flipped, damping, max_iter, tol,
-    node, edge, rows, weights, own_matrices, lanes,
-    log_partition, node_out, counts, n_iter, residual, converged, unsafe,
-):  # fmt: skip
-    """Do as `propagate` in ``_loopy_kernels.py``. Products of up to `longest` messages need no care."""
-    n_graphs = len(node_ptr) - 1
+def propagate_two_states(lists, settings, scores, weights, own_matrices, lanes, out, out_of_range):
+    """Do as `propagate` in ``_loopy_kernels.py``; the matrices of ``scores.edge`` and ``out.edge`` are rows of four.
+
+    Products of up to `longest` messages stay in the range of numbers.
+    """
+    n_graphs = len(lists.node_ptr) - 1
     most_nodes, most_slots = 0, 0
     for g in range(n_graphs):
-        most_nodes = max(most_nodes, node_ptr[g + 1] - node_ptr[g])
-        most_slots = max(most_slots, 2 * (edge_ptr[g + 1] - edge_ptr[g]))
+        most_nodes = max(most_nodes, lists.node_ptr[g + 1] - lists.node_ptr[g])
+        most_slots = max(most_slots, 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g]))
     node_ratio, dirty = np.empty(most_nodes), np.empty(most_nodes, np.uint8)
-    ratio = np.empty(most_slots)
-    sent = np.empty((most_slots, 4))  # potentials in the order in which the sweeps read them; in the end, cavities
-    potential = counts if own_matrices else np.empty(edge.shape)
-    n_shared = 0 if own_matrices else len(edge)
+    ratio, sent = np.empty(most_slots), np.empty((most_slots, 4))
+    potential = out.edge if own_matrices else np.empty(scores.edge.shape)
+    n_shared = 0 if own_matrices else len(scores.edge)
     top, low = np.empty(n_shared), np.empty(n_shared)
     for e in range(n_shared):
-        top[e], low[e] = _potential(edge, e, potential, lanes)
+        top[e], low[e] = _potential(scores.edge, e, potential, lanes)
+    keep = 0.0 if own_matrices else 1.0
     for g in range(n_graphs):
-        start, size = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
-        first_slot, n_slots = 2 * edge_ptr[g], 2 * (edge_ptr[g + 1] - edge_ptr[g])
-        lowest_node = _node_ratios(start, size, order, node, node_ratio)
+        start, end = lists.node_ptr[g], lists.node_ptr[g + 1]
+        first_slot, end_slot = 2 * lists.edge_ptr[g], 2 * lists.edge_ptr[g + 1]
+        order = lists.order[start:end]
+        lowest_node = _node_ratios(order, scores.node, node_ratio)
         shift, lowest = 0.0, 0.0
-        for e in range(edge_ptr[g], edge_ptr[g + 1]):
-            highest, least = _potential(edge, e, potential, lanes) if own_matrices else (top[rows[e]], low[rows[e]])
+        for e in range(lists.edge_ptr[g], lists.edge_ptr[g + 1]):
+            row = scores.edge_matrix[e]
+            highest, least = _potential(scores.edge, e, potential, lanes) if own_matrices else (top[row], low[row])
             shift += highest
             lowest = min(lowest, least)
-        possible = lowest_node > -np.inf
-        unsafe[g] = possible and min(lowest, lowest_node) < SMALLEST_SCORE
-        if not possible:
-            log_partition[g] = -np.inf
-        if unsafe[g] or not possible:
+        if lowest_node == -np.inf:
+            out_of_range[g] = False
+            out.log_partition[g] = -np.inf
             continue
-        for s in range(n_slots):
-            e, flip = rows[edges[first_slot + s]], np.int64(flipped[first_slot + s])
+        out_of_range[g] = min(lowest, lowest_node) < SMALLEST_SCORE
+        if out_of_range[g]:
+            continue
+        graph = _Graph(
+            lists.bounds[start:end],
+            lists.ends[first_slot:end_slot],
+            lists.edge[first_slot:end_slot],
+            lists.flipped[first_slot:end_slot],
+            node_ratio,
+            ratio,
+            sent,
+            dirty,
+        )
+        for s in range(end_slot - first_slot):
+            e, flip = scores.edge_matrix[graph.edge[s]], np.int64(graph.flipped[s])
             ratio[s] = 1.0
             sent[s, 0], sent[s, 3] = potential[e, 0], potential[e, 3]
             sent[s, 1], sent[s, 2] = potential[e, 1 + flip], potential[e, 2 - flip]
-        mine, its = bounds[start : start + size], ends[first_slot : first_slot + n_slots]
         longest = np.uint64(LOG_LARGE / max(-lowest, 1e-3))
         for attempt in range(2):
-            mix = damping if attempt == 0 else max(damping, FALLBACK_DAMPING)
-            sweeps, residual[g] = _sweeps(
-                size, mine, its, mix, max_iter, tol, longest, node_ratio, sent, ratio, dirty
-            )  # fmt: skip
-            n_iter[g] += sweeps
-            if residual[g] <= tol:
+            damping = settings.damping if attempt == 0 else max(settings.damping, FALLBACK_DAMPING)
+            sweeps, out.residual[g] = _sweeps(graph, settings, damping, longest)
+            out.n_iter[g] += sweeps
+            if out.residual[g] <= settings.tol:
                 break
-        converged[g] = residual[g] <= tol
-        log_z = _beliefs(start, size, order, mine, node, longest, node_ratio, ratio, sent, node_out)
-        keep = 0.0 if own_matrices else 1.0
-        log_z += _pair_counts(
-            size, first_slot, mine, its, edges, flipped, rows, weights[g], potential, keep, sent, counts
-        )  # fmt: skip
-        log_partition[g] = shift + log_z
+        out.converged[g] = out.residual[g] <= settings.tol
+        log_z = _beliefs(graph, longest, order, scores.node, out.node)
+        log_z += _pair_counts(graph, scores.edge_matrix, potential, weights[g], keep, out.edge)
+        out.log_partition[g] = shift + log_z

@@ -11,7 +11,7 @@ from skstruct.data.topology import Topology
 from skstruct.inference._auto import Auto
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.kernels.jit import kernel
-from skstruct.scores import Marginals, edge_rows, score_labelling, weigh_nodes
+from skstruct.scores import Marginals, score_labelling, weigh_nodes, with_rows
 
 MAX_ENTRIES = 2e4  # of a junction tree that decodes, so that it costs less than the updates
 TILT = 0.05  # mass that the first start moves to the best state of each node
@@ -31,7 +31,7 @@ class MeanField(InferenceBackend):
     .. math:: q_i(x) \propto \exp\Big(\theta_i(x) + \sum_j \sum_y q_j(y)\, \theta_{ij}(x, y)\Big).
 
     The bound increases with every update and is valid after any number of updates. There can be several optima, and
-    saddle points between them. So there are two starts, and for each graph the better result is kept:
+    saddle points between them. So the updates are run from two starts, and for each graph the better result is kept:
 
     * Every :math:`q_i` is almost uniform over the allowed states, with a little more mass on the best state of node
       ``i`` (exactly uniform distributions are a saddle point of many symmetric models).
@@ -45,17 +45,17 @@ class MeanField(InferenceBackend):
     allowed labelling to start at, ``log_partition`` is -inf, the trivial bound.
 
     Node marginals are :math:`q_i`, those of a pair :math:`q_i q_j`: at a fixed point they are the derivatives of the
-    bound. They are more certain than the true ones, and pairs show no correlation.
+    bound. They are more certain than the true ones, and the two ends of an edge are independent.
 
-    Decoding is exact on forests and on small graphs of small treewidth, else that of `LoopyBP`; the modes of
-    :math:`q_i` would be worse.
+    Decoding is exact on forests and on small graphs of small treewidth; for other graphs it is that of `LoopyBP`. The
+    modes of :math:`q_i` would be worse labels.
 
     Parameters
     ----------
     max_iter : int, default=1000
-        Sweeps over the nodes, forwards and backwards in turn.
+        Maximum number of sweeps over the nodes, alternately forwards and backwards.
     tol : float, default=1e-6
-        Largest change of a probability in a sweep that counts as none.
+        The updates end when no probability changes by more than this in a sweep.
 
     Notes
     -----
@@ -100,12 +100,17 @@ class MeanField(InferenceBackend):
 
 
 class _Ascent(NamedTuple):
-    """Where the updates ended: distributions, bound, sweeps, last change."""
+    """State of the updates; kernels overwrite it."""
 
-    q: np.ndarray  # (n_nodes, n_states)
-    log_partition: np.ndarray  # (n_graphs,)
-    n_iter: np.ndarray
-    residual: np.ndarray
+    q: np.ndarray  # (n_nodes, n_states) distributions
+    log_partition: np.ndarray  # (n_graphs,) the bound
+    n_iter: np.ndarray  # (n_graphs,) sweeps
+    residual: np.ndarray  # (n_graphs,) largest change of a probability in the last sweep
+
+    @classmethod
+    def at(cls, q, n_graphs):
+        """State before the first update."""
+        return cls(q, np.full(n_graphs, -np.inf), np.zeros(n_graphs, np.intp), np.zeros(n_graphs))
 
 
 @dataclass(frozen=True)
@@ -118,9 +123,8 @@ class _MeanFieldPlan(InferencePlan):
     exact = False
 
     @cached_property
-    def arrays(self):
-        lists = adjacency(self.topology.edges, self.topology.n_nodes)
-        return self.topology.node_ptr, lists.ptr, lists.neighbour, lists.edge, lists.flipped
+    def _lists(self):
+        return adjacency(self.topology.edges, self.topology.n_nodes)
 
     def decode(self, scores):
         return self.decoder.decode(scores)
@@ -132,18 +136,13 @@ class _MeanFieldPlan(InferencePlan):
         """As `marginals`, and no bound is below the score of the given labelling, (n_nodes,)."""
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-        rows = edge_rows(scores, t.n_edges).astype(np.int32, copy=False)
-        best = _Ascent(
-            np.full(scores.node.shape, np.nan),
-            np.full(t.n_graphs, -np.inf),
-            np.zeros(t.n_graphs, np.intp),
-            np.zeros(t.n_graphs),
-        )
+        scores = with_rows(scores, t.n_edges)
+        best = _Ascent.at(np.full(scores.node.shape, np.nan), t.n_graphs)
         allowed = np.isfinite(scores.node)
         start, free = self._almost_uniform(scores, allowed), np.ones(t.n_graphs, bool)
-        free[t.edge_graph[np.isneginf(scores.edge).any(axis=(1, 2))[rows]]] = False
+        free[t.edge_graph[np.isneginf(scores.edge).any(axis=(1, 2))[scores.edge_matrix]]] = False
         free[t.node_graph[~allowed.any(axis=1)]] = False
-        self._ascend(scores, rows, np.flatnonzero(free), start, best)
+        self._ascend(scores, np.flatnonzero(free), start, best)
 
         decoded = self.decoder.decode_above(scores, best.log_partition)
         start, score = decoded.labels, decoded.score
@@ -151,11 +150,11 @@ class _MeanFieldPlan(InferencePlan):
             own = score_labelling(t, scores, labels)
             start, score = np.where((own > score)[t.node_graph], labels, start), np.maximum(own, score)
         start = (np.arange(scores.node.shape[1]) == start[:, None]).astype(float)
-        self._ascend(scores, rows, np.flatnonzero(score > -np.inf), start, best)
+        self._ascend(scores, np.flatnonzero(score > -np.inf), start, best)
 
         counts = np.zeros_like(scores.edge)
         found = np.flatnonzero(best.log_partition > -np.inf)
-        _count(*self.arrays, found, rows, weights, best.q, counts)
+        _count(t.node_ptr, self._lists, found, scores.edge_matrix, weights, best.q, counts)
         converged = best.residual <= self.tol
         return Marginals(
             best.log_partition, weigh_nodes(t, best.q, weights), counts, best.n_iter, best.residual, converged
@@ -168,16 +167,12 @@ class _MeanFieldPlan(InferencePlan):
         q[np.arange(len(q)), scores.node.argmax(axis=1)] += TILT
         return q
 
-    def _ascend(self, scores, rows, graphs, q, best):
-        """Ascend from `q` on some graphs; what is better than `best` replaces it."""
-        t = self.topology
-        found = _Ascent(q, np.full(t.n_graphs, -np.inf), np.zeros(t.n_graphs, np.intp), np.zeros(t.n_graphs))
-        with np.errstate(all="ignore"):  # exp(-1e4) is 0 and no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
-            _ascend(
-                *self.arrays, self.max_iter, self.tol, graphs, scores.node, scores.edge, rows,
-                q, found.n_iter, found.residual,
-            )  # fmt: skip
-            _evaluate(*self.arrays, graphs, scores.node, scores.edge, rows, q, found.log_partition)
+    def _ascend(self, scores, graphs, q, best):
+        """Ascend from `q` on some graphs; where the bound is higher than that of `best`, the result replaces it."""
+        t, found = self.topology, _Ascent.at(q, self.topology.n_graphs)
+        with np.errstate(all="ignore"):  # exp(-1e4) is 0, as expected; seen with NUMBA_DISABLE_JIT=1 only
+            _ascend(t.node_ptr, self._lists, self.max_iter, self.tol, graphs, scores, found)
+            _evaluate(t.node_ptr, self._lists, graphs, scores, found)
         size = np.abs(np.where(np.isfinite(best.log_partition), best.log_partition, 0.0))
         better = found.log_partition > best.log_partition + ROUNDING * size
         best.q[better[t.node_graph]] = q[better[t.node_graph]]
@@ -186,10 +181,11 @@ class _MeanFieldPlan(InferencePlan):
 
 
 @kernel
-def _ascend(node_ptr, ptr, neighbour, edges, flipped, max_iter, tol, graphs, node, edge, rows, q,
-            n_iter, residual):  # fmt: skip
-    """Update one node after the other until no probability moves by more than `tol`; overwrites `q`."""
-    n_states = node.shape[1]
+def _ascend(node_ptr, lists, max_iter, tol, graphs, scores, found):
+    """Update one node after the other until no probability moves by more than `tol`."""
+    ptr, neighbour, edge, _, flipped = lists  # numba reads arrays faster from names than from records
+    node, matrices, rows = scores
+    q, n_states = found.q, node.shape[1]
     total = np.empty(n_states)
     for g in graphs:
         start, end = node_ptr[g], node_ptr[g + 1]
@@ -199,27 +195,29 @@ def _ascend(node_ptr, ptr, neighbour, edges, flipped, max_iter, tol, graphs, nod
                 i = start + step if sweep % 2 == 0 else end - 1 - step
                 total[:] = node[i]
                 for s in range(ptr[i], ptr[i + 1]):
-                    scores, other = edge[rows[edges[s]]], q[neighbour[s]]
+                    matrix, other = matrices[rows[edge[s]]], q[neighbour[s]]
                     for y in range(n_states):
                         if other[y] == 0.0:
                             continue  # 0 * -inf = 0
                         for x in range(n_states):
-                            total[x] += other[y] * (scores[y, x] if flipped[s] else scores[x, y])
+                            total[x] += other[y] * (matrix[y, x] if flipped[s] else matrix[x, y])
                 total -= total.max()  # finite: the support of the neighbours leaves i a state, at least its last one
                 total[:] = np.exp(total)
                 total /= total.sum()
                 for x in range(n_states):
                     change = max(change, abs(total[x] - q[i, x]))
                     q[i, x] = total[x]
-            n_iter[g], residual[g] = sweep + 1, change
+            found.n_iter[g], found.residual[g] = sweep + 1, change
             if change <= tol:
                 break
 
 
 @kernel
-def _evaluate(node_ptr, ptr, neighbour, edges, flipped, graphs, node, edge, rows, q, log_partition):
-    """Write the expected score plus entropy of `q`, per graph."""
-    n_states = node.shape[1]
+def _evaluate(node_ptr, lists, graphs, scores, found):
+    """Write the expected score plus entropy of ``found.q`` to ``found.log_partition``, per graph."""
+    ptr, neighbour, edge, _, flipped = lists
+    node, matrices, rows = scores
+    q, n_states = found.q, node.shape[1]
     for g in graphs:
         value = 0.0
         for i in range(node_ptr[g], node_ptr[g + 1]):
@@ -229,22 +227,23 @@ def _evaluate(node_ptr, ptr, neighbour, edges, flipped, graphs, node, edge, rows
             for s in range(ptr[i], ptr[i + 1]):
                 if flipped[s]:
                     continue
-                e, j = rows[edges[s]], neighbour[s]
+                e, j = rows[edge[s]], neighbour[s]
                 for x in range(n_states):
                     for y in range(n_states):
                         both = q[i, x] * q[j, y]
                         if both > 0.0:
-                            value += both * edge[e, x, y]
-        log_partition[g] = value
+                            value += both * matrices[e, x, y]
+        found.log_partition[g] = value
 
 
 @kernel
-def _count(node_ptr, ptr, neighbour, edges, flipped, graphs, rows, weights, q, counts):
-    """Add the expected pair counts, each times the weight of its graph."""
+def _count(node_ptr, lists, graphs, rows, weights, q, counts):
+    """Add the expected pair counts, each times the weight of its graph; `rows` are the matrices of the edges."""
+    ptr, neighbour, edge, _, flipped = lists
     for g in graphs:
         for i in range(node_ptr[g], node_ptr[g + 1]):
             for s in range(ptr[i], ptr[i + 1]):
                 if not flipped[s]:
                     for x in range(q.shape[1]):
                         for y in range(q.shape[1]):
-                            counts[rows[edges[s]], x, y] += weights[g] * q[i, x] * q[neighbour[s], y]
+                            counts[rows[edge[s]], x, y] += weights[g] * q[i, x] * q[neighbour[s], y]

@@ -1,4 +1,4 @@
-"""Spanning forests that cover the edges of a graph: the trees of tree-reweighted belief propagation."""
+"""Spanning forests that cover the edges of a graph, for tree-reweighted belief propagation."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import numpy as np
 from skstruct.data.topology import Topology
 from skstruct.kernels.jit import kernel
 
-MORE_FORESTS = 8  # a graph gets twice the forests that cover it, and so many more
+MORE_FORESTS = 8  # a graph gets twice the number of forests that cover it, plus this number
 
 
 class Forests(NamedTuple):
@@ -17,13 +17,13 @@ class Forests(NamedTuple):
     ----------
     copies : Topology
     graph, node, edge : ndarray of shape (n_copies,), (n_copied_nodes,), (n_copied_edges,)
-        What each graph, node and edge of `copies` is a copy of.
+        Original of each graph, node and edge of `copies`.
     number : ndarray of shape (n_graphs,)
-        Forests of each graph; 1 if it has no cycle.
+        Number of forests of each graph; 1 if it has no cycle.
     used : ndarray of shape (n_edges,)
-        In how many of them each edge is.
+        Number of forests that contain each edge.
     rho : ndarray of shape (n_edges,)
-        In what share of them each edge is.
+        Fraction of the graph's forests that contain each edge.
     """
 
     copies: Topology
@@ -36,9 +36,9 @@ class Forests(NamedTuple):
 
 
 def spanning_forests(topology):
-    """Cover the edges of each graph by spanning forests, each of the edges that earlier ones used least.
+    """Cover the edges of each graph by spanning forests; each prefers the edges that earlier forests used least.
 
-    The forests of a graph depend on nothing but that graph.
+    The forests of a graph depend on that graph alone.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def spanning_forests(topology):
 
 @kernel
 def _spanning_forest(edges, order, n_nodes):
-    """Kruskal's algorithm with the edges in `order`: which of them the forest takes."""
+    """Kruskal's algorithm with the edges in `order`: whether each edge is in the forest."""
     parent = np.arange(n_nodes)
     chosen = np.zeros(len(edges), np.bool_)
     for e in order:

@@ -1,7 +1,10 @@
 """Sequential tree-reweighted max-product: good labellings of graphs with cycles, with an upper bound."""
 
+from typing import NamedTuple
+
 import numpy as np
 
+from skstruct.inference._log_domain import scale_log
 from skstruct.kernels.jit import kernel
 from skstruct.scores import OPTIMAL
 
@@ -10,61 +13,87 @@ PATIENCE = 20  # sweeps without a better bound or labelling, by more than GAIN o
 GAIN = 1e-6
 
 
-@kernel
-def _receive(i, order, ptr, message, node, total):
-    total[:] = node[order[i]]
-    for s in range(ptr[i], ptr[i + 1]):
-        for x in range(len(total)):
-            total[x] += message[s, x]
+class Labelling(NamedTuple):
+    """The best labels so far, and bounds on the score of any labelling; kernels improve them in place."""
+
+    labels: np.ndarray  # (n_nodes,)
+    score: np.ndarray  # (n_graphs,)
+    bound: np.ndarray  # (n_graphs,)
 
 
 @kernel
-def _send(share, total, slot, reverse, flipped, scores, message):
-    """Max-product along one edge of a share of the sender's total, less what came along it; returns its maximum."""
+def _send(fraction, total, incoming, scores, transposed, out):
+    """Send a fraction of the sender's total, less the message that came along the edge, as maxima; returns the largest.
+
+    out[y] = max over x of fraction * total[x] - incoming[x] + scores[y, x]; scores[x, y] if `transposed`. The message
+    is scaled to maximum 0.
+    """
     n_states = len(total)
-    incoming, out = message[slot], message[reverse[slot]]
     out[:] = -np.inf
     for x in range(n_states):
         if total[x] == -np.inf:
-            continue  # also keeps -inf - -inf away
-        mine = share * total[x] - incoming[x]
+            continue  # also avoids -inf - -inf
+        given = fraction * total[x] - incoming[x]
         for y in range(n_states):
-            out[y] = max(out[y], mine + (scores[y, x] if flipped[slot] else scores[x, y]))
-    top = out.max()
-    if top > -np.inf:
-        for y in range(n_states):
-            out[y] -= top
-    return top
+            out[y] = max(out[y], given + (scores[x, y] if transposed else scores[y, x]))
+    return scale_log(out)
 
 
 @kernel
-def _choose(i, order, ptr, neighbour, edges, flipped, node, edge, rows, message, labels, total):
-    """Label node `i` given the labels of its lower neighbours and the messages of the others; add up the score."""
-    score = node[order[i]].copy()
-    for s in range(ptr[i], ptr[i + 1]):
-        if neighbour[s] < i:
-            e, y = rows[edges[s]], labels[order[neighbour[s]]]
-            for x in range(len(score)):
-                score[x] += edge[e, y, x] if flipped[s] else edge[e, x, y]
-    total[:] = score
-    for s in range(ptr[i], ptr[i + 1]):
-        if neighbour[s] > i:
-            for x in range(len(score)):
+def _pass(g, sweep, upwards, scores, message, labels):
+    """Visit the nodes of graph `g` in order (`upwards`) or in reverse, and send messages to those that come later.
+
+    Upwards, nodes are labelled given the labels of their lower neighbours and the messages of the higher ones; returns
+    the score of the labels. Downwards, totals are scaled to maximum 0; returns the sum of all maxima, which is a bound.
+    """
+    ptr, neighbour, edge, reverse, flipped = sweep.lists  # numba reads arrays faster from names than from records
+    node, matrices, rows = scores
+    order, n_states = sweep.order, node.shape[1]
+    start, end = sweep.node_ptr[g], sweep.node_ptr[g + 1]
+    total, given = np.empty(n_states), np.empty(n_states)
+    result = 0.0
+    for step in range(end - start):
+        i = start + step if upwards else end - 1 - step
+        first, stop = ptr[i], ptr[i + 1]
+        if upwards:
+            given[:] = node[order[i]]
+            for s in range(first, stop):
+                if neighbour[s] < i:
+                    e, y = rows[edge[s]], labels[order[neighbour[s]]]
+                    for x in range(n_states):
+                        given[x] += matrices[e, y, x] if flipped[s] else matrices[e, x, y]
+            total[:] = given
+            for s in range(first, stop):
+                if neighbour[s] > i:
+                    for x in range(n_states):
+                        total[x] += message[s, x]
+            labels[order[i]] = np.argmax(total)
+            result += given[labels[order[i]]]
+        total[:] = node[order[i]]
+        n_later = 0
+        for s in range(first, stop):
+            n_later += (neighbour[s] > i) == upwards
+            for x in range(n_states):
                 total[x] += message[s, x]
-    best = np.argmax(total)
-    labels[order[i]] = best
-    return score[best]
+        if not upwards:
+            result += scale_log(total)
+        fraction = 1.0 / max(n_later, stop - first - n_later, 1)
+        for s in range(first, stop):
+            if (neighbour[s] > i) == upwards:
+                matrix = matrices[rows[edge[s]]]
+                top = _send(fraction, total, message[s], matrix, not flipped[s], message[reverse[s]])
+                if not upwards:
+                    result += top
+    return result
 
 
 @kernel
-def improve_labels(graphs, floor, node_ptr, order, ptr, neighbour, edges, reverse, flipped, node, edge, rows,
-                   labels, score, bound):  # fmt: skip
+def improve_labels(graphs, floor, sweep, scores, best):
     """Replace the labels of each graph by better ones if found, and bound the score of all labellings.
 
-    V. Kolmogorov, "Convergent tree-reweighted message passing for energy minimization", *IEEE Trans. PAMI* 28(10),
-    2006: nodes in order, each sending a share of its total to its higher neighbours, then in reverse to the lower
-    ones; the maxima taken out on the way back add up to a bound that never gets worse. Labels are read off in each
-    forward pass.
+    Nodes are visited in order, and each sends a fraction of its total to its higher neighbours; then in reverse order,
+    to the lower ones [1]_. On the way back, each total and message is scaled to maximum 0. The sum of these maxima is a
+    bound that never gets worse. Labels are chosen in each forward pass.
 
     Parameters
     ----------
@@ -72,50 +101,27 @@ def improve_labels(graphs, floor, node_ptr, order, ptr, neighbour, edges, revers
         The graphs to work on.
     floor : ndarray of shape (n_graphs,)
         Labellings that score no more are of no interest: sweeps end when no better one is possible.
-    node_ptr, order, ptr, neighbour, edges, reverse, flipped
-        Index arrays of the plan, see `Adjacency`.
-    node, edge, rows
-        Scores by `less_maxima`, and the row of `edge` that each edge uses.
-    labels, score, bound : ndarray of shape (n_nodes,), (n_graphs,), (n_graphs,)
-        Overwritten: `score` goes up, `bound` down.
+    sweep : Sweep
+    scores : Scores
+        As `less_maxima` returns them.
+    best : Labelling
+        Overwritten: its scores increase, its bounds decrease.
+
+    References
+    ----------
+    .. [1] V. Kolmogorov, "Convergent tree-reweighted message passing for energy minimization", *IEEE Trans. PAMI*
+       28(10), 2006.
     """
-    n_states = node.shape[1]
-    message = np.zeros((len(neighbour), n_states))
-    total = np.empty(n_states)
+    message = np.zeros((len(sweep.lists.neighbour), scores.node.shape[1]))
+    labels, score, bound = best
     found = labels.copy()
     for g in graphs:
-        start, end = node_ptr[g], node_ptr[g + 1]
+        start, end = sweep.node_ptr[g], sweep.node_ptr[g + 1]
         idle = 0
         for _ in range(MAX_SWEEPS):
-            found_score = 0.0
-            for i in range(start, end):
-                found_score += _choose(
-                    i, order, ptr, neighbour, edges, flipped, node, edge, rows, message, found, total
-                )
-                _receive(i, order, ptr, message, node, total)
-                higher = 0
-                for s in range(ptr[i], ptr[i + 1]):
-                    higher += neighbour[s] > i
-                share = 1.0 / max(higher, ptr[i + 1] - ptr[i] - higher, 1)
-                for s in range(ptr[i], ptr[i + 1]):
-                    if neighbour[s] > i:
-                        _send(share, total, s, reverse, flipped, edge[rows[edges[s]]], message)
-            new_bound = 0.0
-            for i in range(end - 1, start - 1, -1):
-                _receive(i, order, ptr, message, node, total)
-                top = total.max()
-                new_bound += top
-                if top > -np.inf:
-                    for x in range(n_states):
-                        total[x] -= top
-                lower = 0
-                for s in range(ptr[i], ptr[i + 1]):
-                    lower += neighbour[s] < i
-                share = 1.0 / max(lower, ptr[i + 1] - ptr[i] - lower, 1)
-                for s in range(ptr[i], ptr[i + 1]):
-                    if neighbour[s] < i:
-                        new_bound += _send(share, total, s, reverse, flipped, edge[rows[edges[s]]], message)
-            if new_bound == -np.inf:  # nothing is allowed
+            found_score = _pass(g, sweep, True, scores, message, found)
+            new_bound = _pass(g, sweep, False, scores, message, found)
+            if new_bound == -np.inf:  # no labelling is allowed
                 bound[g] = new_bound
                 break
             least_gain = -GAIN * (score[g] if score[g] > -np.inf else new_bound)
@@ -125,7 +131,7 @@ def improve_labels(graphs, floor, node_ptr, order, ptr, neighbour, edges, revers
                     idle = 0
                 score[g] = found_score
                 for i in range(start, end):
-                    labels[order[i]] = found[order[i]]
+                    labels[sweep.order[i]] = found[sweep.order[i]]
             if new_bound < bound[g] - least_gain:
                 idle = 0
             bound[g] = min(bound[g], new_bound)

@@ -4,7 +4,7 @@ import numpy as np
 
 from skstruct.data.adjacency import adjacency
 from skstruct.kernels.jit import kernel
-from skstruct.scores import edge_rows
+from skstruct.scores import with_rows
 
 MAX_TRIES = 300_000  # assignments of a state to a node, per graph
 FIRST_LIMIT, LIMIT_GROWTH = 1000, 1.5  # tries before the search starts anew
@@ -15,16 +15,16 @@ def find_allowed(topology, scores, labels, graphs):
     """Look for allowed labellings of some graphs, near to given ones.
 
     Depth-first search: the next node is the one with the fewest states left, relative to how often it was in a conflict
-    [1]_; forbidden states of its neighbours are removed. A node receives its given label if that is left, else the
-    state of the highest score given its labelled neighbours. The search is complete if it ends within its limit.
+    [1]_; forbidden states of its neighbours are removed. A node receives its given label if that is left, else
+    the state of the highest score given its labelled neighbours. The search is complete if it ends within its limit.
 
     Parameters
     ----------
     topology : Topology
-        Of simple graphs.
+        A batch of simple graphs.
     scores : Scores
     labels : ndarray of shape (n_nodes,)
-        Where an allowed labelling is found, it is written here.
+        The given labels. The labels of a graph are overwritten where an allowed labelling is found.
     graphs : ndarray of int
         Numbers of the graphs to search.
 
@@ -41,19 +41,15 @@ def find_allowed(topology, scores, labels, graphs):
     status = np.full(topology.n_graphs, UNKNOWN)
     if len(graphs):
         lists = adjacency(topology.edges, topology.n_nodes)
-        rows = edge_rows(scores, topology.n_edges).astype(np.int32, copy=False)
-        _search(
-            topology.node_ptr, lists.ptr, lists.neighbour, lists.edge, lists.flipped, graphs,
-            scores.node, scores.edge, rows, labels, status,
-        )  # fmt: skip
+        _search(topology.node_ptr, lists, graphs, with_rows(scores, topology.n_edges), labels, status)
     return status == NONE
 
 
 @kernel
-def _search(node_ptr, ptr, neighbour, edges, flipped, graphs, node, edge, rows, labels, status):
+def _search(node_ptr, lists, graphs, scores, labels, status):
     """Depth-first search with restarts. Nodes whose states are independent of earlier choices are never revised."""
-    n_nodes, n_states = node.shape
-    left = node > -np.inf  # (n_nodes, n_states): states that no labelled neighbour forbids
+    n_nodes, n_states = scores.node.shape
+    left = scores.node > -np.inf  # (n_nodes, n_states): states that no labelled neighbour forbids
     n_left, n_allowed = np.zeros(n_nodes, np.int64), np.zeros(n_nodes, np.int64)
     assigned = np.full(n_nodes, -1)
     conflicts = np.ones(n_nodes)
@@ -75,7 +71,7 @@ def _search(node_ptr, ptr, neighbour, edges, flipped, graphs, node, edge, rows, 
         while status[g] == FOUND:
             # ------------------------------------------------------------ choose a node and a state
             if n_open == 0:
-                n_levels = n_trail = 0  # the other nodes have all of their states: what was chosen does not matter
+                n_levels = n_trail = 0  # the other nodes still have all of their states: earlier choices do not matter
                 while untouched < node_ptr[g + 1] and assigned[untouched] >= 0:
                     untouched += 1
                 if untouched == node_ptr[g + 1]:
@@ -87,7 +83,7 @@ def _search(node_ptr, ptr, neighbour, edges, flipped, graphs, node, edge, rows, 
                     j = open_nodes[k]
                     if n_left[j] * conflicts[i] < n_left[i] * conflicts[j]:
                         i = j
-            x = _best_state(i, ptr, neighbour, edges, flipped, node, edge, rows, assigned, labels, left)
+            x = _best_state(i, lists, scores, assigned, labels, left)
             # ------------------------------------------------------------ assign it
             if tries == MAX_TRIES:
                 status[g] = UNKNOWN
@@ -98,12 +94,12 @@ def _search(node_ptr, ptr, neighbour, edges, flipped, graphs, node, edge, rows, 
             assigned[i] = x
             n_open = _close(i, open_nodes, place, n_open)
             failed = False
-            for s in range(ptr[i], ptr[i + 1]):
-                j, matrix = neighbour[s], edge[rows[edges[s]]]
+            for s in range(lists.ptr[i], lists.ptr[i + 1]):
+                j, matrix = lists.neighbour[s], scores.edge[scores.edge_matrix[lists.edge[s]]]
                 if assigned[j] >= 0:
                     continue
                 for y in range(n_states):
-                    if left[j, y] and (matrix[y, x] if flipped[s] else matrix[x, y]) == -np.inf:
+                    if left[j, y] and (matrix[y, x] if lists.flipped[s] else matrix[x, y]) == -np.inf:
                         left[j, y] = False
                         n_left[j] -= 1
                         trail[n_trail, 0], trail[n_trail, 1] = j, y
@@ -147,18 +143,18 @@ def _search(node_ptr, ptr, neighbour, edges, flipped, graphs, node, edge, rows, 
 
 
 @kernel
-def _best_state(i, ptr, neighbour, edges, flipped, node, edge, rows, assigned, labels, left):
-    """Return the given label of node `i` if it is left, else the best state that is, given labelled neighbours."""
+def _best_state(i, lists, scores, assigned, labels, left):
+    """Return the given label of node `i` if it is left, else the best state left, given its labelled neighbours."""
     if labels[i] >= 0 and left[i, labels[i]]:
         return labels[i]
     best, best_score = -1, -np.inf
-    for x in range(node.shape[1]):
+    for x in range(scores.node.shape[1]):
         if left[i, x]:
-            score = node[i, x]
-            for s in range(ptr[i], ptr[i + 1]):
-                y = assigned[neighbour[s]]
+            score = scores.node[i, x]
+            for s in range(lists.ptr[i], lists.ptr[i + 1]):
+                e, y = scores.edge_matrix[lists.edge[s]], assigned[lists.neighbour[s]]
                 if y >= 0:
-                    score += edge[rows[edges[s]], y, x] if flipped[s] else edge[rows[edges[s]], x, y]
+                    score += scores.edge[e, y, x] if lists.flipped[s] else scores.edge[e, x, y]
             if best < 0 or score > best_score:
                 best, best_score = x, score
     return best

@@ -117,7 +117,7 @@ def test_colouring_is_proper_and_sweeps_visit_colour_by_colour(n):
     i, j = topology.edges.T
     assert (plan.colours[i] != plan.colours[j]).all()
     assert plan.colours.max() <= np.bincount(topology.edges.ravel(), minlength=5 * n).max()
-    order = plan.arrays[1]
+    order = plan.blocks.order
     np.testing.assert_array_equal(np.sort(order), np.arange(5 * n))
     assert (np.diff(plan.colours[order]) >= 0).all()
 
