@@ -103,11 +103,9 @@ class TrainingLoss:
     ----------
     chunks : list of Chunk
     feature_plan : FeaturePlan
-    backend : InferenceBackend
     objective : Objective
     targets : Targets
         Targets of all training graphs.
-    n_states : int
     factor : float
     l2 : float
         Factor of the penalty.
@@ -115,8 +113,8 @@ class TrainingLoss:
         ``in_threads(function, *iterables)``, from `thread_map`.
     """
 
-    def __init__(self, chunks, feature_plan, backend, objective, targets, n_states, factor, l2, in_threads):
-        self.chunks, self.feature_plan, self.backend, self.n_states = chunks, feature_plan, backend, n_states
+    def __init__(self, chunks, feature_plan, objective, targets, factor, l2, in_threads):
+        self.chunks, self.feature_plan = chunks, feature_plan
         self.factor, self.in_threads, self.smooth = factor, in_threads, objective.smooth
         self.free, self.l2 = feature_plan.free, l2 * (feature_plan.penalized * feature_plan.free)
         inputs = in_threads(feature_plan.prepare, [chunk.batch for chunk in chunks])
@@ -124,7 +122,7 @@ class TrainingLoss:
             ChunkLoss(feature_plan, x, chunk.inference, objective, _select(targets, chunk), chunk.graphs.start)
             for chunk, x in zip(chunks, inputs)
         ]
-        n_scores = len(targets.codes) * n_states
+        n_scores = len(targets.codes) * chunks[0].inference.n_states
         n_groups = np.clip(n_scores // (SCORES_PER_COEF * feature_plan.n_coef), 2, MAX_GROUPS)
         self.groups = np.array_split(np.arange(len(chunks)), min(len(chunks), n_groups))
         self.spare: list[np.ndarray] = []  # vectors of partial sums, reused in the next evaluation
@@ -163,7 +161,7 @@ class TrainingLoss:
         """Losses of the mini-batches, whose inputs are slices of the inputs of the chunks."""
         found = []
         for chunk, loss in zip(self.chunks, self.losses):
-            for piece in cut_minibatches(chunk, self.n_states, self.backend):
+            for piece in cut_minibatches(chunk, chunk.inference.n_states, chunk.inference.backend):
                 inputs = self.feature_plan.slice_inputs(loss.inputs, chunk.batch, piece.graphs)
                 first = chunk.graphs.start + piece.graphs.start
                 targets = _select(loss.targets, piece)
@@ -249,7 +247,7 @@ def warn_not_converged(result: OptimizeResult, max_iter: int, loss: TrainingLoss
         remedy = "Scale the features, or decrease C."
     else:
         remedy = (
-            "With approximate inference the objective can jump, which ends a line search: decrease C, or "
+            "With approximate inference the objective can jump, which ends a line search. Decrease C, or "
             "use an exact backend."
         )
     warnings.warn(

@@ -26,16 +26,16 @@ class OptimizerState:
     x : ndarray of shape (n_coef,)
         The best parameters so far. The array is not changed afterwards.
     value : float
-        The minimised function at `x`, with the L1 term; stochastic optimisers give an estimate.
+        The minimised function at `x`, with the L1 term; an estimate for stochastic optimisers.
     gradient_norm : float
         Largest component of the gradient at `x` (with an L1 term: of the subgradient of smallest norm). nan if the
         optimiser does not know it.
     n_iter, n_evaluations : int
         Iterations, and evaluations of the whole function, since the start.
     success : bool
-        Whether the iterations ended as they should. False while they go on.
+        Whether the iterations ended at a minimum, or as planned. False before they end.
     message : str
-        Why the iterations ended. Empty while they go on.
+        Why the iterations ended. Empty before they end.
     """
 
     x: np.ndarray
@@ -48,12 +48,12 @@ class OptimizerState:
 
 
 class Loss(Protocol):
-    """What an optimiser minimises; a plain function will do for most.
+    """What an optimiser minimises; most optimisers accept a plain function.
 
     Attributes
     ----------
     smooth : bool
-        Whether the function has a gradient everywhere. A function without this attribute is taken to be smooth.
+        Whether the function has a gradient everywhere. A function without this attribute counts as smooth.
     """
 
     smooth: bool
@@ -133,18 +133,18 @@ class Optimizer(BaseEstimator):
     ) -> Iterator[OptimizerState]:
         """Yield the state at the start, and after each iteration.
 
-        The last state tells in `success` and `message` why the iterations ended; it may be yielded once more to do so.
-        The state may be the same object each time; whoever wants to keep it makes a copy or pickles it.
+        `success` and `message` of the last state say why the iterations ended; a state may be yielded again for this.
+        The state may be the same object each time. To keep a state, copy or pickle it.
 
         Parameters
         ----------
         loss : Loss or StochasticLoss
         start : ndarray of shape (n_coef,), or OptimizerState
-            A state of the same optimiser continues where it was: the result has the same bits as without the break.
+            From a state of the same optimiser the iterations continue: the result has the same bits as without a break.
         l1 : ndarray of shape (n_coef,), default=None
             Weights of the L1 term ``sum(l1 * abs(coef))``; None for no such term.
         max_iter : int
-            Iterations since the start, with those before a continued state.
+            Maximum number of iterations since the start; those before a continued state count.
         tol : float
             Stop when no component of the gradient exceeds it.
 
@@ -182,14 +182,14 @@ class Optimizer(BaseEstimator):
         tol: float,
         callback: Callable[[OptimizerState], Any] | None = None,
     ) -> OptimizeResult:
-        """Minimise ``loss(coef) + sum(l1 * abs(coef))``, and keep the best iterate whatever ends the iterations.
+        """Minimise ``loss(coef) + sum(l1 * abs(coef))``; the best iterate is kept however the iterations end.
 
         Parameters
         ----------
         loss, start, l1, max_iter, tol
             As for `iterate`.
         callback : callable, default=None
-            Called with the state after each iteration. The iterations end if it returns a true value.
+            Called with the state after each iteration. The iterations end if it returns True.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Limited-memory BFGS, guarded; in orthants where there is an L1 penalty."""
+"""Limited-memory BFGS with a restart; with an L1 penalty, each step stays in one orthant."""
 
 from numbers import Integral
 
@@ -6,28 +6,28 @@ from skstruct.optim._base import Optimizer
 from skstruct.optim._owlqn import descend_orthantwise
 from skstruct.optim._quasi_newton import LBFGSState, descend
 
-STALLED = 1e-3  # gradient above which a value that has ceased to fall is no minimum
-MOST_SEARCHES = 2
+STALLED = 1e-3  # if the gradient is larger, a value that has ceased to decrease is no minimum
+MAX_SEARCHES = 2
 
 
 class LBFGS(Optimizer):
     """Limited-memory quasi-Newton method [1]_.
 
-    The iterations end when the gradient is within `tol`, or when the value has ceased to fall. The best iterate is kept
-    whatever ends them, Ctrl-C too. After an end without a minimum, which a surrogate objective with a jump can
-    cause, the memory is cleared and the search restarted once. The function may be infinite outside of a domain.
+    The iterations end when the gradient is within `tol`, or when the value has ceased to decrease. The best iterate is
+    kept however they end, also by Ctrl-C. A surrogate objective with a jump can end them without a minimum; then the
+    history is cleared and the search restarted once. The function may be infinite outside of a domain.
 
     With an L1 penalty each step stays in one orthant (OWL-QN [2]_), so that weights become exactly zero.
 
     Parameters
     ----------
     n_corrections : int, default=10
-        Pairs of steps and gradient changes that approximate the curvature. A pair takes the memory of one vector of
-        parameters, as it has 32 bits. Ten instead of six save about a tenth of the evaluations in trainings of chain
-        models.
+        Number of pairs of steps and gradient changes that approximate the curvature. A pair needs the memory of one
+        vector of parameters, as it is stored in 32 bits. Ten instead of six pairs save about a tenth of the evaluations
+        in trainings of chain models.
     start_with : Optimizer or None, default=None
-        An optimiser that runs first. Its result is the start: ``AveragedSGD(n_epochs=2)`` saves a part of the
-        evaluations where there are many data and weights. Its iterations count, and precede in `loss_curve`.
+        An optimiser that runs first, and whose result is the start. ``AveragedSGD(n_epochs=2)`` saves some of the
+        evaluations where there are many data and weights. Its iterations count, and come first in `loss_curve`.
 
     See Also
     --------
@@ -59,7 +59,7 @@ class LBFGS(Optimizer):
         return self.start_with is None or self.start_with.accepts_l1
 
     def check(self, loss, l1):
-        """Refuse what the optimiser of the start cannot minimise, too; see `Optimizer`."""
+        """Refuse also what the optimiser of the start cannot minimise; see `Optimizer`."""
         if not isinstance(self.n_corrections, Integral) or self.n_corrections < 1:
             raise ValueError(f"LBFGS: n_corrections must be an integer >= 1, got {self.n_corrections!r}.")
         if self.start_with is not None:
@@ -92,9 +92,9 @@ class LBFGS(Optimizer):
             else:
                 search = descend_orthantwise(loss, state, int(self.n_corrections), max_iter, tol, l1)
             converged, message = yield from search
-            # where the function jumps, the value can cease to fall away from a minimum
+            # where the function jumps, the value can cease to decrease far from a minimum
             state.success = converged and state.gradient_norm <= max(tol, STALLED)
-            if state.n_searches == MOST_SEARCHES or state.n_iter >= max_iter:
+            if state.n_searches == MAX_SEARCHES or state.n_iter >= max_iter:
                 break
             if not state.success:
                 state.history, state.flat = None, False

@@ -1,28 +1,28 @@
-"""Line search: a step that lowers the value enough and leaves the steepest part of the slope behind."""
+"""Line search: a step that lowers the value enough and at which the slope is less steep (Wolfe's conditions)."""
 
 import math
 
-DECREASE = 1e-4  # share of the decrease that the slope at zero promises (Armijo's condition)
-CURVATURE = 0.9  # share of the slope at zero that may be left (Wolfe's condition)
-NOISE = 1e-12  # relative error of a value: differences below it are judged by the slopes
-CLOSED = 0.1  # width of an interval around a jump, relative to the step, that needs no closer look
+DECREASE = 1e-4  # least fraction of the decrease that the slope at zero predicts (Armijo's condition)
+CURVATURE = 0.9  # largest fraction of the slope at zero that may remain (Wolfe's condition)
+NOISE = 1e-12  # relative error of a value: for smaller differences the slopes decide
+CLOSED = 0.1  # an interval around a jump that is shorter than this fraction of the step is not divided further
 MAX_TRIALS = 20
 
 
 def line_search(evaluate, value, slope, step):
     """Find a step that meets the weak Wolfe conditions, by bracketing and interpolation.
 
-    Every trial either is too long (the value is too high, or infinite or nan: outside of the domain) or too short
-    (the value is low, but still falls steeply), so that an interval shrinks around an acceptable step. That needs no
-    smoothness [1]_: at a jump the interval closes around it. Where values differ by rounding errors only, the decrease
-    is judged by the slope, as by Hager and Zhang's approximate condition [2]_.
+    Every other trial is either too long (the value is too high, or infinite or nan: outside of the domain) or too short
+    (the value is low, but its slope is still steep). So an interval shrinks around an acceptable step. This needs no
+    smoothness [1]_: at a jump the interval closes around it. Where values differ by rounding errors only, the slope
+    decides about the decrease, as in Hager and Zhang's approximate condition [2]_.
 
     Parameters
     ----------
     evaluate : callable
-        ``evaluate(step) -> value, slope``; the last call is made at the step that is returned, if not 0.
+        ``evaluate(step) -> value, slope``. The last call is at the returned step, if that is not 0.
     value, slope : float
-        At step zero; the slope is negative.
+        Value and slope at step zero; the slope is negative.
     step : float
         The first trial.
 
@@ -32,7 +32,7 @@ def line_search(evaluate, value, slope, step):
         0 if no trial lowers the value enough. A positive step meets Armijo's condition, and Wolfe's unless the
         interval has closed around a jump.
     value : float
-        There.
+        Value at the returned step.
 
     References
     ----------
@@ -54,12 +54,12 @@ def line_search(evaluate, value, slope, step):
     width = math.inf
     for _ in range(MAX_TRIALS):
         trial = (step, *evaluate(step))
-        falls = trial[1] <= value + DECREASE * step * slope
-        seems_to_fall = trial[1] <= value + noise and trial[2] <= (2 * DECREASE - 1) * slope
+        is_lower = trial[1] <= value + DECREASE * step * slope
+        seems_lower = trial[1] <= value + noise and trial[2] <= (2 * DECREASE - 1) * slope
         steep = trial[2] < CURVATURE * slope
-        if math.isfinite(trial[2]) and not steep and (falls or seems_to_fall):
+        if math.isfinite(trial[2]) and not steep and (is_lower or seems_lower):
             return step, trial[1]
-        if math.isfinite(trial[2]) and steep and falls:
+        if math.isfinite(trial[2]) and steep and is_lower:
             before, short = short, trial
         else:
             long = trial
@@ -69,7 +69,7 @@ def line_search(evaluate, value, slope, step):
         width, last_width = long[0] - short[0], width
         if width <= CLOSED * short[0]:
             break
-        # Interpolation that hardly narrows the interval is misled, as it is by a jump.
+        # Interpolation that hardly shrinks the interval is wrong, as at a jump.
         step = _interpolate(short, long) if width < 0.6 * last_width else short[0] + 0.5 * width
         if step == short[0]:
             break
@@ -79,21 +79,21 @@ def line_search(evaluate, value, slope, step):
 
 
 def _extrapolate(before, short):
-    """Where a slope that goes on as it did from `before` to `short` would vanish; two to ten times the last step."""
+    """Step at which the slope, extrapolated from `before` and `short`, is zero; two to ten times the last step."""
     bend = (short[2] - before[2]) / (short[0] - before[0])
     return short[0] * min(max(1 - short[2] / (bend * short[0]), 2.0), 10.0) if bend > 0 else short[0] * 10.0
 
 
 def _interpolate(short, long):
-    """Minimum of the cubic through both ends of the interval, or of what is known of it, and not near the ends."""
+    """Minimum, not too near to the ends, of the polynomial that the known values and slopes at the ends determine."""
     width = long[0] - short[0]
-    share = 0.1  # outside of the domain, an end tells nothing
+    fraction = 0.1  # for an end outside of the domain nothing is known
     if math.isfinite(long[1]):
         chord = (long[1] - short[1]) / width
-        share = 0.5 * short[2] / (short[2] - chord) if chord > short[2] else 0.5
+        fraction = 0.5 * short[2] / (short[2] - chord) if chord > short[2] else 0.5
         if math.isfinite(long[2]):
             middle = short[2] + long[2] - 3 * chord
             square = middle * middle - short[2] * long[2]
             if 0 <= square < math.inf and (bottom := long[2] - short[2] + 2 * math.sqrt(square)) > 0:
-                share = 1 - (long[2] + math.sqrt(square) - middle) / bottom
-    return short[0] + min(max(share, 0.1), 0.9) * width
+                fraction = 1 - (long[2] + math.sqrt(square) - middle) / bottom
+    return short[0] + min(max(fraction, 0.1), 0.9) * width

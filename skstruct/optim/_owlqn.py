@@ -34,10 +34,11 @@ def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
     .. [1] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
     """
     x, trial, subgradient, spare = (aligned_zeros(len(state.x)) for _ in range(4))
+    x[:] = state.x if state.history is None else state.point
+    state.point = x
     if state.history is None:
-        x[:] = state.x
         value, gradient = loss(x)
-        state.point, state.point_value = x, value + l1 @ np.abs(x)
+        state.point_value = value + l1 @ np.abs(x)
         state.point_norm = _subgradient(x, gradient, l1, subgradient)
         state.keep_best(x, state.point_value, state.point_norm)
         if not (np.isfinite(state.point_value) and np.isfinite(gradient).all()):
@@ -46,7 +47,6 @@ def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
         if state.n_iter == 0:
             yield state
     else:
-        x[:] = state.point
         _subgradient(x, state.history.gradient, l1, subgradient)
     history = state.history
     while True:
@@ -60,30 +60,30 @@ def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
         slope = _drop_ascent(direction, subgradient)
         found = None
         if slope < 0:
-            first = 1.0 if history.places else (subgradient @ subgradient) ** -0.5
-            found = _backtrack(loss, state, x, direction, subgradient, slope, first, l1, trial, spare)
+            found = _backtrack(loss, state, direction, subgradient, slope, l1, trial, spare)
         if found is None:
             if not history.places:
                 return False, "line search without a lower value"
             history.forget()
             continue
         value, gradient, state.point_norm = found
-        history.remember(x, trial, gradient)
+        history.remember(state.point, trial, gradient)
         state.flat = state.point_value - value <= FLAT * max(abs(state.point_value), abs(value), 1.0)
-        x, trial, subgradient, spare = trial, x, spare, subgradient
-        state.point, state.point_value = x, value
+        state.point, trial, subgradient, spare = trial, state.point, spare, subgradient
+        state.point_value = value
         state.n_iter += 1
         yield state
 
 
-def _backtrack(loss, state, x, direction, subgradient, slope, step, l1, trial, spare):
-    """Shorten the step until it lowers the value enough.
+def _backtrack(loss, state, direction, subgradient, slope, l1, trial, spare):
+    """Shorten the step from ``state.point`` until it lowers the value enough.
 
     Returns the value, the smooth gradient and the norm of the subgradient at `trial`, or None. The subgradient is in
     `spare`.
     """
+    step = 1.0 if state.history.places else (subgradient @ subgradient) ** -0.5
     for _ in range(MAX_TRIALS):
-        penalty, change = _step_in_orthant(x, direction, subgradient, step, l1, trial)
+        penalty, change = _step_in_orthant(state.point, direction, subgradient, step, l1, trial)
         smooth, gradient = loss(trial)
         value = smooth + penalty
         norm = _subgradient(trial, gradient, l1, spare)

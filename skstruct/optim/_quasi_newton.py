@@ -11,8 +11,8 @@ from skstruct.optim._base import OptimizerState
 from skstruct.optim._line_search import line_search
 
 EPS = np.finfo(float).eps
-FLAT = 4 * EPS  # relative decrease below which the value has ceased to fall
-BLOCK = 2**12  # numbers of a vector that stay in cache while those of all pairs pass by
+FLAT = 4 * EPS  # at a smaller relative decrease the value has ceased to decrease
+BLOCK = 2**12  # numbers of a vector that stay in the cache while the same part of all pairs is read
 
 
 @dataclass(kw_only=True)
@@ -29,7 +29,7 @@ class LBFGSState(OptimizerState):
     flat : bool
         Whether the last iteration did not lower the value.
     n_searches : int
-        Searches begun; a failed one is followed by a second one from `x`.
+        Number of searches begun. A second one, from `x`, follows a failed one.
     """
 
     point: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -54,15 +54,14 @@ class LBFGSState(OptimizerState):
 def descend(loss, state, n_corrections, max_iter, tol):
     """Search for a minimum of a smooth function by L-BFGS; yield after each iteration.
 
-    Besides the function, an iteration reads the history twice and about fifteen vectors of parameters once, all at the
-    speed of memory.
+    Besides the function, an iteration reads the history twice and about fifteen vectors of parameters once.
 
     Parameters
     ----------
     loss : callable
         ``loss(coef) -> value, gradient``. `coef` changes after the call, and so may the gradient.
     state : LBFGSState
-        Where the search starts: at ``state.point`` if there is a history, else at ``state.x``.
+        The search starts at ``state.point`` if there is a history, else at ``state.x``.
     n_corrections, max_iter : int
     tol : float
         Stop when no component of the gradient exceeds it.
@@ -70,7 +69,7 @@ def descend(loss, state, n_corrections, max_iter, tol):
     Returns
     -------
     converged : bool
-        The gradient is small, or the value has ceased to fall.
+        The gradient is small, or the value has ceased to decrease.
     message : str
     """
 
@@ -137,7 +136,7 @@ class _Line:
 
 
 class History:
-    r"""The last steps and changes of the gradient, and the inverse Hessian that they stand for.
+    r"""The last steps and changes of the gradient, and the inverse Hessian that they define.
 
     With the steps as columns of :math:`S`, the changes as those of :math:`Y`, oldest first, :math:`R` the upper
     triangle of :math:`S^\top Y`, :math:`D` its diagonal and :math:`\gamma = s^\top y / y^\top y` of the newest, the
@@ -146,12 +145,12 @@ class History:
     .. math:: H g = \gamma (g - Y a) + S c, \quad R a = S^\top g,
               \quad R^\top c = D a - \gamma (Y^\top g - Y^\top Y a),
 
-    which is what the usual recursion of two loops computes, step by step. Here the long vectors are read in two
-    products of a matrix and a vector only, at the speed of memory: :math:`S^\top g, Y^\top g`, whose differences from
-    one iteration to the next give the new entries of :math:`S^\top Y` and :math:`Y^\top Y`, and the sum on the left.
+    which equals the result of the usual recursion of two loops. Here the long vectors are read only in two products of
+    a matrix and a vector. One is :math:`S^\top g, Y^\top g`; its differences from one iteration to the next are the new
+    entries of :math:`S^\top Y` and :math:`Y^\top Y`. The other one is the sum on the left.
 
-    The pairs, which are most of the memory of a training with many weights, are kept in 32 bits: a direction that is
-    rounded in the eighth digit is as good. All that is computed with them has 64 bits.
+    The pairs are most of the memory of a training with many weights. They are stored in 32 bits, since a rounding error
+    in the eighth digit does not make a direction worse. All results have 64 bits.
 
     Parameters
     ----------

@@ -10,34 +10,35 @@ from sklearn.utils import check_random_state
 from skstruct.kernels.jit import kernel
 from skstruct.optim._base import Optimizer, OptimizerState
 
-PARTS = 10  # of an epoch; all that touches every parameter, penalty and average, happens between parts
-SAMPLE = 64  # mini-batches that judge a learning rate
+PENALTY_STEPS = 10  # per epoch; penalty and average, which cost O(n_coef), are computed so often
+SAMPLE = 64  # mini-batches for the choice of the learning rate
 FIRST_RATE = 16.0
-MAX_DOUBLINGS = 30  # or halvings of a learning rate
+MAX_DOUBLINGS = 30  # or halvings, of the learning rate
 
 
 class AveragedSGD(Optimizer):
-    r"""Stochastic gradient descent, a mini-batch at a time, and the average of its path [1]_.
+    r"""Stochastic gradient descent on mini-batches, and the average of its path [1]_.
 
-    In few epochs, each hardly dearer than one evaluation of the gradient, it comes near the minimum: as near as
-    prediction needs, often, but not to several digits of the objective. It needs an objective that can be cut into
-    mini-batches (see `StochasticLoss`), and no L1 penalty.
+    It comes near the minimum in few epochs; an epoch costs little more than one evaluation of the gradient. The result
+    is often good enough for prediction, but it does not give several digits of the objective. It needs an objective
+    that is a sum over mini-batches (see `StochasticLoss`), and does not support an L1 penalty.
 
     A step on mini-batch :math:`b` is :math:`w \leftarrow w - \eta_t n \nabla loss_b(w)` where :math:`n` is the number
     of mini-batches, so that the rate :math:`\eta` does not depend on the number of data. It decays as
     :math:`\eta_t = \eta / (1 + \eta n \lambda t)` after :math:`t` epochs with the mean strength :math:`\lambda` of the
-    L2 penalty [2]_. The penalty itself costs O(n_coef) and is therefore applied a few times per epoch only. The result
-    is the average over the second half of the epochs.
+    L2 penalty [2]_. A step on the penalty costs O(n_coef), so there are only a few per epoch. The result is the average
+    over the second half of the epochs.
 
     Parameters
     ----------
     n_epochs : int, default=8
-        Passes over the data; `max_iter` limits them too. Six to ten are usual, two or three for a start of `LBFGS`.
+        Number of passes over the data, if `max_iter` is not smaller. Usual are six to ten, and two or three as a start
+        of `LBFGS`.
     learning_rate : float or None, default=None
-        :math:`\eta`. None: chosen before the start. A pass over a sample of up to 64 mini-batches is tried with
-        16, and with rates doubled or halved for as long as that lowers the objective on the sample [2]_.
+        :math:`\eta`. None: it is chosen before the start. A pass over a sample of up to 64 mini-batches is tried with
+        the rate 16; then the rate is doubled or halved while this lowers the objective on the sample [2]_.
     random_state : int, RandomState or None, default=None
-        Order of the mini-batches.
+        Determines the order of the mini-batches.
 
     References
     ----------
@@ -87,7 +88,7 @@ class AveragedSGD(Optimizer):
         """Yield the start, then the average of the path after each epoch; see `Optimizer`.
 
         The value of a state is the sum of the losses of the steps of its epoch, each before the step, plus the penalty
-        at the end of the epoch: an estimate of the objective, which costs nothing. Only start and result are evaluated.
+        at the end of the epoch. This is an estimate of the objective at no cost. Only start and result are evaluated.
         """
         state = start if isinstance(start, _SGDState) else self._start(loss, start)
         if state is not start:
@@ -146,10 +147,10 @@ class _SGDState(OptimizerState):
 def _epoch(loss, state, n_epochs):
     """Pass over the data once; the averaging covers the second half of `n_epochs`."""
     total, epoch, coef = 0.0, state.n_iter, state.coef
-    n_parts = min(PARTS, loss.n_batches)
+    n_steps = min(PENALTY_STEPS, loss.n_batches)
     decay = state.rate * loss.n_batches * loss.l2.mean()
-    for part, batches in enumerate(np.array_split(state.rng.permutation(loss.n_batches), n_parts)):
-        step = state.rate * loss.n_batches / (1 + decay * (epoch + part / n_parts))
+    for number, batches in enumerate(np.array_split(state.rng.permutation(loss.n_batches), n_steps)):
+        step = state.rate * loss.n_batches / (1 + decay * (epoch + number / n_steps))
         total += loss.steps(batches, coef, step)
         is_averaged = 2 * epoch >= n_epochs - 1
         state.n_averaged += is_averaged
@@ -175,14 +176,14 @@ def _calibrate(fun, start, batches):
             if not found < lowest:
                 break
             best, lowest = best * factor, found
-        if best > FIRST_RATE:  # twice as fast is better: no need to look the other way
+        if best > FIRST_RATE:  # a doubled rate was better, so halved ones are not tried
             break
     return best
 
 
 @kernel
 def _shrink(coef, l2, step, average, fraction):
-    """Step on the penalty, implicitly, which no rate makes unstable; a `fraction` of the result goes to the average."""
+    """Do an implicit step on the penalty, stable at any rate; update the average with the result times `fraction`."""
     for k in range(len(coef)):
         coef[k] /= 1.0 + step * l2[k]
         average[k] += fraction * (coef[k] - average[k])

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from skstruct.optim import LBFGS, OPTIMIZERS, AveragedSGD
-from skstruct.optim._sgd import PARTS
+from skstruct.optim._sgd import PENALTY_STEPS
 
 
 class Logistic:
@@ -114,8 +114,11 @@ def test_calibrated_rate_is_as_good_as_any():
 def test_each_epoch_visits_every_batch_once_in_new_order():
     fun = Logistic(n_rows=101, batch_size=3)
     minimize(fun, AveragedSGD(3, learning_rate=0.5, random_state=0))
-    assert len(fun.visited) == 3 * PARTS
-    orders = [np.concatenate([batches for batches, _ in fun.visited[k : k + PARTS]]) for k in (0, PARTS, 2 * PARTS)]
+    assert len(fun.visited) == 3 * PENALTY_STEPS
+    orders = [
+        np.concatenate([batches for batches, _ in fun.visited[k : k + PENALTY_STEPS]])
+        for k in (0, PENALTY_STEPS, 2 * PENALTY_STEPS)
+    ]
     for order in orders:
         np.testing.assert_array_equal(np.sort(order), np.arange(fun.n_batches))
     assert not np.array_equal(orders[0], orders[1])
@@ -125,7 +128,7 @@ def test_rates_decay_with_the_penalty():
     fun = Logistic(strength=30.0)
     minimize(fun, AveragedSGD(2, learning_rate=0.5, random_state=0))
     rates = np.array([rate for _, rate in fun.visited])
-    epochs = np.arange(2 * PARTS) / PARTS
+    epochs = np.arange(2 * PENALTY_STEPS) / PENALTY_STEPS
     full = 0.5 * fun.n_batches
     np.testing.assert_allclose(rates, full / (1 + full * fun.l2[0] * epochs), rtol=1e-12)
 
