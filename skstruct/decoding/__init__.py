@@ -1,6 +1,6 @@
 """Decoders: from scores to the labelling of the highest score.
 
-``DECODERS`` maps the names that ``decoding=`` takes to classes; tests and the API page loop over it.
+``DECODERS`` maps the names that ``decoding=`` accepts to classes; tests and the API page loop over it.
 """
 
 from skstruct.decoding._alpha_expansion import AlphaExpansion

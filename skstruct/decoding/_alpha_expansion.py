@@ -1,4 +1,4 @@
-"""Expansion moves: good labellings with many states from a sequence of minimum cuts."""
+"""Expansion moves: good labellings with many states by a sequence of minimum cuts."""
 
 import numpy as np
 
@@ -10,17 +10,17 @@ MAX_CYCLES = 20
 
 
 class AlphaExpansion(Decoder):
-    """Give state after state to the set of nodes that gains most by it, which is a minimum cut [1]_.
+    """For one state after the other, change the labels of the best set of nodes to it, by a minimum cut [1]_.
 
-    Starts from iterated conditional modes and never gets worse. A cut finds the best expansion of state ``a``
-    if every edge satisfies ``m[b, c] + m[a, a] >= m[b, a] + m[a, c]`` for all ``b, c``, which is true of
-    matrices that favour equal states by the same amount (Potts), or are minus a distance between states. The
-    bound is the sum of all maxima.
+    The start is a labelling by iterated conditional modes, and the score never gets lower. A cut finds the best
+    expansion of state ``a`` if every edge satisfies ``m[b, c] + m[a, a] >= m[b, a] + m[a, c]`` for all ``b, c``. This
+    holds for matrices that favour all equal states by the same amount (Potts), and for minus a distance between states.
+    The bound is the sum of all maxima.
 
     Parameters
     ----------
     max_cycles : int, default=20
-        Passes over all states; fewer if one brings nothing.
+        Maximum number of passes over all states. A pass without a better labelling is the last one.
 
     References
     ----------
@@ -81,7 +81,7 @@ def expand(edges, scores, labels, max_cycles=MAX_CYCLES):
     edges, scores
         Of one graph that `AlphaExpansion` accepts.
     labels : ndarray of shape (n_nodes,)
-        With a score above -inf; others are returned as they are.
+        A labelling whose score is -inf is returned unchanged.
     max_cycles : int
 
     Returns
@@ -111,5 +111,5 @@ def expand(edges, scores, labels, max_cycles=MAX_CYCLES):
         moved = np.where(taken, a, labels)
         moved_score = graph_score(edges, scores, moved)
         if moved_score > score:
-            labels, score, idle = moved, moved_score, 1  # the same state again would bring nothing
+            labels, score, idle = moved, moved_score, 1  # the same state again would change nothing
     return labels

@@ -1,4 +1,4 @@
-"""The decoder that gives every graph the best that is affordable."""
+"""The decoder that chooses an affordable decoder for each graph."""
 
 import numpy as np
 
@@ -15,18 +15,18 @@ from skstruct.scores import Scores, is_optimal
 class AutoDecoder(Decoder):
     """Exact decoding where it is affordable, else the best labels and the lowest bound of several decoders.
 
-    Graphs that exact inference takes (forests, small treewidth) are decoded by it; others by a minimum cut
-    where `GraphCut` accepts them. What is left gets labels and a bound from tree-reweighted sweeps; where
-    these differ, the labels are improved by expansion moves if `AlphaExpansion` accepts the graph, and by
-    iterated conditional modes; and small graphs whose gap is still open are handed to `IntegerProgram`.
+    Forests and graphs of small treewidth are decoded by exact inference, and the other graphs that `GraphCut` accepts
+    by a minimum cut. For the remaining graphs, tree-reweighted sweeps find labels and a bound. Where score and bound
+    differ, iterated conditional modes improve the labels, and then expansion moves if `AlphaExpansion` accepts the
+    graph. If they differ still, `IntegerProgram` decodes the graph, unless it is too large.
 
     Parameters
     ----------
     max_variables : int, default=5000
         Largest graph for the integer program, in ``n_nodes * n_states + n_edges * n_states**2``; 0 for never.
     node_limit : int, default=10
-        Search nodes of the integer program, per graph. The first few bring most of what it can; on hard
-        graphs of 5000 variables they take some seconds, and a thousand take minutes.
+        Maximum number of search nodes of the integer program, per graph. Most of the gain comes from the first few
+        search nodes. On hard graphs of 5000 variables ten need some seconds, and a thousand need minutes.
 
     Examples
     --------
@@ -50,27 +50,27 @@ class AutoDecoder(Decoder):
 
     def _decode(self, topology, scores):
         labels, bound = np.zeros(topology.n_nodes, np.intp), np.empty(topology.n_graphs)
-        left = np.ones(topology.n_graphs, bool)
+        remaining = np.ones(topology.n_graphs, bool)
 
-        def settle(graphs, solve):
+        def decode(graphs, solve):
             """Have `solve` decode the given graphs."""
             if len(graphs):
-                part, nodes, own = _take(topology, scores, graphs)
+                part, nodes, own = _subset(topology, scores, graphs)
                 labels[nodes], bound[graphs] = solve(part, own)
-                left[graphs] = False
+                remaining[graphs] = False
 
         for graphs, plan in Auto().plan(topology, scores.node.shape[1]).groups:
             if plan.exact:
-                settle(graphs, _by(plan))
-        graphs = np.flatnonzero(left)
+                decode(graphs, _by(plan))
+        graphs = np.flatnonzero(remaining)
         if len(graphs):
-            part, _, own = _take(topology, scores, graphs)
-            settle(graphs[GraphCut()._accepts(part, own)], GraphCut()._decode)
-        settle(np.flatnonzero(left), self._approximate)
+            part, _, own = _subset(topology, scores, graphs)
+            decode(graphs[GraphCut()._accepts(part, own)], GraphCut()._decode)
+        decode(np.flatnonzero(remaining), self._approximate)
         return labels, bound
 
     def _approximate(self, topology, scores):
-        """Labels and bounds of graphs for which nothing exact is known beforehand."""
+        """Labels and bounds of graphs that neither exact inference nor a minimum cut can decode."""
         labels, bound = TreeReweightedMaxProduct()._decode(topology, scores)
         expandable = AlphaExpansion()._accepts(topology, scores)
         program = IntegerProgram(node_limit=self.node_limit, max_variables=max(self.max_variables, 1))
@@ -91,17 +91,17 @@ class AutoDecoder(Decoder):
 
 
 def _by(plan):
-    """Decode by a plan of inference."""
+    """Return a function that decodes by an inference plan."""
 
-    def solve(topology, scores):
+    def solve(_, scores):
         found = plan.decode(scores)
         return found.labels, found.bound
 
     return solve
 
 
-def _take(topology, scores, graphs):
-    """Sub-batch of some graphs: topology, node numbers, scores."""
+def _subset(topology, scores, graphs):
+    """Some graphs of a batch: topology, node numbers, scores."""
     part, nodes, edges = topology.take(graphs)
     if scores.edge_matrix is None:
         return part, nodes, Scores(scores.node[nodes], scores.edge[edges])

@@ -1,9 +1,8 @@
-"""What a decoder is: it looks for a labelling of the highest score, and says how far from the best it may be.
+"""What a decoder is: it looks for a labelling of the highest score, and bounds the score of all labellings.
 
-A decoder is a scikit-learn style parameter holder. Unlike a plan of inference, it may look at the scores
-before it accepts a graph: a minimum cut is exact for some scores and inapplicable for others. To add a
-decoder, write one file with a subclass of `Decoder` and add one row to ``DECODERS`` in
-``decoding/__init__.py``.
+A decoder holds parameters, as scikit-learn's estimators do. Unlike an inference plan, it may depend on the scores
+whether it accepts a graph: a minimum cut is exact for some scores and not applicable for others. To add a decoder,
+write one file with a subclass of `Decoder` and add one row to ``DECODERS`` in ``decoding/__init__.py``.
 """
 
 from typing import ClassVar
@@ -21,16 +20,16 @@ class Decoder(BaseEstimator):
     """Base class of the decoders.
 
     Subclasses store their parameters in ``__init__`` and implement `_decode_graph`, or `_decode` for a whole
-    batch; those that do not take everything also `_accepts`.
+    batch. A decoder that does not accept all graphs also implements `_accepts`.
     """
 
     parameter: ClassVar[str] = "decoding"
 
     name: ClassVar[str]
-    family: ClassVar[str]  # what it takes, to complete the sentence "'graph_cut' takes ..."
+    family: ClassVar[str]  # the accepted graphs: completes the sentence "'graph_cut' takes ..."
 
     def accepts(self, topology, scores):
-        """Tell which graphs of the batch the decoder can take with these scores.
+        """Tell which graphs of the batch the decoder accepts with these scores.
 
         Parameters
         ----------
@@ -64,7 +63,7 @@ class Decoder(BaseEstimator):
         Raises
         ------
         UnsupportedTopology
-            Names the first graph that the decoder cannot take.
+            Names the first graph that the decoder does not accept.
         """
         topology, scores = _simple(topology, scores)
         shifted, constant = less_maxima(topology, scores)
@@ -83,7 +82,7 @@ class Decoder(BaseEstimator):
         return np.ones(topology.n_graphs, bool)
 
     def _refusal(self, topology, scores, graph):
-        """Say why `graph` is refused, to follow what is taken."""
+        """Say why `graph` is refused; follows the description of the accepted graphs."""
         n_nodes, n_edges = np.diff(topology.node_ptr)[graph], np.diff(topology.edge_ptr)[graph]
         return f"this one, of {n_nodes} nodes, {n_edges} edges and {scores.node.shape[1]} states, is not"
 
@@ -102,16 +101,16 @@ class Decoder(BaseEstimator):
         Parameters
         ----------
         edges : ndarray of shape (n_edges, 2)
-            Numbers of the graph's own nodes, from 0; no pair of nodes twice.
+            Numbers of the graph's own nodes, from 0; no pair of nodes occurs twice.
         scores : Scores
-            Of this graph, by `less_maxima`: none is above 0. The bound is for these scores. ``scores.edge`` may have
-            more matrices than ``scores.edge_matrix``, never None, refers to.
+            Scores of this graph by `less_maxima`: none is above 0. The bound is for these scores.
+            ``scores.edge_matrix`` is never None, and may refer to only some of the matrices.
         """
         raise NotImplementedError
 
 
 def _simple(topology, scores) -> tuple[Topology, Scores]:
-    """Return the batch with repeated edges merged, and its scores, once they are known to fit."""
+    """Check the scores; return the batch with repeated edges merged, and its scores."""
     n_states = scores.node.shape[1] if np.ndim(scores.node) == 2 else 0
     scores = check_scores(topology, scores, n_states)
     if not topology.has_repeated_edges:
@@ -146,9 +145,9 @@ def trivial_bound(edges, scores):
 
 
 def at_least(scores, score):
-    """Forbid the states and pairs that alone lose more than a labelling of `score`, by scores less their maxima.
+    """Forbid each state and pair that loses more than a whole labelling of `score`; scores are less their maxima.
 
-    They are in no best labelling. Without them, huge penalties for what ought to be forbidden cost no digits.
+    They are in no best labelling. Without them, huge penalties that stand for -inf cause no rounding errors.
     """
     node, edge = (np.where(part < score, -np.inf, part) for part in (scores.node, scores.edge))
     return scores._replace(node=node, edge=edge)

@@ -6,22 +6,22 @@ from scipy.sparse.csgraph import connected_components
 
 from skstruct.decoding._base import Decoder, at_least, graph_score
 from skstruct.decoding._icm import local_search
-from skstruct.decoding._min_cut import best_of_two, couplings, settle_forbidden
+from skstruct.decoding._min_cut import best_of_two, couplings, propagate_forbidden
 
 
 class GraphCut(Decoder):
     """A best labelling with two states, where no cycle of the graph is frustrated.
 
-    An edge favours equal states if ``m[0, 0] + m[1, 1] > m[0, 1] + m[1, 0]``, else unequal ones. Exchanging
-    the states of a node turns its edges round. If some set of nodes makes all edges favour equal states, that
-    is, if every cycle has an even number of edges that favour unequal ones, then a minimum cut is a best
-    labelling ([1]_, [2]_). That holds of all forests, of edges that all favour equal states, and of edges
-    that all favour unequal ones on a graph that two colours can colour, such as a grid.
+    An edge favours equal states if ``m[0, 0] + m[1, 1] > m[0, 1] + m[1, 0]``, else unequal ones. An exchange of the two
+    states of a node reverses this for the edges of the node. If exchanges at some set of nodes make all edges favour
+    equal states, a minimum cut is a best labelling ([1]_, [2]_). This is possible if every cycle has an even number of
+    edges that favour unequal states. Examples are all forests, graphs whose edges all favour equal states, and
+    two-colourable graphs, such as grids, whose edges all favour unequal states.
 
     Notes
     -----
-    The maximum flow is scipy's, in rounds of integer capacities; ``bound - score`` is what they leave of the
-    cut, some 1e-16 of the scores.
+    scipy computes the maximum flow, in rounds of integer capacities. ``bound - score`` is the part of the cut without
+    flow, about 1e-16 of the scores.
 
     References
     ----------
@@ -51,8 +51,8 @@ class GraphCut(Decoder):
         if n_states != 2:
             return np.full(topology.n_graphs, n_states < 2)
         matrices = scores.edge if scores.edge_matrix is None else scores.edge[scores.edge_matrix]
-        _, settled = settle_forbidden(scores.node, topology.edges, matrices)
-        _, balanced = exchanges(topology.edges, couplings(settled), topology.n_nodes)
+        _, matrices = propagate_forbidden(scores.node, topology.edges, matrices)
+        _, balanced = exchanges(topology.edges, couplings(matrices), topology.n_nodes)
         return topology.sum_nodes(~balanced) == 0
 
     def _decode_graph(self, edges, scores):
@@ -60,8 +60,8 @@ class GraphCut(Decoder):
         score = graph_score(edges, scores, labels)
         if score == bound:
             return labels, bound
-        for cut in (at_least(scores, score), scores):  # what is left of the first may have frustrated cycles
-            node, matrices = settle_forbidden(cut.node, edges, cut.edge[cut.edge_matrix])
+        for cut in (at_least(scores, score), scores):  # the first may have frustrated cycles
+            node, matrices = propagate_forbidden(cut.node, edges, cut.edge[cut.edge_matrix])
             exchanged, balanced = exchanges(edges, couplings(matrices), len(node))
             if balanced.all():
                 break
@@ -71,11 +71,11 @@ class GraphCut(Decoder):
 
 
 def exchanges(edges, coupling, n_nodes):
-    """Find nodes whose states to exchange, (n_nodes,), and whether that works out at each node, (n_nodes,).
+    """Find the nodes whose states to exchange, (n_nodes,), and the nodes in components without frustrated cycles.
 
-    Every node has two copies, one for each exchange; an edge that favours equal states ties copies of the
-    same kind together, one that favours unequal states copies of opposite kinds. A node whose copies end up
-    tied lies in a component with a frustrated cycle.
+    Every node has two copies: one keeps its states, one exchanges them. An edge that favours equal states connects
+    copies of the same kind, and an edge that favours unequal states copies of opposite kinds. If the two copies of a
+    node are connected, the node is in a component with a frustrated cycle.
     """
     i, j = edges.astype(np.int64).T
     tied, opposite = coupling != 0, (coupling < 0) * n_nodes

@@ -12,7 +12,7 @@ from skstruct.scores import Scores
 
 INFEASIBLE = 2  # status of scipy.optimize
 SOLVED = 0
-SUPPORT = 1e-6  # a share below this is none
+SUPPORT = 1e-6  # a probability below this counts as 0
 
 
 class _Program(Decoder):
@@ -20,7 +20,7 @@ class _Program(Decoder):
 
     @property
     def family(self):
-        """What it takes, in words."""
+        """The accepted graphs, in words."""
         return (
             f"graphs of at most max_variables={self.max_variables} variables "
             "(n_nodes * n_states + n_edges * n_states**2)"
@@ -51,18 +51,18 @@ class _Program(Decoder):
 
 
 class LinearProgram(_Program):
-    """Relax the choice of states to distributions over them that agree along edges, and round the result.
+    """Relax the choice of states to distributions that agree along edges, and round the result.
 
-    The relaxation is exact on forests, and wherever a minimum cut is. Its value bounds all labellings; the
-    bound given here is computed from the dual solution, so that it holds whatever the solver's tolerances.
-    Rounding goes through the nodes, the most certain first, each taking its best supported state of the
-    reparametrised scores given the labels so far; iterated conditional modes follow.
+    The relaxation is exact on forests, and for all graphs that `GraphCut` accepts. Its value bounds all labellings. The
+    bound is computed from the dual solution, so that it holds whatever the tolerances of the solver. Rounding visits
+    the nodes in the order of their certainty. Among the states with a positive probability, a node receives the best
+    one by the reparametrised scores, given the labels so far. Iterated conditional modes follow.
 
     Parameters
     ----------
     max_variables : int, default=200_000
-        Larger graphs, counted in ``n_nodes * n_states + n_edges * n_states**2``, are refused: time grows
-        faster than that number.
+        Larger graphs, counted in ``n_nodes * n_states + n_edges * n_states**2``, are refused. Time increases faster
+        than this number.
 
     References
     ----------
@@ -77,7 +77,7 @@ class LinearProgram(_Program):
     >>> from skstruct.decoding import LinearProgram
     >>> triangle = Topology.from_edges([(0, 1), (1, 2), (2, 0)], n_nodes=3)
     >>> differ = Scores(np.array([[0.3, 0], [0, 0], [0, 0]]), -np.eye(2)[None], np.zeros(3, int))
-    >>> found = LinearProgram().decode(triangle, differ)  # half a unit of each state pays nothing
+    >>> found = LinearProgram().decode(triangle, differ)  # its optimum gives each state probability 1/2
     >>> found.score.round(6), found.bound.round(6), found.optimal
     (array([-0.7]), array([0.15]), array([False]))
     """
@@ -98,29 +98,30 @@ class LinearProgram(_Program):
             return labels, bound
         node, edge = reparametrise(edges, scores, p, found.eqlin.marginals)
         solution: Any = found.x
-        shares = np.reshape(solution[: node.size], node.shape)
-        most_certain_first = np.argsort(-shares.max(axis=1), kind="stable")
+        probabilities = np.reshape(solution[: node.size], node.shape)
+        most_certain_first = np.argsort(-probabilities.max(axis=1), kind="stable")
         moved = Scores(node, edge, np.arange(len(edges)))
         bound = min(bound, trivial_bound(edges, moved))
-        moved.node[shares < SUPPORT] = -np.inf
+        moved.node[probabilities < SUPPORT] = -np.inf
         rounded = improve(edges, moved, np.full(len(node), -1), 1, most_certain_first)
         return _better(edges, scores, labels, improve(edges, scores, rounded)), bound
 
 
 class IntegerProgram(_Program):
-    """A best labelling by branch and bound, or the best found until a limit, with a bound.
+    """A best labelling by branch and bound, or the best one found within a limit, with a bound.
 
-    Node variables are 0 or 1; the variables of pairs need not be told so. "Best" is up to HiGHS' tolerance,
-    about 1e-9 of the largest difference between scores of a node or an edge.
+    Node variables are restricted to 0 and 1; the variables of pairs then have these values as well. "Best" is up to the
+    tolerance of HiGHS, about 1e-9 of the largest difference between scores of a node or an edge.
 
     Parameters
     ----------
     time_limit : float, default=None
-        Seconds per graph.
+        Maximum number of seconds per graph.
     mip_rel_gap : float, default=0
-        Stop when the bound is within this share of the score, as HiGHS counts it.
+        The search stops when the gap to the bound is within this fraction of the score, as HiGHS defines it.
     node_limit : int, default=None
-        Nodes of the search tree, per graph: unlike `time_limit` the same on every machine.
+        Maximum number of nodes of the search tree, per graph. Unlike `time_limit`, it has the same effect on every
+        machine.
     max_variables : int, default=100_000
         Larger graphs, counted in ``n_nodes * n_states + n_edges * n_states**2``, are refused.
 

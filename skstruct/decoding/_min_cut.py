@@ -1,4 +1,4 @@
-"""Minimum cuts in double precision from integer maximum flows, and the labelling problems that they solve."""
+"""Minimum cuts in double precision by integer maximum flows, and the labelling problems that they solve."""
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
@@ -7,7 +7,7 @@ from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 BITS = 30  # of an integer capacity: two opposite capacities add up in scipy's residual, within int32
 MAX_ROUNDS = 20
 TOLERANCE = 1e-15  # of the capacity of the cut
-ROUNDING = 1e-15  # a coupling below this share of its four scores is rounding
+ROUNDING = 1e-15  # a coupling below this fraction of its four scores is rounding
 
 
 def best_of_two(node, edges, matrices):
@@ -19,21 +19,21 @@ def best_of_two(node, edges, matrices):
         Scores; -inf forbids.
     edges : ndarray of shape (n_edges, 2)
     matrices : ndarray of shape (n_edges, 2, 2)
-        With ``m[0, 0] + m[1, 1] >= m[0, 1] + m[1, 0]``; entries -inf as `settle_forbidden` leaves them.
+        With ``m[0, 0] + m[1, 1] >= m[0, 1] + m[1, 0]``; entries -inf as after `propagate_forbidden`.
 
     Returns
     -------
     labels : ndarray of bool, (n_nodes,)
     gap : float
-        No labelling scores higher by more than this: what the flow left of the cut, and what rounding the scores
-        may have cost. ``inf`` where no labelling is allowed.
+        No labelling scores higher by more than this: the part of the cut without flow, plus the rounding errors of the
+        scores. ``inf`` if no labelling is allowed.
 
     References
     ----------
     .. [1] D. M. Greig, B. T. Porteous, A. H. Seheult, "Exact maximum a posteriori estimation for binary
        images", *J. Royal Statistical Society B* 51(2), 1989.
     """
-    node, matrices = settle_forbidden(node, edges, matrices)
+    node, matrices = propagate_forbidden(node, edges, matrices)
     if np.isneginf(node).all(axis=1).any():
         return np.zeros(len(node), bool), np.inf
     i, j = edges.T
@@ -41,7 +41,7 @@ def best_of_two(node, edges, matrices):
     (a, b), (c, d) = matrices.transpose(1, 2, 0)
     with np.errstate(invalid="ignore"):
         # m(x, y) = a + (c - a) x + (d - c) y + (b + c - a - d) (1 - x) y where (1, 0) is allowed, else the
-        # same with the roles of x and y exchanged; two forbidden pairs leave (d - a) x.
+        # same with the roles of x and y exchanged; with two forbidden pairs it is (d - a) x.
         coupling = couplings(matrices)
         via_c, via_b = np.isfinite(c), np.isfinite(b)
         own = np.where(via_c, c - a, np.where(via_b, d - b, d - a))
@@ -68,7 +68,7 @@ def best_of_two(node, edges, matrices):
 def couplings(matrices):
     """How much each matrix (n, 2, 2) favours equal states, m00 + m11 - m01 - m10; 0 where that is rounding.
 
-    Of forbidden pairs, those on the diagonal make it -inf, others +inf, and both nan.
+    It is -inf if a pair on the diagonal is forbidden, +inf if another pair is, and nan if both are.
     """
     (a, b), (c, d) = matrices.transpose(1, 2, 0)
     with np.errstate(invalid="ignore"):
@@ -77,17 +77,16 @@ def couplings(matrices):
         return np.where(np.abs(total) <= ROUNDING * np.where(np.isfinite(size), size, 0.0), 0.0, total)
 
 
-def settle_forbidden(node, edges, matrices):
-    """Pass on what forbidden states and pairs imply, until all allowed states have allowed partners.
+def propagate_forbidden(node, edges, matrices):
+    """Propagate forbidden states and pairs until all allowed states have allowed partners (arc consistency).
 
-    A state whose row (or column) of an edge is all forbidden is forbidden itself; the row of a forbidden
-    state does not matter and becomes a copy of the other one, so that the edge couples nothing. Copies are
-    returned.
+    A state is forbidden if its row (or column) of an edge is forbidden. The row of a forbidden state has no effect; it
+    becomes a copy of the other row, so that the edge does not couple. Returns copies.
     """
     if np.isfinite(node).all() and np.isfinite(matrices).all():
         return node, matrices
     node, matrices = node.copy(), matrices.copy()
-    known = np.zeros(node.shape, bool)
+    done = np.zeros(node.shape, bool)  # forbidden states that have been propagated
     touched = np.arange(len(edges))
     while len(touched):
         for end, axis in ((0, 2), (1, 1)):
@@ -100,34 +99,33 @@ def settle_forbidden(node, edges, matrices):
             gone = (forbidden[:, x] & ~forbidden[:, 1 - x])[edges]  # (n_edges, 2)
             matrices[gone[:, 0], x] = matrices[gone[:, 0], 1 - x]
             matrices[gone[:, 1], :, x] = matrices[gone[:, 1], :, 1 - x]
-        news = (forbidden != known).any(axis=1)
-        known = forbidden
-        touched = np.flatnonzero(news[edges].any(axis=1))
+        changed = (forbidden != done).any(axis=1)
+        done = forbidden
+        touched = np.flatnonzero(changed[edges].any(axis=1))
     return node, np.where(np.isneginf(node).all(axis=1)[edges].any(axis=1)[:, None, None], 0.0, matrices)
 
 
 def minimum_cut(heads, tails, there, back, n_nodes, source, sink):
     """Minimum cut of a network with capacities in floating point.
 
-    scipy's flows are int32. So capacities are rounded down to multiples of a quantum and the flow through
-    these taken off; what remains is again a network, whose minimum cut is the same set of nodes, and whose
-    flow is at most what is left of the cut found. No arc has to carry more than that, so the next round cuts
-    capacities off there and can use a smaller quantum. A round gains a factor of about 2**30 / (arcs of the
-    cut).
+    scipy's flows are int32. So capacities are rounded down to multiples of a unit, and the flow through these is
+    subtracted. The rest is a network with the same minimum cut. Its flow is at most the remaining capacity of the cut
+    that was found, and no arc has to carry more than that. So the next round limits capacities to this number, and uses
+    a smaller unit. A round reduces the gap by a factor of about 2**30 / (number of arcs of the cut).
 
     Parameters
     ----------
     heads, tails : ndarray of shape (n_arcs,)
-        No pair of nodes twice.
+        No pair of nodes occurs twice.
     there, back : ndarray of shape (n_arcs,)
-        Capacities in both directions, may be inf.
+        Capacities in both directions; they may be inf.
     n_nodes, source, sink : int
 
     Returns
     -------
     source_side : ndarray of bool, (n_nodes,)
     gap : float
-        Capacity of the cut less the flow found: the cut is minimal but for this much.
+        Capacity of the cut less the flow: the capacity of a minimum cut is at most this much smaller.
     """
     heads, tails = (np.concatenate(ends).astype(np.int32) for ends in ((heads, tails), (tails, heads)))
     capacity = np.concatenate([there, back])
@@ -150,7 +148,7 @@ def minimum_cut(heads, tails, there, back, n_nodes, source, sink):
         if gap == np.inf or gap <= TOLERANCE * size:
             break
         top = min(gap, left.max())
-    if gap == np.inf:  # nothing was to be cut, or all cuts are infinite
+    if gap == np.inf:  # no capacity is finite and positive, or all cuts are infinite
         side = _reached(heads[left > 0], tails[left > 0], n_nodes, source)
         return side, 0.0 if not side[sink] else np.inf
     return best, gap

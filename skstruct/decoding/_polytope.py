@@ -1,4 +1,4 @@
-"""The local polytope of one graph as sparse matrices for HiGHS, and bounds from its dual."""
+"""The local polytope of one graph as sparse matrices for HiGHS, and bounds from the dual solution."""
 
 from typing import NamedTuple
 
@@ -9,18 +9,19 @@ LARGEST_COST = 1e3
 
 
 class Polytope(NamedTuple):
-    """Variables and constraints of a graph: node variables first, (n_nodes, n_states), then those of pairs.
+    """Variables and constraints of a graph: the node variables, (n_nodes, n_states), then the pair variables.
 
     Attributes
     ----------
     cost : ndarray of shape (n_variables,)
-        Minus the scores, in multiples of `unit`; 0 where forbidden.
+        Minus the scores, times `LARGEST_COST` / `largest`; 0 where forbidden.
     upper : ndarray of shape (n_variables,)
         1, or 0 where forbidden. Lower bounds are 0.
     equations : csr_array of shape (n_equations, n_variables)
-        Each node's variables sum to one; then, for every edge and state of its first end, the pairs of the
-        state less the node's variable sum to zero; then the same for second ends.
+        First, the variables of each node sum to one. Then, for every edge and state of its first end, the pairs of the
+        state less the node's variable sum to zero. Then the same for second ends.
     right : ndarray of shape (n_equations,)
+        Right-hand sides.
     largest : float
         Largest loss: score = -cost * `largest` / `LARGEST_COST`. The quotient may underflow.
     """
@@ -65,8 +66,8 @@ def polytope(edges, scores):
 def reparametrise(edges, scores, problem, multipliers):
     """Move scores between nodes and edges by the equations' multipliers; labellings keep their scores.
 
-    Whatever the multipliers, the sum of the maxima of the new scores is a bound on all labellings, so that no
-    tolerance of the solver enters it; at a solution of the linear program it is the program's value.
+    For any multipliers, the sum of the maxima of the new scores is a bound on all labellings, independent of the
+    tolerances of the solver. At a solution of the linear program it is the program's value.
 
     Returns
     -------

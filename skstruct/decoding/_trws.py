@@ -7,7 +7,7 @@ from skstruct.inference import LoopyBP
 class TreeReweightedMaxProduct(Decoder):
     """Labels and a bound for any graph by sequential tree-reweighted message passing [1]_; exact on forests.
 
-    What ``LoopyBP`` plans decode with: labels of max-product, improved on graphs with cycles by
+    The plans of ``LoopyBP`` decode in the same way: labels by max-product are improved on graphs with cycles by
     tree-reweighted sweeps, which also bound the score of all labellings.
 
     Notes

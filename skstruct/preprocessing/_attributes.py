@@ -98,7 +98,7 @@ class AttributeVectorizer(SequenceVectorizer, auto_wrap_output_keys=None):  # ty
         )
 
     def _matrix(self, columns, values, ptr):
-        """CSR matrix from the columns, -1 for none, and values of the attributes of all tokens."""
+        """CSR matrix from the columns (-1: unknown) and values of the attributes of all tokens."""
         kept = (columns >= 0) & (values != 0)
         indptr = np.concatenate([[0], np.cumsum(kept)])[ptr]
         return sparse_rows(values[kept].astype(self.dtype), columns[kept], indptr, len(self.vocabulary_))
@@ -123,7 +123,7 @@ def _attributes(stack):
     """Names and values of the attributes of all tokens, and the offsets of tokens among them."""
     tokens = stack.tokens
     if is_frame(tokens):
-        raise TypeError("X has tokens that are rows of a data frame; TokenTemplates or a NodeTransformer takes these")
+        raise TypeError("X has tokens that are rows of a data frame; TokenTemplates or a NodeTransformer accepts these")
     are_dicts = len(tokens) > 0 and isinstance(tokens[0], dict)
     if are_dicts:
         stack.refuse_types(tokens, dict, "tokens must all be dicts, as the first one is")

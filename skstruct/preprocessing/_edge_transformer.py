@@ -30,11 +30,11 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     n_edge_features_in_ : int
         Number of edge features seen in fit.
     edge_feature_names_in_ : ndarray of str
-        Names of the edge features seen in fit, where they were columns of a data frame.
+        Names of the edge features seen in fit, if they were columns of a data frame.
     n_features_in_ : int
         Number of node features seen in fit.
     feature_names_in_ : ndarray of str
-        Names of the node features seen in fit, where they were columns of a data frame.
+        Names of the node features seen in fit, if they were columns of a data frame.
 
     Raises
     ------
@@ -66,7 +66,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
         if table is None:
             if dataset.n_edges:
                 raise ValueError(
-                    f"EdgeTransformer needs edge features, but X has {dataset.n_edges} edges without any; "
+                    f"EdgeTransformer needs edge features, but X has {dataset.n_edges} edges without features; "
                     "add them by X.with_edge_features(...)"
                 )
             table = []
@@ -93,7 +93,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
 
     @property
     def edge_feature_names_in_(self):
-        """Names of the edge features seen in fit, where they were columns of a data frame."""
+        """Names of the edge features seen in fit, if they were columns of a data frame."""
         return self.transformer_.feature_names_in_
 
     def get_feature_names_out(self, input_features=None):
@@ -102,7 +102,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the node features. None: those seen in fit, or "x0", "x1", ... where they had no names.
+            Names of the node features. None: the names seen in fit, or "x0", "x1", ... if they had no names.
 
         Returns
         -------
@@ -112,7 +112,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
         Raises
         ------
         ValueError
-            If `input_features` are not those seen in fit.
+            If `input_features` differ from the names seen in fit.
         """
         self._fitted()
         seen = getattr(self, "feature_names_in_", None)

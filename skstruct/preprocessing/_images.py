@@ -33,7 +33,7 @@ class ImagesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[
         Parameters
         ----------
         X : array of shape (n_images, height, width[, n_channels]), or list of images
-            A GraphDataset is returned as it is.
+            A GraphDataset is returned unchanged.
 
         Returns
         -------

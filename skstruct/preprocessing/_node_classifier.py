@@ -43,7 +43,7 @@ class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of str
-        Names of the features seen in fit, where they were columns of a data frame.
+        Names of the features seen in fit, if they were columns of a data frame.
 
     Examples
     --------
@@ -185,7 +185,7 @@ class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @property
     def feature_names_in_(self):
-        """Names of the features seen in fit, where they were columns of a data frame."""
+        """Names of the features seen in fit, if they were columns of a data frame."""
         return self.estimator_.feature_names_in_
 
     def __sklearn_is_fitted__(self):

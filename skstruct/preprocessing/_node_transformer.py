@@ -27,7 +27,7 @@ class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of str
-        Names of the features seen in fit, where they were columns of a data frame.
+        Names of the features seen in fit, if they were columns of a data frame.
 
     Raises
     ------
@@ -62,7 +62,7 @@ class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
 
     @property
     def feature_names_in_(self):
-        """Names of the features seen in fit, where they were columns of a data frame."""
+        """Names of the features seen in fit, if they were columns of a data frame."""
         return self.transformer_.feature_names_in_
 
     @available_if(inner_has("get_feature_names_out"))

@@ -1,4 +1,4 @@
-"""What the transformers that learn a vocabulary from sequences of tokens have in common."""
+"""Base class of the transformers that learn a vocabulary from sequences of tokens."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ class TokenStack:
     tokens : list or data frame
         One item or row per token.
     ptr : ndarray of shape (n_sequences + 1,)
-        Tokens of each sequence.
+        Offsets of the tokens of each sequence.
     rebuild : callable
-        Makes a GraphDataset of a feature matrix with one row per token.
+        Creates a GraphDataset from a feature matrix with one row per token.
     """
 
     tokens: Any
@@ -34,23 +34,23 @@ class TokenStack:
     rebuild: Callable
 
     def place(self, i):
-        """Where token `i` stands, for messages."""
+        """Describe the position of token `i`, for messages."""
         sequence = int(np.searchsorted(self.ptr, i, side="right")) - 1
         return f"sequence {sequence}, token {i - self.ptr[sequence]}"
 
     def refuse_types(self, items, allowed, problem, owner=None):
         """Raise a TypeError if the type of an item is not `allowed`.
 
-        Types are collected first, by a loop in C: items are looked at only to say where the first bad one is.
+        The types are collected first, by a loop in C. The loop over items runs only to find the first bad one.
 
         Parameters
         ----------
         items : list
         allowed : type or tuple of types
         problem : str
-            Rest of the message, after the place and the item.
+            End of the message, after the position and the item.
         owner : callable, default=None
-            Takes the number of an item and returns that of its token. None: they are the same.
+            Maps the number of an item to the number of its token. None: they are the same.
         """
         bad = [kind for kind in set(map(type, items)) if not issubclass(kind, allowed)]
         if bad:
@@ -65,7 +65,7 @@ def stack_tokens(X):
     Parameters
     ----------
     X : GraphDataset, or iterable of lists, tuples or arrays
-        In a GraphDataset the table of node features has the tokens.
+        The tokens of a GraphDataset are its node features.
 
     Returns
     -------
@@ -104,10 +104,12 @@ def stack_tokens(X):
 
 
 def sparse_rows(data, indices, indptr, n_columns):
-    """CSR array with sorted indices, of 32 bits where they suffice; entries of the same column are added."""
-    index = np.int32 if indptr[-1] < 2**31 else np.int64  # one type for both, or each use would convert one
-    parts = data, indices.astype(index, copy=False), indptr.astype(index, copy=False)
-    matrix = csr_array(parts, shape=(len(indptr) - 1, n_columns))
+    """CSR array with sorted indices, in 32 bits if possible; entries of the same column are added."""
+    index = (
+        np.int32 if indptr[-1] < 2**31 else np.int64
+    )  # the same type for both, else scipy converts one of them at each use
+    arrays = data, indices.astype(index, copy=False), indptr.astype(index, copy=False)
+    matrix = csr_array(arrays, shape=(len(indptr) - 1, n_columns))
     matrix.sum_duplicates()
     return matrix
 
@@ -115,8 +117,8 @@ def sparse_rows(data, indices, indptr, n_columns):
 class SequenceVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Base of the transformers that learn a vocabulary: a subclass has ``_learn(stack)`` and ``_look_up(stack)``.
 
-    Both return the feature matrix of the tokens. Subclasses switch off the wrapping of outputs, which would turn
-    a GraphDataset into a data frame.
+    Both return the feature matrix of the tokens. Subclasses switch off scikit-learn's wrapping of outputs, which would
+    convert a GraphDataset to a data frame.
     """
 
     def fit(self, X, y=None):

@@ -1,4 +1,4 @@
-"""How scikit-learn's estimators of tables are applied to the stacked features of all graphs."""
+"""Application of scikit-learn's estimators of tables to the stacked features of all graphs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from skstruct.data.tables import is_frame, is_sparse, n_rows, take_rows
 
 @dataclass(frozen=True)
 class Stack:
-    """The table that an inner estimator sees.
+    """The table that an inner estimator receives.
 
     Attributes
     ----------
     table : ndarray, sparse matrix, data frame or list
         One row per node or edge.
     rebuild : callable
-        Gives another table of the same rows the form of the input.
+        Converts another table of the same rows to the type of the input.
     ptr : ndarray of shape (n_graphs + 1,) or None
-        Rows of each graph; None where samples are rows, so that labels and metadata are flat already.
+        Offsets of the rows of each graph. None if samples are rows, so that labels and metadata are flat already.
     """
 
     table: Any
@@ -41,7 +41,7 @@ class Stack:
 
 
 def stack_nodes(X, owner):
-    """Node features of graphs or of a view; a table stands for itself. `owner` is named in messages."""
+    """Stack the node features of graphs or of a view; a table stays as it is. Messages name the `owner`."""
     if is_sparse(X):
         check_sparse(X, "X")
     if isinstance(X, NodeView):
@@ -55,7 +55,7 @@ def stack_nodes(X, owner):
 
 
 def _view_of_rows(view, table):
-    """Return a view with the features that `table` has for its samples."""
+    """Return the view with the features in `table`, one row per sample."""
     if view.order is not None:
         row = np.empty(view.dataset.n_nodes, np.intp)
         row[view.order] = np.arange(len(view.order))
@@ -64,12 +64,12 @@ def _view_of_rows(view, table):
 
 
 def flatten_target(y, ptr):
-    """Labels of nodes as a flat array; what a classifier later calls missing is let through."""
+    """Labels of nodes as a flat array; labels that a classifier may treat as missing are accepted."""
     return y if y is None or ptr is None else flatten_values(y, ptr, missing_label=-1)
 
 
 def flatten_metadata(params, ptr):
-    """Metadata per graph as metadata per row; what is neither per graph nor ragged stays as it is."""
+    """Metadata per graph as metadata per row; other metadata that is not ragged stays as it is."""
     if ptr is None:
         return params
     flat = {}
@@ -92,7 +92,7 @@ def routed(router, name, method, params, ptr):
 
 
 def routing_owner(estimator):
-    """Return the owner of a MetadataRouter: from scikit-learn 1.8 on the estimator, before that its name."""
+    """Return the owner of a MetadataRouter: since scikit-learn 1.8 the estimator, before that its name."""
     version = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
     return estimator if version >= (1, 8) else type(estimator).__name__
 
@@ -153,7 +153,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         Returns
         -------
         GraphDataset, NodeView or table
-            As `X`; a list of graphs becomes a GraphDataset.
+            The same type as `X`; a list of graphs becomes a GraphDataset.
         """
         if not hasattr(self._unfitted(), "fit_transform"):
             return self.fit(X, y, **params).transform(X)
@@ -197,7 +197,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         Returns
         -------
         GraphDataset, NodeView or table
-            As `X`; a list of graphs becomes a GraphDataset.
+            The same type as `X`; a list of graphs becomes a GraphDataset.
         """
         return self._apply("transform", X, params)
 
@@ -220,7 +220,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         inner = self._fitted()
         stack = self._stack(X)
         if method == "transform" and _n_rows(stack.table) == 0 and hasattr(self, "_example"):
-            # most transformers refuse a table without rows; a row seen in fit tells what columns they make
+            # most transformers refuse a table without rows; a row seen in fit shows which columns they return
             return stack.rebuild(take_rows(inner.transform(_as_table(self._example)), slice(0, 0)))
         params = routed(self, "transformer", method, params, stack.ptr)
         return stack.rebuild(getattr(inner, method)(stack.table, **params))
@@ -242,7 +242,7 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         return clone(self.transformer)
 
     def _fitted(self):
-        """Return the fitted transformer, or one that needs no fit."""
+        """Return the fitted transformer, or an unfitted one that needs no fit."""
         if not hasattr(self, "transformer_") and not self.__sklearn_tags__().requires_fit:
             return self._unfitted()
         check_is_fitted(self)
@@ -307,5 +307,5 @@ def _as_table(plain):
 
 
 def _n_rows(table):
-    """Return the number of rows of anything that may be a table, None for what is not one."""
+    """Return the number of rows of a table; None if the argument is not a table."""
     return len(table) if isinstance(table, list) else getattr(table, "shape", (None,))[0]

@@ -1,4 +1,4 @@
-"""The notation of token templates, and what can be derived from a token's column."""
+"""The notation of token templates, and derivations: functions of a token's column."""
 
 import re
 from typing import NamedTuple
@@ -10,16 +10,16 @@ _TERM = re.compile(rf"(\w+)(?:\.(\w+)(?:\(({_RANGE})\))?)?\[({_RANGE})\]")
 
 
 class Term(NamedTuple):
-    """One column, or something derived from it, of the token at some distance.
+    """One column, or a derivation of it, of the token at some distance.
 
     Attributes
     ----------
     column : str
         A column, or one of `CONSTANTS`.
     derivation : str or None
-        None is the value itself.
+        None: the value itself.
     argument : int or None
-        Of the derivation.
+        Argument of the derivation.
     offset : int
         0 is the token itself, -1 the one before it.
     """
@@ -30,14 +30,14 @@ class Term(NamedTuple):
     offset: int = 0
 
     @property
-    def stream(self):
-        """Name of the term without its offset: what is coded once for all offsets."""
+    def source(self):
+        """Name of the term without its offset; the codes under this name serve all offsets."""
         derivation = "" if self.derivation is None else f".{self.derivation}"
         argument = "" if self.argument is None else f"({self.argument})"
         return f"{self.column}{derivation}{argument}"
 
     def __str__(self):
-        return self.column if self.column in CONSTANTS else f"{self.stream}[{self.offset}]"
+        return self.column if self.column in CONSTANTS else f"{self.source}[{self.offset}]"
 
 
 def parse_templates(templates, columns, derivations):
@@ -55,25 +55,25 @@ def parse_templates(templates, columns, derivations):
     Returns
     -------
     dict
-        From the name of each template without ranges to its tuple of terms, in the given order.
+        Maps the name of each template without ranges to its tuple of terms, in the given order.
 
     Raises
     ------
     ValueError
-        If a template is malformed, names something unknown, or comes twice.
+        If a template is malformed, names something unknown, or occurs twice.
     """
     if isinstance(templates, str):
         raise ValueError(f"templates must be a list of strings, got the string {templates!r}; write [{templates!r}]")
     expanded = {}
     for template in templates:
-        parts = [_expand(part.strip(), template, columns, derivations) for part in str(template).split("|")]
-        length = max(map(len, parts))
-        if not {len(part) for part in parts} <= {1, length}:
+        expansions = [_expand(text.strip(), template, columns, derivations) for text in str(template).split("|")]
+        length = max(map(len, expansions))
+        if not set(map(len, expansions)) <= {1, length}:
             raise ValueError(
                 f"template {template!r}: ranges that are joined by '|' move together and must be equally long, got "
-                f"lengths {[len(part) for part in parts]}"
+                f"lengths {[len(each) for each in expansions]}"
             )
-        for terms in zip(*(part * length if len(part) == 1 else part for part in parts)):
+        for terms in zip(*(each * length if len(each) == 1 else each for each in expansions)):
             name = "|".join(map(str, terms))
             if name in expanded:
                 raise ValueError(f"template {template!r}: {name} comes twice")
@@ -83,14 +83,14 @@ def parse_templates(templates, columns, derivations):
     return expanded
 
 
-def _expand(part, template, columns, derivations):
-    """Terms of one part between bars."""
-    if part in CONSTANTS:
-        return [Term(part)]
-    match = _TERM.fullmatch(part)
+def _expand(text, template, columns, derivations):
+    """Terms of the text between two bars."""
+    if text in CONSTANTS:
+        return [Term(text)]
+    match = _TERM.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"template {template!r}: cannot read {part!r}; write column[offset] as in w[0], w[-2..2], w.lower[0], "
+            f"template {template!r}: cannot read {text!r}; write column[offset] as in w[0], w[-2..2], w.lower[0], "
             f"w.suffix(1..4)[0], or one of {', '.join(CONSTANTS)}"
         )
     column, derivation, arguments, offsets = match.groups()
@@ -115,18 +115,18 @@ def _numbers(text, template):
 
 
 def column_functions(templates, derivations):
-    """How to get the streams of the columns that templates use.
+    """Find the functions that derive from each column what the templates use.
 
     Parameters
     ----------
     templates : iterable of tuples of Term
     derivations : dict
-        From names to functions or dicts.
+        Maps names to functions or dicts.
 
     Returns
     -------
     dict of dict
-        From a column and a stream to ``(function, arguments)``, as `ColumnCodes` takes them.
+        Maps a column and the `source` of a term to ``(function, arguments)``, as `ColumnCodes` expects.
     """
     functions: dict = {}
     for term in (term for terms in templates for term in terms if term.column not in CONSTANTS):
@@ -134,11 +134,11 @@ def column_functions(templates, derivations):
         if isinstance(function, dict):
             function = function.get
         arguments = () if term.argument is None else (term.argument,)
-        functions.setdefault(term.column, {})[term.stream] = function, arguments
+        functions.setdefault(term.column, {})[term.source] = function, arguments
     return functions
 
 
-# ---- derivations: from a value to a string, or None for "has none"
+# ---- derivations: functions from a value to a string; None where there is no such string
 
 _SHAPES = str.maketrans(
     {**dict.fromkeys(map(chr, range(65, 91)), "X"), **dict.fromkeys(map(chr, range(97, 123)), "x")}
@@ -148,7 +148,7 @@ _SURPLUS = re.compile(r"(.)(?=\1\1)", re.DOTALL)
 
 
 def shape(value):
-    """Upper case as X, lower case as x, digits as d, others as they are; runs are cut to length two."""
+    """Upper case as X, lower case as x, digits as d, others unchanged; runs are cut to length two."""
     if value.isascii():
         letters = value.translate(_SHAPES)
     else:

@@ -1,8 +1,8 @@
-"""Strings to integer codes, and pairs of codes to codes: the exact vocabulary, and hashing, of `TokenTemplates`.
+"""Integer codes of strings and of pairs of codes: the exact vocabulary, and hashing, of `TokenTemplates`.
 
-A code is an int64 below 2**31; -1 stands for "none": unknown, or not there. A conjunction of several terms is a
-pair of the code of all but the last, and the last, so that two codes always fit into one key of 64 bits and no
-conjunction is too long to be exact.
+A code is an int64 below 2**31; -1 means unknown or not present. A conjunction of several terms is a pair: the code of
+all terms but the last, and the code of the last one. So two codes always fit into one key of 64 bits, and conjunctions
+of any length are exact.
 """
 
 from itertools import repeat
@@ -25,26 +25,26 @@ class HashedTexts:
 
 
 class ColumnCodes:
-    """Codes of the values of one column, and of what is derived from them.
+    """Codes of the values of one column, and of strings derived from them.
 
-    Derivations are computed once for each distinct value, in `learn` for those of the training data and in
-    `encode` for others.
+    Derivations are computed once for each distinct value: in `learn` for values of the training data, in `encode` for
+    other values.
 
     Parameters
     ----------
     name : str
-        Of the column, for messages.
+        Name of the column, for messages.
     keys : iterable of str
-        Names of what is coded: of the values, or of what is derived from them.
+        Names of the coded strings: the values, or their derivations.
     hashed : bool
-        Whether codes are hashes. There is nothing to learn then.
+        Whether codes are hashes. Nothing is learnt then.
 
     Attributes
     ----------
     numbers : dict
         Distinct values seen in `learn`, numbered by first appearance.
     texts : dict
-        For each key the codes of strings: a dict in the order of codes, or `HashedTexts`.
+        Maps each key to the codes of strings: a dict in the order of codes, or `HashedTexts`.
     """
 
     def __init__(self, name, keys, hashed):
@@ -54,17 +54,17 @@ class ColumnCodes:
         self._codes = {key: np.empty(0, np.int64) for key in keys}  # of each number
 
     def learn(self, stack, read, functions):
-        """Number the distinct strings and give codes to all that is derived from them.
+        """Number the distinct values, and assign codes to the strings derived from them.
 
         Parameters
         ----------
         stack : TokenStack
         read : callable
-            Takes a token and returns the value of this column.
+            Returns the value of this column of a token.
         functions : dict
-            From a key to ``(function, arguments)``: the code under this key is that of the string
-            ``str(function(value, *arguments))``, or -1 where the function returns None. They are not kept: a fitted
-            object is easier to store without functions.
+            Maps a key to ``(function, arguments)``. The code under this key is the code of the string
+            ``str(function(value, *arguments))``, or -1 if the function returns None. The functions are not kept, since
+            a fitted object is easier to store without functions.
         """
         values = list(map(read, stack.tokens))
         self._check(stack, values)
@@ -77,7 +77,7 @@ class ColumnCodes:
     def encode(self, stack, read, functions):
         """Code the tokens of a TokenStack under each key.
 
-        Values that are known are strings, so only others are checked.
+        Known values are strings, so only unknown values are checked.
 
         Parameters
         ----------
@@ -87,12 +87,12 @@ class ColumnCodes:
         Returns
         -------
         dict
-            Of arrays of shape (n_tokens,).
+            Maps each key to an array of shape (n_tokens,).
         """
         tokens = stack.tokens
         try:
             numbers = np.fromiter(map(self.numbers.get, map(read, tokens), repeat(-1)), np.int64, len(tokens))
-        except TypeError:  # a value that cannot be hashed, so it is no string
+        except TypeError:  # a value that cannot be hashed is no string
             self._check(stack, list(map(read, tokens)))
             raise
         unknown = np.flatnonzero(numbers < 0)
@@ -116,12 +116,12 @@ def _derive(function_and_arguments, values):
 
 
 def _codes(texts, derived):
-    """Codes of strings, -1 for None and for what is unknown."""
+    """Codes of strings, -1 for None and for unknown strings."""
     return np.fromiter(map(texts.get, derived, repeat(-1)), np.int64, len(derived))
 
 
 class PairTable:
-    """A hash table of pairs of codes: exact.
+    """An exact hash table of pairs of codes.
 
     Parameters
     ----------
@@ -136,21 +136,21 @@ class PairTable:
 
     @classmethod
     def learn(cls, left, right):
-        """Make a table of the pairs of two arrays of codes; also return the codes of the pairs.
+        """Create a table from the pairs of two arrays of codes; also return the codes of the pairs.
 
-        They are -1 where one of the two is -1, and in the order of first appearance.
+        A code is -1 if one of the two is -1. Codes are in the order of first appearance.
         """
         keys = np.empty_like(left)
         codes, n = insert(left, right, keys, _empty_slots(len(left)))
         return cls(keys[:n].copy()), codes  # a table of the size that the distinct pairs need
 
     def find(self, left, right):
-        """Codes of pairs, -1 for unknown ones and where one of the two is -1."""
+        """Codes of pairs, -1 for unknown pairs and where one of the two is -1."""
         return find(left, right, self.keys, self._slots)
 
 
 class HashedPairs:
-    """Codes of pairs by hashing, with the `find` of a PairTable.
+    """Codes of pairs by hashing, with the method `find` of a PairTable.
 
     Parameters
     ----------
@@ -180,14 +180,14 @@ def _empty_slots(n):
 
 @kernel
 def first_slot(left, right, n_slots):
-    """Where to look first; the factors are so small that nothing overflows, which would warn without numba."""
+    """First slot to try. The factors are so small that nothing overflows; without numba, overflow would warn."""
     mixed = left * 625340561 + right * 461845907
     return (mixed ^ (mixed >> 29)) & (n_slots - 1)
 
 
 @kernel
 def insert(left, right, keys, slots):
-    """Number pairs by first appearance, leaving out those with a -1; fill `keys` and `slots`."""
+    """Number pairs without a -1 by first appearance; fill `keys` and `slots`."""
     codes = np.full(len(left), -1, np.int64)
     n = 0
     for i in range(len(left)):
@@ -207,7 +207,7 @@ def insert(left, right, keys, slots):
 
 @kernel
 def find(left, right, keys, slots):
-    """Numbers of pairs, -1 for unknown ones and those with a -1."""
+    """Numbers of pairs, -1 for unknown pairs and pairs with a -1."""
     codes = np.full(len(left), -1, np.int64)
     for i in range(len(left)):
         if left[i] < 0 or right[i] < 0:

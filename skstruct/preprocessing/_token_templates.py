@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from skstruct.data.tables import is_frame
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows
-from skstruct.preprocessing._template_filling import Streams, Template, pack_rows
+from skstruct.preprocessing._template_columns import Template, TokenCodes, pack_rows
 from skstruct.preprocessing._template_notation import CONSTANTS, DERIVATIONS, column_functions, parse_templates
 from skstruct.preprocessing._token_codes import ColumnCodes
 
@@ -25,81 +25,79 @@ def _has_names(self):
 class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Describe each token by templates such as "this word", "the previous two tags", "the last three letters".
 
-    The input is a list of sequences. A token is a string if there is one column. Otherwise it is a tuple or list with
-    one string per column, or a dict from columns to strings. A sequence may also be an array of strings with one row
-    per token. The output is a dataset of chains whose nodes have binary features. There is a feature for each template
-    and each combination of strings for its terms that occurs in training.
+    The input is a list of sequences. A token is a string if there is one column, otherwise a tuple or list with
+    one string per column, or a dict from columns to strings; a sequence may also be an array of strings with one
+    row per token. The output is a chain for each sequence, whose nodes have binary features. There is one feature for
+    each combination of a template and strings that occurs in the training data.
 
-    Each distinct string is looked up and analysed once. Features are then computed from integer codes. For tokens that
-    are already described by lists of strings or by dicts, use `AttributeVectorizer`.
+    Each distinct string is analysed once; features are then computed from integers. For tokens that are already
+    described by lists of strings or by dicts, use `AttributeVectorizer`.
 
     Parameters
     ----------
     templates : list of str
         A template is
 
-        - ``"w[-1]"``: the column ``w`` of the previous token. ``"w[0]"`` is the column ``w`` of the token itself. A
-          range, ``"w[-2..2]"``, means the five templates ``"w[-2]"`` to ``"w[2]"``.
-        - ``"w.suffix(3)[0]"``: a value that is derived from a column. A range, ``"w.suffix(1..4)[0]"``, means one
-          template for each length. The derivations are
+        - ``"w[-1]"``: the column ``w`` of the previous token; ``"w[0]"`` is that of the token itself. A range,
+          ``"w[-2..2]"``, stands for the five templates ``"w[-2]"`` to ``"w[2]"``.
+        - ``"w.suffix(3)[0]"``: a derivation of a column. A range, ``"w.suffix(1..4)[0]"``, stands for one template for
+          each length. The derivations are
 
           ==============  ==============================================================================
-          ``lower``       the string in lower case
+          ``lower``       in lower case
           ``shape``       upper case as X, lower case as x, digits as d, and no run longer than two:
                           ``"McDonald's"`` becomes ``"XxXxx'x"``
-          ``prefix(k)``   the first k characters; no value if the string is shorter
-          ``suffix(k)``   the last k characters; no value if the string is shorter
-          ``digit``       True if there is a digit, otherwise no value
-          ``capital``     True if the first character is in upper case, otherwise no value
-          ``hyphen``      True if there is a hyphen, otherwise no value
+          ``prefix(k)``   the first k characters, if there are k
+          ``suffix(k)``   the last k characters, if there are k
+          ``digit``       True if there is a digit
+          ``capital``     True if the first character is in upper case
+          ``hyphen``      True if there is a hyphen
           ==============  ==============================================================================
 
-        - ``"w[-1]|w[0]"``: a conjunction, with any number of terms. Its ranges must be equally long and advance
-          together: ``"w[-1..0]|w[0..1]"`` means ``"w[-1]|w[0]"`` and ``"w[0]|w[1]"``.
-        - ``"bias"``: all tokens. ``"__BOS__"``: the first token of a sequence. ``"__EOS__"``: the last token of a
-          sequence.
+        - ``"w[-1]|w[0]"``: a conjunction, with any number of terms. Its ranges advance together:
+          ``"w[-1..0]|w[0..1]"`` stands for ``"w[-1]|w[0]"`` and ``"w[0]|w[1]"``.
+        - ``"bias"``: always; ``"__BOS__"``: at the first token; ``"__EOS__"``: at the last token of a sequence.
 
-        A template makes no feature at a token if one of its terms is outside of the sequence or has no value.
+        There is no feature if a term is outside of the sequence, or if it has no value.
     columns : list of str, default=("w",)
         Names of the columns of a token, in their order.
     min_count : int, default=1
         Minimum number of training tokens in which a feature must occur.
     n_bits : int, default=None
-        None learns a vocabulary. Features that are not in it are then ignored. A number up to 30 hashes features to
-        ``2**n_bits`` columns instead. Hashing needs no memory for a vocabulary, and also computes features that did not
-        occur in training, but features have no names. Features with the same column are added.
+        None: a vocabulary is learnt, and features outside of it are left out. A number up to 30: features are hashed to
+        ``2**n_bits`` columns. Hashing needs no memory for a vocabulary, also creates features that did not occur in
+        training, and has no feature names. Features with the same column are added.
     derivations : dict, default=None
-        More derivations, as functions of a string, and of a number if the template has one. A function returns an
-        object, whose ``str`` is used, or None for no value. It is called once for each distinct string. A dict in place
-        of a function means its method ``get``: ``{"cluster": clusters}`` allows ``"w.cluster[-1]"`` for a dict
-        `clusters` from words to clusters.
+        Further derivations: functions of a string, and optionally of a number. The ``str`` of the result is the value;
+        None means no value. A function is called once for each distinct string. A dict stands for its ``get``: with
+        ``{"cluster": clusters}``, where `clusters` maps words to clusters, ``"w.cluster[-1]"`` is a template.
     dtype : dtype, default=np.float64
-        Type of the features, which are all 1. With np.float32 they need two thirds of the memory.
+        Type of the features, which are all 1. np.float32 needs two thirds of the memory; nothing else changes.
 
     Attributes
     ----------
     templates_ : list of str
-        Templates without ranges. Features are in the order of their templates. The features of one template are in the
-        order of first appearance.
+        Templates without ranges. Features are in the order of the templates, and for each template in the order of
+        first appearance.
 
     Raises
     ------
     ValueError
-        In ``fit``, if a template cannot be read. The message names the template and the problem.
+        In ``fit``, if a template is malformed; the message names the template and the reason.
     TypeError
-        If tokens are not as described. The message names the sequence and the token.
+        If tokens are not as described; the message names the sequence and the token.
 
     See Also
     --------
     AttributeVectorizer : For tokens described by lists of strings or dicts.
-    NodeTransformer : With `DictVectorizer` and other transformers, for graphs of any kind.
+    NodeTransformer : With `DictVectorizer` and others, for graphs of any kind.
 
     Notes
     -----
-    Time is O(n_tokens * n_templates), plus a look-up of each string of each token in a dict. Beside the result, memory
-    is 4 bytes for each token and template, and 8 bytes for each token and distinct term. A vocabulary needs about 20
-    bytes per feature. Vocabularies are exact: conjunctions are found in hash tables that compare the codes of their
-    terms. Templates for a window of words and tags are described in [1]_.
+    Time is O(n_tokens * n_templates), plus a look-up of each string of each token in a dict. Temporary memory is 4
+    bytes for each token and template, and 8 bytes for each token and distinct term. A vocabulary needs about 20 bytes
+    per feature. Vocabularies are exact: conjunctions are found in hash tables that compare the codes of their terms.
+    Common templates for a window of words and tags are those of [1]_.
 
     References
     ----------
@@ -107,7 +105,7 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
 
     Examples
     --------
-    A tagger that accepts strings:
+    A tagger for plain strings:
 
     >>> from sklearn.pipeline import make_pipeline
     >>> from skstruct import GraphCRFClassifier
@@ -149,39 +147,40 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         if not hashed:
             for name, column in codes.items():
                 column.learn(stack, readers[name], functions[name])
-        streams = _streams(stack, readers, codes, functions)
-        filled = np.empty((len(streams), len(parsed)), np.int32)
-        fillers, n_features = [], 0
+        token_codes = _encode(stack, readers, codes, functions)
+        table = np.empty((len(token_codes), len(parsed)), np.int32)
+        found, n_features = [], 0
         for t, terms in enumerate(parsed.values()):
             if hashed:
-                filler = Template.hashed(terms, self.n_bits)
-                filled[:, t] = filler.fill(streams)
+                template = Template.hashed(terms, self.n_bits)
+                table[:, t] = template.columns(token_codes)
             else:
-                filler, filled[:, t] = Template.learn(terms, streams, self.min_count, n_features)
-                n_features += len(filler.tables[-1].keys)
-            fillers.append(filler)
+                template, table[:, t] = Template.learn(terms, token_codes, self.min_count, n_features)
+                n_features += len(template.tables[-1].keys)
+            found.append(template)
         if n_features > MAX_FEATURES:
             raise ValueError(f"{n_features} features are too many for 32-bit indices; raise min_count, or set n_bits")
         self.templates_ = list(parsed)
         self._n_features_out = 2**self.n_bits if hashed else n_features
-        self._columns, self._codes, self._fillers = columns, codes, fillers
+        self._columns, self._codes, self._templates = columns, codes, found
         self._derivations = dict(self.derivations or {})
-        return self._matrix(filled)
+        return self._matrix(table)
 
     def _look_up(self, stack):
         stack, readers = _read_tokens(stack, self._columns)
-        functions = column_functions((filler.terms for filler in self._fillers), {**DERIVATIONS, **self._derivations})
-        streams = _streams(stack, readers, self._codes, functions)
-        filled = np.empty((len(streams), len(self._fillers)), np.int32)
-        for t, filler in enumerate(self._fillers):
-            filled[:, t] = filler.fill(streams)
-        return self._matrix(filled)
+        terms = (template.terms for template in self._templates)
+        functions = column_functions(terms, {**DERIVATIONS, **self._derivations})
+        token_codes = _encode(stack, readers, self._codes, functions)
+        table = np.empty((len(token_codes), len(self._templates)), np.int32)
+        for t, template in enumerate(self._templates):
+            table[:, t] = template.columns(token_codes)
+        return self._matrix(table)
 
-    def _matrix(self, filled):
-        """CSR matrix from the columns of each token and template, -1 for none."""
-        indices = np.empty(np.count_nonzero(filled >= 0), np.int32)
-        indptr = np.zeros(len(filled) + 1, np.int64)
-        pack_rows(filled, indices, indptr)
+    def _matrix(self, columns):
+        """CSR matrix from the columns of each token and template, -1 where there is no feature."""
+        indices = np.empty(np.count_nonzero(columns >= 0), np.int32)
+        indptr = np.zeros(len(columns) + 1, np.int64)
+        pack_rows(columns, indices, indptr)
         return sparse_rows(np.ones(len(indices), self.dtype), indices, indptr, self._n_features_out)
 
     def _check_parameters(self):
@@ -227,29 +226,29 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
             for column in self._codes.values()
             for key, codes in column.texts.items()
         }
-        return np.array([name for filler in self._fillers for name in filler.names(texts)], dtype=np.object_)
+        return np.array([name for template in self._templates for name in template.names(texts)], dtype=np.object_)
 
 
-def _streams(stack, readers, codes, functions):
-    """Code all columns of the tokens."""
-    coded = [column.encode(stack, readers[name], functions[name]) for name, column in codes.items()]
-    return Streams({key: array for streams in coded for key, array in streams.items()}, stack.ptr)
+def _encode(stack, readers, codes, functions):
+    """Encode all columns of the tokens."""
+    encoded = [column.encode(stack, readers[name], functions[name]) for name, column in codes.items()]
+    return TokenCodes({key: array for arrays in encoded for key, array in arrays.items()}, stack.ptr)
 
 
 def _read_tokens(stack, columns):
-    """Check what tokens are, and tell how to read each of their columns.
+    """Check the types of the tokens, and find how to read each of their columns.
 
     Returns
     -------
     stack : TokenStack
         With tuples in place of the rows of a data frame.
     readers : dict
-        From the name of a column to a function of a token.
+        Maps the name of a column to a function of a token.
 
     Raises
     ------
     TypeError, ValueError
-        If a token is of another kind than the first one, or lacks a column; the message names it.
+        If a token has another type than the first one, or lacks a column. The message names the token.
     """
     tokens = stack.tokens
     if is_frame(tokens):

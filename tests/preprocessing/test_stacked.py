@@ -328,7 +328,7 @@ def test_edges_in_frames():
 
 def test_edge_transformer_refuses(data):
     X, _ = data
-    with pytest.raises(ValueError, match=r"edges without any; add them by X.with_edge_features"):
+    with pytest.raises(ValueError, match=r"edges without features; add them by X.with_edge_features"):
         EdgeTransformer(StandardScaler()).fit(X.with_edge_features(None))
     with pytest.raises(ValueError, match="got a table"):
         EdgeTransformer(StandardScaler()).fit(X.node_features)

@@ -1,4 +1,4 @@
-"""Parsed templates are filled in with integer codes, token by token."""
+"""Columns of the features of all tokens, from parsed templates and integer codes."""
 
 from dataclasses import dataclass, field
 
@@ -9,20 +9,20 @@ from skstruct.preprocessing._template_notation import CONSTANTS
 from skstruct.preprocessing._token_codes import HashedPairs, HashedTexts, PairTable
 
 
-class Streams:
+class TokenCodes:
     """Codes of all tokens, one array for each column and each derivation.
 
     Parameters
     ----------
     codes : dict
-        From the `stream` of a term to an array of shape (n_tokens,).
+        Maps the `source` of a term to an array of shape (n_tokens,).
     ptr : ndarray of shape (n_sequences + 1,)
-        Tokens of each sequence.
+        Offsets of the tokens of each sequence.
     """
 
     def __init__(self, codes, ptr):
         sizes = np.diff(ptr)
-        self._before = np.arange(ptr[-1]) - np.repeat(ptr[:-1], sizes)  # tokens of the sequence before each
+        self._before = np.arange(ptr[-1]) - np.repeat(ptr[:-1], sizes)  # number of tokens before each, in its sequence
         self._after = np.repeat(sizes, sizes) - 1 - self._before
         always, first, last = CONSTANTS
         self._codes = {
@@ -38,10 +38,10 @@ class Streams:
 
     def of(self, term):
         """Codes of a term at its offset, -1 outside of the sequence."""
-        key = term.stream, term.offset
+        key = term.source, term.offset
         if key not in self._shifted:
             inside = self._before >= -term.offset if term.offset < 0 else self._after >= term.offset
-            self._shifted[key] = np.where(inside, np.roll(self._codes[term.stream], -term.offset), -1)
+            self._shifted[key] = np.where(inside, np.roll(self._codes[term.source], -term.offset), -1)
         return self._shifted[key]
 
 
@@ -55,11 +55,11 @@ class Template:
     ----------
     terms : tuple of Term
     tables : list of PairTable or HashedPairs
-        One for each term.
+        One table for each term.
     start : int
         Code of the conjunction of no terms.
     first_column : int
-        Features have the columns ``first_column + code``.
+        A feature has the column ``first_column + code``.
     """
 
     terms: tuple
@@ -68,18 +68,18 @@ class Template:
     first_column: int = 0
 
     @classmethod
-    def learn(cls, terms, streams, min_count, first_column):
-        """Make a template of the conjunctions that occur in at least `min_count` tokens; also return the columns."""
-        codes = np.zeros(len(streams), np.int64)
+    def learn(cls, terms, token_codes, min_count, first_column):
+        """Create a template from the conjunctions in at least `min_count` tokens; also return the columns of tokens."""
+        codes = np.zeros(len(token_codes), np.int64)
         tables = []
         for term in terms:
-            table, codes = PairTable.learn(codes, streams.of(term))
+            table, codes = PairTable.learn(codes, token_codes.of(term))
             tables.append(table)
         counts = np.bincount(codes[codes >= 0], minlength=len(table.keys))
         kept = np.flatnonzero(counts >= min_count)
         if len(kept) < len(counts):
             tables[-1] = PairTable(table.keys[kept])
-            renumbered = np.full(len(counts) + 1, -1, np.int64)  # the last is for the code -1
+            renumbered = np.full(len(counts) + 1, -1, np.int64)  # the last entry is for the code -1
             renumbered[kept] = np.arange(len(kept))
             codes = renumbered[codes]
         template = cls(terms, tables, first_column=first_column)
@@ -87,15 +87,15 @@ class Template:
 
     @classmethod
     def hashed(cls, terms, n_bits):
-        """Make a template whose features are hashed to ``2**n_bits`` columns."""
+        """Create a template whose features are hashed to ``2**n_bits`` columns."""
         start = HashedTexts().get("|".join(map(str, terms)), -1)
         return cls(terms, [HashedPairs(31)] * (len(terms) - 1) + [HashedPairs(n_bits)], start)
 
-    def fill(self, streams):
-        """Columns of the features of all tokens, -1 for none, (n_tokens,)."""
-        codes = np.full(len(streams), self.start, np.int64)
+    def columns(self, token_codes):
+        """Column of the feature of each token, -1 where there is none, (n_tokens,)."""
+        codes = np.full(len(token_codes), self.start, np.int64)
         for term, table in zip(self.terms, self.tables):
-            codes = table.find(codes, streams.of(term))
+            codes = table.find(codes, token_codes.of(term))
         return self._columns(codes)
 
     def _columns(self, codes):
@@ -107,24 +107,24 @@ class Template:
         Parameters
         ----------
         texts : dict
-            From the `stream` of a term to an object array with the string of each code.
+            Maps the `source` of a term to an object array with the string of each code.
         """
         codes = np.arange(len(self.tables[-1].keys))
         values = []
         for term, table in zip(reversed(self.terms), reversed(self.tables)):
             keys = table.keys[codes]
             if term.column not in CONSTANTS:
-                values.append(texts[term.stream][keys & 0xFFFFFFFF])
+                values.append(texts[term.source][keys & 0xFFFFFFFF])
             codes = keys >> 32
         name = "|".join(map(str, self.terms))
-        return [f"{name}={_joined(parts)}" for parts in zip(*reversed(values))] if values else [name] * len(codes)
+        return [f"{name}={_joined(strings)}" for strings in zip(*reversed(values))] if values else [name] * len(codes)
 
 
 def _joined(values):
     """Join the values of a conjunction by bars, so that different values have different names.
 
-    Where a value contains a bar, bars and backslashes of all values get a backslash. The name then has more bars than
-    any name without such a value.
+    If a value contains a bar, a backslash is put before each bar and backslash of all values. The name then has more
+    bars than any name without such a value.
     """
     joined = "|".join(values)
     if joined.count("|") < len(values) or len(values) == 1:
@@ -133,12 +133,12 @@ def _joined(values):
 
 
 @kernel
-def pack_rows(filled, indices, indptr):
-    """Leave out what is -1: write the others one after the other, and the offsets of the rows."""
+def pack_rows(columns, indices, indptr):
+    """Write the entries that are not -1 to `indices`, row by row, and the offsets of the rows to `indptr`."""
     n = 0
-    for i in range(filled.shape[0]):
-        for t in range(filled.shape[1]):
-            if filled[i, t] >= 0:
-                indices[n] = filled[i, t]
+    for i in range(columns.shape[0]):
+        for t in range(columns.shape[1]):
+            if columns[i, t] >= 0:
+                indices[n] = columns[i, t]
                 n += 1
         indptr[i + 1] = n
