@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from sklearn import config_context
 
+import skstruct
+
 ROOT = Path(__file__).parents[1]
+
+# Programs that the tests start import the package that is tested here, from whatever folder they run.
+PACKAGE = str(Path(skstruct.__file__).parents[1])
+os.environ["PYTHONPATH"] = os.pathsep.join([PACKAGE, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @pytest.fixture(scope="session")

@@ -118,9 +118,11 @@ class CodeCache(FunctionCache):
     def load_overload(self, signature, target_context):
         """Return the compiled code of a signature, or None if there is no usable code."""
         try:
-            return super().load_overload(signature, target_context)
+            found = super().load_overload(signature, target_context)
         except Exception:  # unpickling a damaged file can raise any exception
             return None
+        # Processes that compile at the same time may write different signatures to the same file.
+        return found if found is not None and found.signature.args == tuple(signature) else None
 
     def save_overload(self, signature, result):
         """Write the compiled code of a signature, if that is possible."""

@@ -73,6 +73,21 @@ def test_file_that_cannot_be_replaced(cache, suffix):
 
 
 @jit
+def test_processes_that_write_at_the_same_time(cache):
+    """Both find an empty index and write the same file: the index that lasts may name the code of the other one."""
+    run()
+    (data,) = cache.rglob("*.nbc")
+    index, code = next(cache.rglob("*.nbi")), data.read_bytes()
+    kept = index.read_bytes()
+    index.unlink()
+    kernel(add_three)(np.arange(3.0, dtype=np.float32))
+    assert data.read_bytes() != code
+    index.write_bytes(kept)
+    assert run() == 0
+    assert run() == 1
+
+
+@jit
 def test_no_directory_for_the_cache(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file"))
@@ -108,7 +123,7 @@ def program(tmp_path):
 
     def run(library=LIBRARY, *limit):
         (tmp_path / "library.py").write_text(library)
-        paths = os.pathsep.join([str(tmp_path), os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])])
+        paths = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
         done = subprocess.run(
             [sys.executable, "-B", "program.py", *map(str, limit)],
             cwd=tmp_path,
