@@ -4,15 +4,17 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 BIN := $(VENV)/bin
+# One process for each core, with the tests of a file in one process: they compile the same kernels.
+PYTEST := python -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: help example test test-slow lint docs bench
 
 help:
 	@echo "make example      learn to read words and to number snakes: accuracies, and pictures in examples/output"
-	@echo "make test         the tests"
+	@echo "make test         the tests, on all cores"
 	@echo "make test-slow    the tests that take minutes"
 	@echo "make test-lowest  the tests with the lowest supported versions, in .venv-lowest; test-middle: with some between"
-	@echo "make lint         ruff and mypy"
+	@echo "make lint         ruff, mypy and codespell"
 	@echo "make docs         the documentation, in docs/_build/html"
 	@echo "make bench        the benchmarks, next to other programs, at a small size: tables and plots in benchmarks/output;"
 	@echo "                  BENCH_ARGS='chains.* --size full' chooses cases and size, BENCH_ARGS=--list shows the cases"
@@ -38,19 +40,20 @@ example: $(VENV)/stamp-plot
 	@echo "pictures: examples/output/plot_letters.png, examples/output/plot_snakes.png"
 
 test: $(VENV)/stamp-test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/$(PYTEST) $(PYTEST_ARGS)
 
 test-slow: $(VENV)/stamp-test
-	$(BIN)/python -m pytest -m slow --timeout=1800 $(PYTEST_ARGS)
+	$(BIN)/$(PYTEST) -m slow --timeout=1800 $(PYTEST_ARGS)
 
 test-%: requirements-%.txt
 	$(MAKE) VENV=.venv-$* .venv-$*/versions-$*
-	.venv-$*/bin/python -m pytest $(PYTEST_ARGS)
+	.venv-$*/bin/$(PYTEST) $(PYTEST_ARGS)
 
 lint: $(VENV)/stamp-dev
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/python -m codespell_lib
 
 docs: $(VENV)/stamp-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -20,6 +20,7 @@ from sphinx.ext.autosummary.generate import generate_autosummary_docs
 from sphinx.util.docutils import SphinxDirective
 
 import skstruct
+import skstruct.scores
 
 PAGES = "api/generated"
 CITATION = re.compile(r"\s*\(\[[\w-]+\]_[^)]*\)|\s*\[[\w-]+\]_")  # "[1]_" and "([1]_, chapter 5)"
@@ -34,15 +35,18 @@ def public_modules():
 def public_names(module_name):
     """Full names of the public classes, functions and scorers of a module, in its own order.
 
-    What the package itself exports has its page there.
+    What the package itself exports has its page there, and records have theirs in `skstruct.scores`.
     """
     module = importlib.import_module(module_name)
     names = getattr(module, "__all__", None)
     if names is None:
-        names = [name for name, value in vars(module).items() if inspect.isclass(value)]
-    at_top = [] if module is skstruct else [getattr(skstruct, name) for name in skstruct.__all__]
-    public = [name for name in names if name[0] != "_" and callable(getattr(module, name))]
-    return [f"{module_name}.{name}" for name in public if all(getattr(module, name) is not value for value in at_top)]
+        names = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module_name]
+        names = [name for name in names if inspect.isclass(getattr(module, name))]
+    homes = [home for home in (skstruct, skstruct.scores) if home is not module]
+    elsewhere = [getattr(home, name) for home in homes for name in home.__all__]
+    values = {name: getattr(module, name) for name in names if name[0] != "_"}
+    public = {name: value for name, value in values.items() if callable(value)}
+    return [f"{module_name}.{name}" for name, value in public.items() if all(value is not e for e in elsewhere)]
 
 
 def component_tables(module_name):

@@ -6,11 +6,12 @@ A battery raises an AssertionError that names the case and the law that is broke
 from skstruct.testing._decoding import check_decoder
 from skstruct.testing._features import check_feature_map
 from skstruct.testing._inference import check_inference_backend
-from skstruct.testing._models import Exact, enumerate_exactly
+from skstruct.testing._models import FAMILIES, Exact, enumerate_exactly
 from skstruct.testing._objectives import check_objective
 from skstruct.testing._optimizers import check_optimizer
 
 __all__ = [
+    "FAMILIES",
     "Exact",
     "check_decoder",
     "check_feature_map",

@@ -124,12 +124,36 @@ def _batch(graphs):
 
 
 def random_scores(rng, topology, n_states, form, shared):
+    """Scores of a kind of `SCORES`; writable as in training, since compiled code of read-only arrays is other code."""
     scale, forbidden = form
     n_matrices = 1 if shared else topology.n_edges
     arrays = []
     for shape in ((topology.n_nodes, n_states), (n_matrices, n_states, n_states)):
         values = scale * rng.normal(size=shape)
         values[rng.random(shape) < forbidden] = -np.inf
-        values.flags.writeable = False
         arrays.append(values)
     return Scores(arrays[0], arrays[1], np.zeros(topology.n_edges, np.int32) if shared else None)
+
+
+#: Names of the families of graphs.
+FAMILIES = tuple(name for name, _ in families(np.random.default_rng(0)))
+
+
+def chosen_families(names, random_state):
+    """Names, topologies and generators of some families of graphs, or of all families (None).
+
+    The models of a family do not depend on the other chosen families, since each family has its own generator.
+    """
+    names = FAMILIES if names is None else names
+    unknown = set(names) - set(FAMILIES)
+    if unknown:
+        raise ValueError(f"unknown families of graphs {sorted(unknown)}; known are {FAMILIES}")
+    for number, (name, topology) in enumerate(families(np.random.default_rng(random_state))):
+        if name in names:
+            yield name, topology, np.random.default_rng([random_state, number])
+
+
+def assert_unchanged(before, scores, context):
+    """Compare scores with a copy that was made before a component saw them."""
+    np.testing.assert_array_equal(scores.node, before.node, err_msg=f"node scores were changed: {context}")
+    np.testing.assert_array_equal(scores.edge, before.edge, err_msg=f"edge scores were changed: {context}")

@@ -9,26 +9,25 @@ from skstruct import Topology
 from skstruct.exceptions import UnsupportedTopology
 from skstruct.inference import BACKENDS, InferenceBackend, InferencePlan
 from skstruct.scores import Scores, direct_marginals, exact_decoding, weigh_nodes
-from skstruct.testing import check_inference_backend
+from skstruct.testing import FAMILIES, check_inference_backend
 
-MUST_ACCEPT = {  # a backend that refuses everything would pass any battery
-    "edgeless": [([], 3)],
-    "chain": [([(0, 1), (2, 1)], 4)],
-    "tree": [([(3, 0), (3, 1), (2, 3)], 5)],
-    "enumeration": [([(0, 1), (1, 2), (2, 0)], 3)],
-}
-CYCLE = [([(0, 1), (1, 2), (2, 0)], 3)]
+# What backends accept that refuse some graphs: one that refuses all graphs would pass any battery.
+EDGELESS = {"no node", "one node", "no edge"}
+CHAINS = {*EDGELESS, "one edge", "chain", "chain with gaps and reversed edges", "chain with repeated edges"}
+FORESTS = {*CHAINS, "star", "forest", "forest, repeated and reversed edges", "batch of forests"}
+ACCEPTED = {"edgeless": EDGELESS, "chain": CHAINS, "tree": FORESTS}
 
 
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", BACKENDS)
-def test_battery(name):
-    assert check_inference_backend(BACKENDS[name](), n_models=4) > 20
+def test_battery(name, family):
+    n_checked = check_inference_backend(BACKENDS[name](), n_models=4, families=[family])
+    assert n_checked == (32 if family in ACCEPTED.get(name, FAMILIES) else 0)
 
 
-@pytest.mark.parametrize("name", BACKENDS)
-def test_accepts_its_family(name):
-    for edges, n_nodes in MUST_ACCEPT.get(name, CYCLE):
-        assert BACKENDS[name]().accepts(Topology.from_edges(edges, n_nodes), 2).all()
+def test_battery_does_not_know_a_family():
+    with pytest.raises(ValueError, match=r"unknown families of graphs \['chains'\]; known are \('no node'"):
+        check_inference_backend(BACKENDS["auto"](), families=["chain", "chains"])
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from skstruct.kernels.simd import (
 )
 from skstruct.scores import Marginals, Scores, weigh_nodes, with_rows
 
-SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 21, 64, 65]
+SIZES = [1, 2, 3, 4, 5, 6, 7, 9, 16, 65]  # test_simd.py has all ways of holding a row; each compiles for seconds
 GRID = [(0, 1), (2, 1), (3, 0), (4, 1), (5, 2), (3, 4), (4, 5), (6, 3), (7, 4), (5, 8), (7, 6), (7, 8)]
 HUB = [(20, i) if i % 2 else (i, 20) for i in range(41) if i != 20]
 

@@ -39,7 +39,7 @@ def compare(plan, scores, rtol):
     return found
 
 
-@pytest.mark.parametrize("n_states", [1, 2, 3, 5, 17, 26, 65])
+@pytest.mark.parametrize("n_states", [2, 3, 5, 17, 65])
 def test_marginals_within_range(n_states):
     t, scores = make_scores(n_states, node_scale=2.0)
     found = compare(Chain().plan(t, n_states), scores, rtol=2e-5)

@@ -1,9 +1,10 @@
 """The disk cache of compiled code: damaged files and full disks end no call, and no old code outlives an edit."""
 
+import contextlib
+import importlib
 import os
 import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -96,9 +97,7 @@ def test_no_directory_for_the_cache(tmp_path, monkeypatch):
 
 # ------------------------------------------------------------------------------------------------ full disks
 LIBRARY = "from skstruct.kernels.jit import kernel\nOFFSET = 1.0\n@kernel\ndef add(a, b):\n    return a + b + OFFSET\n"
-PROGRAM = """
-    import sys
-    import numpy as np
+PROGRAM = """if True:
     from library import add
     from skstruct.kernels.jit import kernel
 
@@ -108,41 +107,44 @@ PROGRAM = """
         for value in values:
             found = add(found, value)
         return found
-
-    if sys.argv[1:]:  # writing more fails, as it does on a full disk
-        import resource
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), -1))
-    print(total(np.ones(4)), sum(total.compiled.stats.cache_hits.values()))
 """
 
 
 @pytest.fixture
-def program(tmp_path):
-    """Two files with kernels, where those of the second call those of the first, and how to run them."""
-    (tmp_path / "program.py").write_text(textwrap.dedent(PROGRAM))
+def program(cache, monkeypatch):
+    """Two files with kernels, where those of the second call those of the first, and how to run them as if anew."""
+    monkeypatch.syspath_prepend(cache)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # files that are written within a second look the same
 
-    def run(library=LIBRARY, *limit):
-        (tmp_path / "library.py").write_text(library)
-        paths = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
-        done = subprocess.run(
-            [sys.executable, "-B", "program.py", *map(str, limit)],
-            cwd=tmp_path,
-            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": paths},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        value, hits = done.stdout.split()
-        return float(value), int(hits)
+    def run(library=LIBRARY, limit=None):
+        for name, text in {"library": library, "program": PROGRAM}.items():
+            (cache / f"{name}.py").write_text(text)
+            sys.modules.pop(name, None)
+        total = importlib.import_module("program").total
+        with contextlib.nullcontext() if limit is None else full_disk(limit):
+            value = total(np.ones(4))
+        return value, sum(total.compiled.stats.cache_hits.values())
 
-    return run
+    yield run
+    for name in ("library", "program"):
+        sys.modules.pop(name, None)
+
+
+@contextlib.contextmanager
+def full_disk(limit):
+    """Let writing fail after `limit` bytes of a file, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @jit
 @pytest.mark.parametrize("limit", [0, 100, 2000])  # neither file, the index cut off, the index only
 def test_full_disk(program, limit):
-    pytest.importorskip("resource")
     assert program(LIBRARY, limit) == program(LIBRARY, limit) == (8.0, 0)
     assert program() == (8.0, 0)  # space was made
     assert program() == (8.0, 1)

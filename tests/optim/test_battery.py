@@ -61,7 +61,7 @@ class Unseeded(AveragedSGD):
     ("optimizer", "law"),
     [
         (IgnoresL1(), "it was ignored"),
-        (KeepsTheLast(), "ended at|not that of the parameters"),
+        (KeepsTheLast(), "ended at|not the value at the returned"),
         (ForgetsItsHistory(), "continued after"),
         (WritesToItsStates(), "were changed"),
         (Unseeded(40), "ended elsewhere"),
