@@ -128,8 +128,7 @@ class _ChainPlan(InferencePlan):
 
     def marginals(self, scores, weights=None):
         t, is_single = self.topology, scores.node.dtype == np.float32
-        is_wide = len(scores.edge) and scores.edge.min() < scores.edge.max() - SINGLE_RANGE
-        if is_single and (is_wide or not self.is_plain):
+        if is_single and not (self.is_plain and _is_narrow(scores.edge)):
             return self.marginals(in_double(scores), weights)
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
         steps, used = self._by_step(scores)
@@ -166,3 +165,8 @@ class _ChainPlan(InferencePlan):
 
     def sample(self, scores, n_samples, rng):
         return self.as_trees.sample(scores, n_samples, rng)
+
+
+def _is_narrow(edge):
+    """Whether the scores of edges are close enough for 32 bits."""
+    return not len(edge) or bool(edge.min() >= edge.max() - SINGLE_RANGE)

@@ -96,23 +96,13 @@ def _exponentiate(edge, scratch, top, low, bad, lanes):
 
 
 @kernel
-def _add_pairs(scratch, arrived, end, lists, lanes):
-    """Add the pairs of the steps into the rows before `end`, matrix by matrix.
+def _add_pairs_of_each(scratch, arrived, end, first, following, lanes):
+    """Do as `add_pairs` with each of several matrices; ``arrived[t]`` is the matrix of the step into row ``t``.
 
-    ``arrived[t]`` is the matrix of the step into row ``t``. The first row of a graph, whose potential is 0, adds
-    nothing. With several matrices, the rows of each are copied next to each other.
+    The rows of each are copied next to each other. They form a list, which starts at ``first[m]`` and goes on at
+    ``following[row]``; `first` holds `NO_ROW`, and does so in the end.
     """
-    forward, potential, before, after, pairs = (
-        scratch.forward,
-        scratch.potential,
-        scratch.before,
-        scratch.after,
-        scratch.pairs,
-    )
-    if len(pairs) == 1:
-        add_pairs(forward, potential, end, pairs, 0, lanes)
-        return
-    first, following = lists
+    forward, potential, before, after = scratch.forward, scratch.potential, scratch.before, scratch.after
     for t in range(end - 1, 0, -1):
         following[t], first[arrived[t]] = first[arrived[t]], t
     for t in range(1, end):
@@ -123,7 +113,7 @@ def _add_pairs(scratch, arrived, end, lists, lanes):
                 before[n - 1, x], after[n, x] = forward[row - 1, x], potential[row, x]
             row, n = following[row], n + 1
         if n > 1:
-            add_pairs(before, after, n, pairs, arrived[t], lanes)
+            add_pairs(before, after, n, scratch.pairs, arrived[t], lanes)
 
 
 @kernel(fastmath={"contract"})
@@ -160,7 +150,6 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
     ----------
     .. [1] L. R. Rabiner, "A tutorial on hidden Markov models", *Proc. IEEE* 77(2), 1989, section V.A.
     """
-    # outside of loops: to read a field of a record counts a reference, which takes as long as some arithmetic
     node, step_matrix, node_out, log_partition = scores.node, scores.matrix, out.node, out.log_partition
     matrix, transposed, pairs, counts = scratch.matrix, scratch.transposed, scratch.pairs, out.edge
     potential, forward, received = scratch.potential, scratch.forward, scratch.received
@@ -169,7 +158,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
     top, low, bad = np.empty(n_matrices), np.empty(n_matrices), np.zeros(n_matrices, np.bool_)
     _exponentiate(scores.edge, scratch, top, low, bad, lanes)
     total, arrived = np.empty(n_rows), np.zeros(n_rows, np.int64)
-    lists = np.full(n_matrices, NO_ROW), np.empty(n_rows, np.int64)  # rows of each matrix: the first, those following
+    first, following = np.full(n_matrices, NO_ROW), np.empty(n_rows, np.int64)
 
     end = 0
     for g in graphs:
@@ -178,7 +167,10 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
         if length == 0:
             continue
         if end + length > n_rows:
-            _add_pairs(scratch, arrived, end, lists, lanes)
+            if n_matrices == 1:  # here and not in the other kernel: a call with so many arrays takes 150 ns
+                add_pairs(forward, potential, end, pairs, 0, lanes)
+            else:
+                _add_pairs_of_each(scratch, arrived, end, first, following, lanes)
             end = 0
         start = end  # of the rows that belong to this graph
         shifted = begin - start
@@ -238,7 +230,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
             backward_step(forward, received, potential, factor, t, transposed, arrived[t], node_out, t + shifted, lanes)
         for x in range(n_states):
             node_out[begin, x] = forward[start, x] * received[0, x]
-            potential[start, x] = 0.0
+            potential[start, x] = 0.0  # so that no pair is counted with the graph before
         if not is_bounded and _any_outside(potential, start, start + length):
             unsafe[g] = True
             continue
@@ -247,7 +239,10 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
                 for x in range(n_states):
                     forward[t, x] *= weights[g]
         end = start + length
-    _add_pairs(scratch, arrived, end, lists, lanes)
+    if n_matrices == 1:
+        add_pairs(forward, potential, end, pairs, 0, lanes)
+    else:
+        _add_pairs_of_each(scratch, arrived, end, first, following, lanes)
     for m in range(n_matrices):
         for x in range(n_states):
             for y in range(n_states):

@@ -77,11 +77,18 @@ def test_no_labelling_is_allowed():
 
 def test_who_supports_float32_precision():
     assert Chain().plan(chains(), 3).supports_float32
-    assert not Chain().plan(Topology.from_edges([(1, 0)], 2), 3).supports_float32  # runs through the plain kernels
+    assert not Chain().plan(Topology.from_edges([(1, 0)], 2), 3).supports_float32  # its matrices are stacked
     assert not getattr(Tree().plan(chains(), 3), "supports_float32", False)
-    t, scores = make_scores(3, node_scale=1.0)
-    one_each = scores._replace(edge=np.repeat(scores.edge, t.n_edges, axis=0), edge_matrix=None)
-    compare(Chain().plan(t, 3), one_each, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_matrices", [3, None])
+def test_several_matrices(n_matrices):
+    t, scores = make_scores(3, node_scale=2.0)
+    rng = np.random.default_rng(0)
+    edge = rng.normal(size=(n_matrices or t.n_edges, 3, 3)).astype(np.float32)
+    rows = None if n_matrices is None else rng.integers(0, n_matrices, t.n_edges)
+    found = compare(Chain().plan(t, 3), Scores(scores.node, edge, rows), rtol=2e-5)
+    assert found.node.dtype == found.edge.dtype == np.float32
 
 
 def test_plain_python_keeps_sums_in_64_bits():
