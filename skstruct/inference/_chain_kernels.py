@@ -169,7 +169,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
         if end + length > n_rows:
             if n_matrices == 1:  # here and not in the other kernel: a call with so many arrays takes 150 ns
                 add_pairs(forward, potential, end, pairs, 0, lanes)
-            else:
+            elif n_matrices > 1:
                 _add_pairs_of_each(scratch, arrived, end, first, following, lanes)
             end = 0
         start = end  # of the rows that belong to this graph
@@ -241,7 +241,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
         end = start + length
     if n_matrices == 1:
         add_pairs(forward, potential, end, pairs, 0, lanes)
-    else:
+    elif n_matrices > 1:
         _add_pairs_of_each(scratch, arrived, end, first, following, lanes)
     for m in range(n_matrices):
         for x in range(n_states):

@@ -254,3 +254,34 @@ def test_kernels_are_plain_python_too():
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+PLAIN_PYTHON = """
+import numpy as np
+from skstruct import Topology
+from skstruct.inference import Chain
+from skstruct.scores import Scores
+topology = Topology(np.zeros((0, 2), np.int32), np.arange(101), np.zeros(101, np.intp))
+scores = Scores(np.zeros((100, {n_states})), np.zeros((0, {n_states}, {n_states})), np.zeros(0, np.int32))
+Chain().plan(topology, {n_states}).marginals(scores)
+"""
+
+
+@pytest.mark.parametrize("n_states", [2, 3, 70])
+def test_graphs_of_one_node_without_any_matrix(n_states):
+    """Many of them share the rows of a pass; there is no matrix whose pairs could be counted."""
+    rng = np.random.default_rng(0)
+    topology = Topology(np.zeros((0, 2), np.int32), np.arange(301), np.zeros(301, np.intp))
+    scores = Scores(rng.normal(size=(300, n_states)), np.zeros((0, n_states, n_states)), np.zeros(0, np.int32))
+    found = Chain().plan(topology, n_states).marginals(scores)
+    potential = np.exp(scores.node)
+    np.testing.assert_allclose(found.node, potential / potential.sum(axis=1, keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose(found.log_partition, np.log(potential.sum(axis=1)), rtol=1e-10)
+    assert found.edge.shape == (0, n_states, n_states)
+    outcome = subprocess.run(
+        [sys.executable, "-c", PLAIN_PYTHON.format(n_states=n_states)],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert outcome.returncode == 0, outcome.stderr  # an index out of range is an error there
