@@ -158,7 +158,7 @@ class _ChainPlan(InferencePlan):
         return np.flatnonzero(unsafe)
 
     def decode(self, scores):
-        labels, steps = np.empty(self.topology.n_nodes, np.intp), self._by_step(scores)[0]
+        labels, steps = np.empty(self.topology.n_nodes, np.intp), self._by_step(in_double(scores))[0]
         scratch = Scratch.of(steps, self.longest)
         viterbi(self.topology.node_ptr, steps, scratch, lanes(scores.node.shape[1]), labels)
         return exact_decoding(self.topology, scores, labels)
