@@ -99,15 +99,9 @@ def _tables(start, stop, ptr, n_states):
 
 
 @kernel
-def _table(k, tables):
-    """Table number `k` of a graph."""
-    return tables.table[tables.table_ptr[k] : tables.table_ptr[k + 1]]
-
-
-@kernel
-def _message(k, tables):
-    """Message number `k` of a graph, to the parent of its table."""
-    return tables.message[tables.message_ptr[k] : tables.message_ptr[k + 1]]
+def _segment(values, ptr, k):
+    """Number `k` of the tables or messages that lie one after the other."""
+    return values[ptr[k] : ptr[k + 1]]
 
 
 @kernel
@@ -138,9 +132,8 @@ def _edge_stride(axis, flipped, n_states, stride):
 
 
 @kernel
-def _load(p, buckets, values, multiply, table, stride):
+def _load(p, buckets, node, edge, rows, multiply, table, stride):
     """Fill the table of a bucket with the values, scores or potentials, of its node and its edges."""
-    node, edge, rows = values
     n_states, n_axes = node.shape[1], buckets.ptr[p + 1] - buckets.ptr[p]
     i = buckets.order[p]
     for base in range(0, len(table), n_states):
@@ -154,21 +147,21 @@ def _load(p, buckets, values, multiply, table, stride):
 
 
 @kernel
-def _read_out(p, buckets, rows, weight, table, stride, out):
+def _read_out(p, buckets, rows, weight, table, stride, node_out, counts):
     """Node and pair marginals from the belief of a bucket, a table that sums to one."""
-    n_states, n_axes = out.node.shape[1], buckets.ptr[p + 1] - buckets.ptr[p]
+    n_states, n_axes = node_out.shape[1], buckets.ptr[p + 1] - buckets.ptr[p]
     i = buckets.order[p]
     stride[:] = 0
     stride[0] = 1
-    out.node[i] = 0.0
-    _sum_to(table, n_axes, n_states, stride, out.node[i])
+    node_out[i] = 0.0
+    _sum_to(table, n_axes, n_states, stride, node_out[i])
     has_edges = buckets.edge_ptr[p] < buckets.edge_ptr[p + 1]
     pair = np.empty(n_states * n_states if has_edges else 0)
     for k in range(buckets.edge_ptr[p], buckets.edge_ptr[p + 1]):
         _edge_stride(buckets.edge_axis[k], buckets.flipped[k], n_states, stride)
         pair[:] = 0.0
         _sum_to(table, n_axes, n_states, stride, pair)
-        count = out.edge[rows[buckets.edge[k]]]
+        count = counts[rows[buckets.edge[k]]]
         for x in range(n_states):
             for y in range(n_states):
                 count[x, y] += weight * pair[x * n_states + y]
@@ -181,7 +174,8 @@ def propagate(buckets, potentials, weights, out, unsafe):
     On the way back a table is multiplied by (the parent's belief summed to the separator) / (its own message), with
     0 / 0 = 0.
     """
-    n_states = potentials.node.shape[1]
+    (node, edge, rows), node_out, counts = potentials, out.node, out.edge
+    n_states = node.shape[1]
     node_ptr, ptr, parent = buckets.node_ptr, buckets.ptr, buckets.parent
     stride = np.zeros(_longest(ptr), np.int64)
     for g in range(len(node_ptr) - 1):
@@ -189,13 +183,14 @@ def propagate(buckets, potentials, weights, out, unsafe):
         if unsafe[g]:
             continue
         tables = _tables(start, stop, ptr, n_states)
+        table_ptr, table_values, message_ptr, messages = tables
         log_z, too_small = 0.0, False
         for p in range(start, stop):
-            table = _table(p - start, tables)
-            too_small |= _load(p, buckets, potentials, True, table, stride)
+            table = _segment(table_values, table_ptr, p - start)
+            too_small |= _load(p, buckets, node, edge, rows, True, table, stride)
         for p in range(start, stop):
-            table = _table(p - start, tables)
-            message = _message(p - start, tables)
+            table = _segment(table_values, table_ptr, p - start)
+            message = _segment(messages, message_ptr, p - start)
             top = 0.0
             for k in range(len(message)):
                 total = 0.0
@@ -211,7 +206,7 @@ def propagate(buckets, potentials, weights, out, unsafe):
                 too_small |= (message[k] < SMALLEST_MESSAGE) & (message[k] > 0.0)
             q = parent[p]
             if q >= 0:
-                target = _table(q - start, tables)
+                target = _segment(table_values, table_ptr, q - start)
                 _up_stride(p, buckets, n_states, stride)
                 too_small |= _combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, True)
         if too_small:
@@ -220,15 +215,15 @@ def propagate(buckets, potentials, weights, out, unsafe):
         out.log_partition[g] = log_z
         if log_z == -np.inf:
             for p in range(start, stop):
-                out.node[buckets.order[p]] = np.nan
+                node_out[buckets.order[p]] = np.nan
             continue
         for p in range(stop - 1, start - 1, -1):
-            table = _table(p - start, tables)
-            message = _message(p - start, tables)
+            table = _segment(table_values, table_ptr, p - start)
+            message = _segment(messages, message_ptr, p - start)
             q = parent[p]
             separator = np.zeros(len(message))
             if q >= 0:
-                belief = _table(q - start, tables)
+                belief = _segment(table_values, table_ptr, q - start)
                 _up_stride(p, buckets, n_states, stride)
                 _sum_to(belief, ptr[q + 1] - ptr[q], n_states, stride, separator)
             else:
@@ -241,26 +236,27 @@ def propagate(buckets, potentials, weights, out, unsafe):
                     total += table[k * n_states + x]
             for k in range(len(table)):
                 table[k] /= total
-            _read_out(p, buckets, potentials.edge_matrix, weights[g], table, stride, out)
+            _read_out(p, buckets, rows, weights[g], table, stride, node_out, counts)
 
 
 @kernel
 def _upward_log(start, stop, buckets, scores, take_max, tables, stride):
     """Fill tables and messages of one graph with logarithms of sums (or maxima); the total over labellings."""
-    n_states, ptr, parent = scores.node.shape[1], buckets.ptr, buckets.parent
+    (node, edge, rows), (table_ptr, table_values, message_ptr, messages) = scores, tables
+    n_states, ptr, parent = node.shape[1], buckets.ptr, buckets.parent
     for p in range(start, stop):
-        table = _table(p - start, tables)
-        _load(p, buckets, scores, False, table, stride)
+        table = _segment(table_values, table_ptr, p - start)
+        _load(p, buckets, node, edge, rows, False, table, stride)
     log_z = 0.0
     for p in range(start, stop):
-        table = _table(p - start, tables)
-        message = _message(p - start, tables)
+        table = _segment(table_values, table_ptr, p - start)
+        message = _segment(messages, message_ptr, p - start)
         for k in range(len(message)):
             row = table[k * n_states : (k + 1) * n_states]
             message[k] = row.max() if take_max else log_sum(row)
         q = parent[p]
         if q >= 0:
-            target = _table(q - start, tables)
+            target = _segment(table_values, table_ptr, q - start)
             _up_stride(p, buckets, n_states, stride)
             _combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, False)
         else:
@@ -271,24 +267,26 @@ def _upward_log(start, stop, buckets, scores, take_max, tables, stride):
 @kernel
 def propagate_log(buckets, graphs, scores, weights, out):
     """`propagate` in the log domain, on some graphs: the plain twin, for any legal scores."""
+    rows, node_out, counts = scores.edge_matrix, out.node, out.edge
     n_states = scores.node.shape[1]
     node_ptr, ptr, parent = buckets.node_ptr, buckets.ptr, buckets.parent
     stride = np.zeros(_longest(ptr), np.int64)
     for g in graphs:
         start, stop = node_ptr[g], node_ptr[g + 1]
         tables = _tables(start, stop, ptr, n_states)
+        table_ptr, table_values, message_ptr, messages = tables
         out.log_partition[g] = _upward_log(start, stop, buckets, scores, False, tables, stride)
         if out.log_partition[g] == -np.inf:
             for p in range(start, stop):
-                out.node[buckets.order[p]] = np.nan
+                node_out[buckets.order[p]] = np.nan
             continue
         for p in range(stop - 1, start - 1, -1):  # tables become beliefs: probabilities that sum to one
-            table = _table(p - start, tables)
-            message = _message(p - start, tables)
+            table = _segment(table_values, table_ptr, p - start)
+            message = _segment(messages, message_ptr, p - start)
             q = parent[p]
             separator = np.zeros(len(message))
             if q >= 0:
-                belief = _table(q - start, tables)
+                belief = _segment(table_values, table_ptr, q - start)
                 _up_stride(p, buckets, n_states, stride)
                 _sum_to(belief, ptr[q + 1] - ptr[q], n_states, stride, separator)
             else:
@@ -301,7 +299,7 @@ def propagate_log(buckets, graphs, scores, weights, out):
                     total += table[k * n_states + x]
             for k in range(len(table)):
                 table[k] /= total
-            _read_out(p, buckets, scores.edge_matrix, weights[g], table, stride, out)
+            _read_out(p, buckets, rows, weights[g], table, stride, node_out, counts)
 
 
 @kernel
@@ -314,6 +312,7 @@ def sample_labels(buckets, scores, uniforms, labels):
     for g in range(len(node_ptr) - 1):
         start, stop = node_ptr[g], node_ptr[g + 1]
         tables = _tables(start, stop, ptr, n_states)
+        table_ptr, table_values = tables.table_ptr, tables.table
         _upward_log(start, stop, buckets, scores, take_max, tables, stride)
         for r in range(len(labels)):
             for p in range(stop - 1, start - 1, -1):
@@ -321,7 +320,7 @@ def sample_labels(buckets, scores, uniforms, labels):
                 for slot in range(ptr[p] + 1, ptr[p + 1]):
                     offset += step * labels[r, buckets.scope[slot]]
                     step *= n_states
-                row = _table(p - start, tables)[offset : offset + n_states]
+                row = _segment(table_values, table_ptr, p - start)[offset : offset + n_states]
                 if take_max:
                     labels[r, buckets.order[p]] = np.argmax(row)
                 else:
