@@ -210,7 +210,8 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
             if product < 1e-150 or product > 1e150:  # a logarithm now and then, not at each step
                 log_z += np.log(product)
                 product = 1.0
-            s = forward_step(forward, t - 1, matrix, arrived[t], potential, 1.0 / s, t, lanes)
+            m = arrived[t] if n_matrices > 1 else 0
+            s = forward_step(forward, t - 1, matrix, m, potential, 1.0 / s, t, lanes)
             total[t] = s
         is_bounded = lowest + lowest_edge > SAFE_SCORE
         if not is_bounded and _any_outside(forward, start, reached + 1):  # before a sum of 0 is believed
@@ -227,7 +228,8 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
             received[0, x] = 1.0 / s
         for t in range(start + length - 1, start, -1):
             factor = 1.0 / total[t - 1]
-            backward_step(forward, received, potential, factor, t, transposed, arrived[t], node_out, t + shifted, lanes)
+            m = arrived[t] if n_matrices > 1 else 0
+            backward_step(forward, received, potential, factor, t, transposed, m, node_out, t + shifted, lanes)
         for x in range(n_states):
             node_out[begin, x] = forward[start, x] * received[0, x]
             potential[start, x] = 0.0  # so that no pair is counted with the graph before
