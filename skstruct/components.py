@@ -60,7 +60,7 @@ def resolve(component: Any, base: type, table: Mapping[str, type]) -> Any:
     >>> resolve("lbfgs", Optimizer, OPTIMIZERS)
     LBFGS()
     """
-    name = base.parameter  # type: ignore[attr-defined]
+    name = base.parameter  # type: ignore[attr-defined]  # every base class of components has it
     if isinstance(component, str):
         if component not in table:
             raise ValueError(f"{name} must be one of {list(table)} or an object, got {component!r}.")

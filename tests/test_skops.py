@@ -94,7 +94,7 @@ def labels_for(model, X):
     return y if len(X) == len(y) else RaggedArray(y, CHAINS.node_ptr)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # few iterations: only storing is tested
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_classifiers(name):
     model, X = CLASSIFIERS[name]

@@ -29,7 +29,6 @@ from skstruct.features import FEATURE_MAPS, FeatureMap
 from skstruct.inference import BACKENDS, InferenceBackend, queries
 from skstruct.objectives import MISSING, OBJECTIVES, Objective
 from skstruct.optim import OPTIMIZERS, Optimizer
-from skstruct.optim._base import STOPPED
 from skstruct.scores import Targets
 
 
@@ -316,15 +315,16 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
             setattr(self, name, value)
         self._attributes = tuple(attributes)
         self._model = Model(feature_plan, result.x, backend, classes)
-        if not result.success and result.interrupt is None and result.message != STOPPED:
+        if not result.success and result.interrupt is None:
             warn_not_converged(result, self.max_iter, loss)
         warn_inference(loss, result.x)
         return result.interrupt
 
     def _seeded(self, optimizer):
         """Return the optimiser with the `random_state` of the estimator, where it is None in the optimiser."""
-        parameters = optimizer.get_params() if hasattr(optimizer, "get_params") else {}
-        unseeded = [name for name, value in parameters.items() if name.endswith("random_state") and value is None]
+        unseeded = [
+            name for name, value in optimizer.get_params().items() if name.endswith("random_state") and value is None
+        ]
         if not unseeded:
             return optimizer
         return clone(optimizer).set_params(**dict.fromkeys(unseeded, self.random_state))

@@ -128,7 +128,7 @@ class CodeCache(FunctionCache):
         """Write the compiled code of a signature, if that is possible."""
         try:
             super().save_overload(signature, result)
-        except Exception:
+        except Exception:  # a damaged index or a full disk can raise any exception; the code works without its file
             with contextlib.suppress(Exception):
                 self.flush()  # removes a damaged index
                 super().save_overload(signature, result)
