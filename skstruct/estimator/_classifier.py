@@ -34,10 +34,11 @@ from skstruct.scores import Targets
 
 def _gives_probabilities(estimator):
     """Whether the objective of training defines probabilities; the error of a missing method says why."""
-    objective = estimator.objective
+    given = estimator.objective
+    objective = OBJECTIVES[given]() if isinstance(given, str) and given in OBJECTIVES else given
     if isinstance(objective, Objective) and not objective.probabilistic:
         raise AttributeError(
-            f"objective={objective!r} trains scores that define no probabilities; predict needs none, and "
+            f"objective={given!r} trains scores that define no probabilities; predict needs none, and "
             "objective='likelihood' trains probabilities."
         )
     return True
@@ -68,8 +69,8 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         Backend that computes probabilities from scores, in training and prediction. "auto" uses for each graph the
         cheapest exact backend that accepts the graph, or else loopy belief propagation. `inference_report` shows which.
         May be set after `fit`.
-    objective : {"likelihood"} or Objective, default="likelihood"
-        Definition of the loss of a graph.
+    objective : {"likelihood", "hinge", ...} or Objective, default="likelihood"
+        Definition of the loss of a graph: a name in `skstruct.objectives.OBJECTIVES`, or an object with parameters.
     optimizer : {"lbfgs", "sgd"} or Optimizer, default="lbfgs"
         Algorithm that minimises the objective. "lbfgs" finds the optimum; with an L1 penalty it is OWL-QN. "sgd" stops
         earlier: predictions are about as good, and training on many graphs is many times faster. "sgd" does not support

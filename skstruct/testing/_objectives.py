@@ -19,7 +19,10 @@ def check_objective(
 
     The laws are checked with exact inference on small graphs of all kinds:
 
-    - The gradient is the derivative of the loss, compared with central differences.
+    - The gradient is the derivative of the loss, compared with central differences. A loss with kinks has a derivative
+      at almost all points, and is compared at random points.
+    - A loss that is declared convex is nowhere below the linear function that its gradient or subgradient defines. This
+      is also checked at zero scores, where most losses with kinks have one.
     - Weights of graphs multiply the gradient, and not the loss.
     - The loss of a graph does not depend on its batch.
     - A constant that is added to all scores of a node does not change the loss.
@@ -63,6 +66,9 @@ def check_objective(
                 _check_batch(case)
                 if objective.convex and not n_hidden:
                     _check_convexity(case, rng)
+                    zero = Scores(np.zeros_like(scores.node), np.zeros_like(scores.edge), scores.edge_matrix)
+                    _check_subgradient(case.at(scores), rng)
+                    _check_subgradient(case.at(zero), rng)
 
 
 class _Case:
@@ -74,6 +80,12 @@ class _Case:
         self.objective, self.topology, self.scores, self.targets = objective, topology, scores, targets
         self.accuracy = accuracy
         self.inference = LazyPlan(Enumeration(), topology, scores.node.shape[1])
+
+    def at(self, scores):
+        """Return the same case with other scores."""
+        other = _Case(self.objective, self.topology, scores, self.targets, self.accuracy)
+        other.context = self.context
+        return other
 
     def evaluate(self, scores=None, targets=None):
         return self.objective.value_and_gradient(
@@ -114,7 +126,8 @@ def _check_gradient(case, rng):
     for direction in _directions(rng, case.scores):
         ahead, behind = (case.total(case.moved(direction, step)) for step in (STEP, -STEP))
         case.close(_product(gradient, direction), np.array((ahead - behind) / (2 * STEP)), "derivative of the loss")
-        _check_hessian_product(case, direction)
+        if case.objective.smooth:
+            _check_hessian_product(case, direction)
 
 
 def _check_hessian_product(case, direction):
@@ -154,3 +167,12 @@ def _check_convexity(case, rng):
         left, middle, right = (case.total(case.moved(direction, step)) for step in (0.0, 0.5, 1.0))
         slack = case.accuracy * max(1.0, abs(middle))
         assert middle <= 0.5 * (left + right) + slack, f"declared convex, and is not: {case.context}"
+
+
+def _check_subgradient(case, rng):
+    losses, (node, edge, _) = case.evaluate()
+    value, gradient = float(case.targets.graph_weight @ losses), Scores(node.copy(), edge.copy())
+    for direction in _directions(rng, case.scores):
+        there = case.total(case.moved(direction, 1.0))
+        slack = case.accuracy * max(1.0, abs(there))
+        assert there >= value + _product(gradient, direction) - slack, f"no subgradient of the loss: {case.context}"

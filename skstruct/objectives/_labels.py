@@ -1,0 +1,69 @@
+"""Labels of a batch: their codes are checked, and their indicators are subtracted from marginals or counts."""
+
+import numpy as np
+
+from skstruct.data.indexing import first_outside
+from skstruct.exceptions import InfeasibleGraph
+from skstruct.kernels.jit import kernel
+from skstruct.scores import MISSING, with_rows
+
+
+def check_codes(topology, y, n_states):
+    """Refuse state codes that do not exist: kernels write to the positions that codes determine."""
+    if y.shape != (topology.n_nodes,):
+        raise ValueError(f"y must hold {topology.n_nodes} state codes, one per node, got shape {y.shape}")
+    node = first_outside(y + 1, n_states + 1)
+    if node is not None:
+        g = topology.node_graph[node]
+        raise ValueError(
+            f"y of graph {g}, node {node - topology.node_ptr[g]} is {y[node]}; state codes run from 0 to "
+            f"{n_states - 1}, and {MISSING} means unknown"
+        )
+
+
+def require_finite(label_scores):
+    """Raise InfeasibleGraph for the first graph whose given labels score -inf; `label_scores` is (n_graphs,)."""
+    forbidden = np.flatnonzero(~np.isfinite(label_scores))
+    if len(forbidden):
+        raise InfeasibleGraph(forbidden[0], "the labels in y are forbidden, they score -inf")
+
+
+def subtract_labelling(topology, scores, codes, weights, out):
+    """Subtract the indicators of a labelling, times the weights of the graphs, from `out`, in place.
+
+    Parameters
+    ----------
+    topology : Topology
+    scores : Scores
+    codes : ndarray of shape (n_nodes,)
+        State codes, none of them `MISSING`.
+    weights : ndarray of shape (n_graphs,)
+    out : Scores
+        Marginals or counts of nodes, and of pairs by matrix; changed.
+
+    Returns
+    -------
+    score : ndarray of shape (n_graphs,)
+        Score of the labelling, in nats.
+    """
+    score = np.empty(topology.n_graphs)
+    arrays = topology.node_ptr, topology.edge_ptr, topology.edges
+    scores = with_rows(scores, topology.n_edges)
+    _subtract(*arrays, scores, codes, weights, out._replace(edge_matrix=scores.edge_matrix), score)
+    return score
+
+
+@kernel
+def _subtract(node_ptr, edge_ptr, edges, scores, y, weights, out, score):
+    """See `subtract_labelling`; the score of graph g is written to ``score[g]``."""
+    rows = scores.edge_matrix
+    for g in range(len(score)):
+        total, weight = 0.0, weights[g]
+        for t in range(node_ptr[g], node_ptr[g + 1]):
+            total += float(scores.node[t, y[t]])
+            out.node[t, y[t]] -= weight
+        for e in range(edge_ptr[g], edge_ptr[g + 1]):
+            i, j = edges[e]
+            total += float(scores.edge[rows[e], y[i], y[j]])
+            out.edge[rows[e], y[i], y[j]] -= weight
+        score[g] = total
