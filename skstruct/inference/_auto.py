@@ -140,6 +140,16 @@ class _MixedPlan(InferencePlan):
                 getattr(out, name)[group.graphs] = getattr(found, name)
         return out
 
+    def derivative(self, scores, direction, weights=None):
+        mean = np.empty(self.topology.n_graphs)
+        out = Scores(np.empty_like(scores.node), np.zeros_like(scores.edge), scores.edge_matrix)
+        for (group, own), (_, change) in zip(self._split(scores), self._split(direction)):
+            group_weights = None if weights is None else weights[group.graphs]
+            mean[group.graphs], found = group.plan.derivative(own, change, group_weights)
+            out.node[group.nodes] = found.node
+            out.edge[group.edges if scores.edge_matrix is None else slice(None)] += found.edge
+        return mean, out
+
     def decode(self, scores):
         return self._gather(scores, lambda group, own: group.plan.decode(own))
 

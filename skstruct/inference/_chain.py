@@ -9,7 +9,8 @@ import numpy as np
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._chain_kernels import ROWS, SINGLE_RANGE, Scratch, StepScores, forward_backward, viterbi
-from skstruct.inference._tree import ROOT, RootedForest, TreePlan, two_passes_log
+from skstruct.inference._rooted_forest import ROOT, RootedForest
+from skstruct.inference._tree import TreePlan, two_passes_log
 from skstruct.kernels.simd import lanes
 from skstruct.scores import direct_marginals, edge_rows, exact_decoding, in_double, weigh_nodes, with_rows
 
@@ -156,6 +157,9 @@ class _ChainPlan(InferencePlan):
         with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
             forward_backward(self.topology.node_ptr, graphs, steps, weights, scratch, lanes(n_states), out, unsafe)
         return np.flatnonzero(unsafe)
+
+    def derivative(self, scores, direction, weights=None):
+        return self.as_trees.derivative(scores, direction, weights)
 
     def decode(self, scores):
         labels, steps = np.empty(self.topology.n_nodes, np.intp), self._by_step(in_double(scores))[0]

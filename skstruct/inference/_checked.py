@@ -3,7 +3,7 @@
 import numpy as np
 
 from skstruct.inference._plan import InferencePlan
-from skstruct.scores import check_scores
+from skstruct.scores import check_scores, in_double
 
 
 class CheckedPlan(InferencePlan):
@@ -48,12 +48,22 @@ class CheckedPlan(InferencePlan):
         return self.marginals_from(scores, weights, None)
 
     def marginals_from(self, scores, weights, labels):
-        if weights is not None and np.shape(weights) != (self.topology.n_graphs,):
-            raise ValueError(f"weights must hold a number for each of {self.topology.n_graphs} graphs")
+        self._check_weights(weights)
         return self.inner.marginals_from(self._checked(scores), weights, labels)
 
     def derivative(self, scores, direction, weights=None):
-        return self.inner.derivative(self._checked(scores), self._checked(direction), weights)
+        self._check_weights(weights)
+        direction = direction._replace(edge_matrix=scores.edge_matrix)
+        for name, array, change in zip(scores._fields, scores[:2], direction[:2]):
+            if np.shape(array) != np.shape(change):
+                raise ValueError(
+                    f"direction.{name} must have the shape of scores.{name}, {np.shape(array)}; got {np.shape(change)}"
+                )
+        return self.inner.derivative(in_double(self._checked(scores)), in_double(self._checked(direction)), weights)
+
+    def _check_weights(self, weights):
+        if weights is not None and np.shape(weights) != (self.topology.n_graphs,):
+            raise ValueError(f"weights must hold a number for each of {self.topology.n_graphs} graphs")
 
     def decode(self, scores):
         return self.inner.decode(self._checked(scores))

@@ -6,7 +6,7 @@ import numpy as np
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
-from skstruct.scores import direct_marginals, exact_decoding, weigh_nodes
+from skstruct.scores import Scores, direct_marginals, exact_decoding, weigh_nodes
 
 
 class Edgeless(InferenceBackend):
@@ -51,6 +51,13 @@ class _EdgelessPlan(InferencePlan):
             node /= total
         log_partition = self.topology.sum_nodes(log_total[:, 0])
         return direct_marginals(log_partition, weigh_nodes(self.topology, node, weights), np.zeros_like(scores.edge))
+
+    def derivative(self, scores, direction, weights=None):
+        probability = self.marginals(scores).node
+        mean = (probability * direction.node).sum(axis=1)
+        node = probability * (direction.node - mean[:, None])
+        d_scores = Scores(weigh_nodes(self.topology, node, weights), np.zeros_like(scores.edge), scores.edge_matrix)
+        return self.topology.sum_nodes(mean), d_scores
 
     def decode(self, scores):
         return exact_decoding(self.topology, scores, scores.node.argmax(axis=1))

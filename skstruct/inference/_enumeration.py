@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
-from skstruct.scores import direct_marginals, edge_rows, exact_decoding, weigh_nodes
+from skstruct.scores import Scores, direct_marginals, edge_rows, exact_decoding, weigh_nodes
 
 
 class Enumeration(InferenceBackend):
@@ -81,21 +81,35 @@ class _EnumerationPlan(InferencePlan):
             yield g, nodes, edges, ends, labels, total
 
     def marginals(self, scores, weights=None):
+        log_partition = np.array([logsumexp(total) for *_, total in self._labellings(scores)])
+        with np.errstate(invalid="ignore"):  # no allowed labelling: nan, as documented
+            shares = [np.exp(total - log_partition[g]) for g, *_, total in self._labellings(scores)]
+        return direct_marginals(log_partition, *self._sums(scores, shares, weights))
+
+    def derivative(self, scores, direction, weights=None):
+        mean, excess = np.empty(self.topology.n_graphs), []
+        pairs = zip(self._labellings(scores), self._labellings(direction))
+        for (g, *_, total), (*_, change) in pairs:
+            with np.errstate(invalid="ignore"):  # no allowed labelling: nan, as documented
+                probability = np.exp(total - logsumexp(total))
+            mean[g] = probability @ change
+            excess.append(probability * (change - mean[g]))
+        node, edge = self._sums(scores, excess, weights)
+        return mean, Scores(node, edge, scores.edge_matrix)
+
+    def _sums(self, scores, shares, weights):
+        """Sum the shares of labellings, an array for each graph, over the labellings with each state and pair."""
         t = self.topology
         rows, n_states = edge_rows(scores, t.n_edges), scores.node.shape[1]
         weights = np.ones(t.n_graphs) if weights is None else weights
-        log_partition = np.empty(t.n_graphs)
         node, edge = np.empty_like(scores.node), np.zeros_like(scores.edge)
-        for g, nodes, edges, ends, labels, total in self._labellings(scores):
-            log_partition[g] = logsumexp(total)
-            with np.errstate(invalid="ignore"):  # no allowed labelling: nan, as documented
-                probability = np.exp(total - log_partition[g])
+        for (g, nodes, edges, ends, labels, _), share in zip(self._labellings(scores), shares):
             for k, i in enumerate(nodes):
-                node[i] = np.bincount(labels[:, k], probability, n_states)
+                node[i] = np.bincount(labels[:, k], share, n_states)
             for (i, j), row in zip(ends, rows[edges]):
-                pair = np.bincount(labels[:, i] * n_states + labels[:, j], probability, n_states**2)
+                pair = np.bincount(labels[:, i] * n_states + labels[:, j], share, n_states**2)
                 edge[row] += weights[g] * pair.reshape(n_states, n_states)
-        return direct_marginals(log_partition, weigh_nodes(t, node, weights), edge)
+        return weigh_nodes(t, node, weights), edge
 
     def decode(self, scores):
         codes = np.zeros(self.topology.n_nodes, np.intp)

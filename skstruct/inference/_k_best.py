@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skstruct.inference._base import merge_edges
-from skstruct.inference._tree import ROOT, rooted_forest
+from skstruct.inference._rooted_forest import ROOT, rooted_forest
 from skstruct.kernels.jit import kernel
 from skstruct.scores import in_double, with_rows
 

@@ -26,6 +26,26 @@ def exponentiate(scores, axes):
     return potential, shift.reshape(len(scores)), too_small
 
 
+def potentials_of(topology, scores):
+    """Potentials of scores whose `edge_matrix` is an array, the maxima that they leave out, and unsafe graphs.
+
+    Returns
+    -------
+    potentials : Scores
+    shift : ndarray of shape (n_graphs,)
+        In nats.
+    unsafe : ndarray of bool, (n_graphs,)
+    """
+    t, rows = topology, scores.edge_matrix
+    node, node_shift, small_node = exponentiate(scores.node, 1)
+    edge, edge_shift, small_edge = exponentiate(scores.edge, (1, 2))
+    unsafe = np.zeros(t.n_graphs, bool)
+    unsafe[t.node_graph[small_node]] = True
+    if small_edge.any():
+        unsafe[t.edge_graph[small_edge[rows]]] = True
+    return Scores(node, edge, rows), t.sum_nodes(node_shift) + t.sum_edges(edge_shift[rows]), unsafe
+
+
 def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False):
     """Run the `fast` kernel on all graphs and the `safe` (log-domain) one where the first is unsafe.
 
@@ -50,19 +70,13 @@ def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False):
     t = plan.topology
     weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
     scores = with_rows(scores, t.n_edges)
-    node, node_shift, small_node = exponentiate(scores.node, 1)
-    edge, edge_shift, small_edge = exponentiate(scores.edge, (1, 2))
-    unsafe = np.zeros(t.n_graphs, bool)
-    unsafe[t.node_graph[small_node]] = True
-    if small_edge.any():
-        unsafe[t.edge_graph[small_edge[scores.edge_matrix]]] = True
-
+    potentials, shift, unsafe = potentials_of(t, scores)
     out = direct_marginals(np.zeros(t.n_graphs), np.empty_like(scores.node), np.zeros_like(scores.edge))
     with np.errstate(all="ignore"):  # log 0 and 0 / 0 are no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
-        fast(plan.wiring, Scores(node, edge, scores.edge_matrix), weights, out, unsafe)
+        fast(plan.wiring, potentials, weights, out, unsafe)
         if not whole_counts:
-            out.edge[:] *= edge
-        out.log_partition[:] += t.sum_nodes(node_shift) + t.sum_edges(edge_shift[scores.edge_matrix])
+            out.edge[:] *= potentials.edge
+        out.log_partition[:] += shift
         if unsafe.any():
             safe(plan.wiring, np.flatnonzero(unsafe), scores, weights, out)
     weigh_nodes(t, out.node, weights)

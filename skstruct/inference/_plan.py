@@ -93,15 +93,17 @@ class InferencePlan:
         ----------
         scores : Scores
         direction : Scores
-            Finite, of the shapes of `scores`.
+            Changes of `scores`: finite arrays of the same shapes. Its `edge_matrix` is not read.
         weights : ndarray of shape (n_graphs,), default=None
+            Factors of the derivatives of the node marginals and pair counts of each graph; None: all are 1.
 
         Returns
         -------
         mean : ndarray of shape (n_graphs,)
-            :math:`E[t]`.
+            :math:`E[t]`. nan for a graph without an allowed labelling.
         d_marginals : Scores
-            Derivatives of the node marginals and pair counts, with the weights.
+            Derivatives of the node marginals and pair counts, in float64; nan at the nodes of a graph without an
+            allowed labelling.
         """
         size = max((float(np.abs(array).max(initial=0.0)) for array in direction[:2]), default=0.0)
         step = STEP / size if size else 1.0  # no score moves by more than 2 * STEP, however long the direction is
@@ -115,7 +117,8 @@ class InferencePlan:
             near = getattr(ahead, name) - getattr(behind, name)
             return (8 * near - (getattr(far_ahead, name) - getattr(far_behind, name))) / (12 * step)
 
-        return slope("log_partition"), Scores(slope("node"), slope("edge"), scores.edge_matrix)
+        with np.errstate(invalid="ignore"):  # -inf - -inf, where no labelling is allowed
+            return slope("log_partition"), Scores(slope("node"), slope("edge"), scores.edge_matrix)
 
     def decode(self, scores: Scores) -> Decoding:
         """Return a highest-scoring labelling, or the best that the backend finds."""

@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct.data.adjacency import adjacency
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
+from skstruct.inference._covariance import PairTables, add_forest_covariances
 from skstruct.inference._log_domain import draw_label, log_sum, send_log
-from skstruct.inference._message_passing import SMALLEST_MESSAGE, LabelledExactly, sum_product
+from skstruct.inference._message_passing import SMALLEST_MESSAGE, LabelledExactly, potentials_of, sum_product
+from skstruct.inference._rooted_forest import ROOT, RootedForest, rooted_forest
 from skstruct.kernels.jit import kernel
-
-ROOT = -1
+from skstruct.scores import Scores, direct_marginals, with_rows
 
 
 class Tree(InferenceBackend):
@@ -49,26 +49,6 @@ class Tree(InferenceBackend):
         return TreePlan(topology, rooted_forest(topology))
 
 
-class RootedForest(NamedTuple):
-    """A forest in breadth-first order: position ``p`` holds node ``order[p]``, parents before children."""
-
-    node_ptr: np.ndarray
-    order: np.ndarray  # (n_nodes,)
-    parent: np.ndarray  # (n_nodes,) position of the parent, or ROOT
-    edge: np.ndarray  # (n_nodes,) edge to the parent
-    flipped: np.ndarray  # (n_nodes,) whether that edge is listed as (child, parent)
-    children: np.ndarray  # (n_nodes, 2) children of p are positions children[p, 0]:children[p, 1]
-
-
-def rooted_forest(topology):
-    """Root the trees of simple graphs without cycles."""
-    n = topology.n_nodes
-    order, parent, edge = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
-    rooted = RootedForest(topology.node_ptr, order, parent, edge, np.zeros(n, bool), np.zeros((n, 2), np.int32))
-    _breadth_first(adjacency(topology.edges, n), rooted)
-    return rooted
-
-
 @dataclass(frozen=True)
 class TreePlan(LabelledExactly):
     """Inference on rooted trees."""
@@ -82,35 +62,62 @@ class TreePlan(LabelledExactly):
         """Marginals and log-partition; see `InferencePlan`."""
         return sum_product(self, scores, weights, _two_passes, two_passes_log)
 
+    def derivative(self, scores, direction, weights=None):
+        """Mean and covariances of the score by `direction`; see `InferencePlan`."""
+        t = self.topology
+        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
+        scores = with_rows(scores, t.n_edges)
+        direction = direction._replace(edge_matrix=scores.edge_matrix)
+        potentials, _, unsafe = potentials_of(t, scores)
+        messages = Messages.of(scores.node)
+        found = direct_marginals(np.empty(t.n_graphs), np.empty_like(scores.node), scores.edge[:0])
+        mean, out = np.full(t.n_graphs, np.nan), derivatives_of(scores)
+        with np.errstate(all="ignore"):  # log 0 and 0 / 0, seen with NUMBA_DISABLE_JIT=1 only
+            _send_messages(self.wiring, potentials, messages, found, unsafe)
+            graphs = np.flatnonzero(~unsafe & (found.log_partition > -np.inf))
+            pairs = PairTables(potentials, messages.below, messages.without)
+            add_forest_covariances(self.wiring, graphs, found.node, pairs, direction, weights, mean, out)
+        if unsafe.any():
+            derive_log(self.wiring, np.flatnonzero(unsafe), scores, direction, weights, mean, out)
+        return mean, out
+
     def _draw(self, scores, uniforms, labels):
         _label_downwards(self.wiring, scores, uniforms, labels)
 
 
-@kernel
-def _breadth_first(adjacency, rooted):
-    """Root every component at its lowest node and write the breadth-first order of each graph."""
-    node_ptr, order, parent, edge, flipped, children = rooted
-    seen = np.zeros(len(order), np.bool_)
-    for g in range(len(node_ptr) - 1):
-        head, tail = node_ptr[g], node_ptr[g]
-        for start in range(node_ptr[g], node_ptr[g + 1]):
-            if seen[start]:
-                continue
-            # a component is finished before the next root is numbered, so that siblings stay contiguous
-            seen[start] = True
-            order[tail], parent[tail], edge[tail] = start, ROOT, ROOT
-            tail += 1
-            while head < tail:
-                children[head, 0] = tail
-                for slot in range(adjacency.ptr[order[head]], adjacency.ptr[order[head] + 1]):
-                    child = adjacency.neighbour[slot]
-                    if not seen[child]:
-                        seen[child] = True
-                        order[tail], parent[tail], edge[tail] = child, head, adjacency.edge[slot]
-                        flipped[tail] = adjacency.flipped[slot]
-                        tail += 1
-                children[head, 1] = tail
-                head += 1
+class Messages(NamedTuple):
+    """Messages of a forest in the scaled probability domain, (n_nodes, n_states), by position."""
+
+    below: np.ndarray  # potential * messages of all children
+    up: np.ndarray  # what the node says to its parent
+    without: np.ndarray  # what the parent says to the node before their edge: all that it knows but for this node
+    total: np.ndarray  # (n_nodes,) sum of the products that are the marginals
+
+    @classmethod
+    def of(cls, node):
+        """Room for the messages of some nodes."""
+        below, up, without = (np.empty_like(node) for _ in range(3))
+        return cls(below, up, without, np.empty(len(node)))
+
+
+def derivatives_of(scores):
+    """Room for derivatives: nan for nodes, which stays where a graph has no allowed labelling, and 0 for pairs."""
+    return Scores(np.full_like(scores.node, np.nan), np.zeros_like(scores.edge), scores.edge_matrix)
+
+
+def derive_log(rooted, graphs, scores, direction, weights, mean, out):
+    """Write derivatives for some graphs of a forest, by their marginals from the log domain: for any legal scores.
+
+    For the other arguments see `add_forest_covariances`.
+    """
+    own = Scores(scores.node, scores.edge[scores.edge_matrix], np.arange(len(scores.edge_matrix), dtype=np.int32))
+    found = direct_marginals(np.empty(len(mean)), np.empty_like(own.node), np.zeros_like(own.edge))
+    with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
+        two_passes_log(rooted, graphs, own, np.ones(len(mean)), found)
+        allowed = graphs[found.log_partition[graphs] > -np.inf]
+        ones = np.ones_like(own.node)
+        pairs = PairTables(own._replace(edge=found.edge), ones, ones)
+        add_forest_covariances(rooted, allowed, found.node, pairs, direction, weights, mean, out)
 
 
 @kernel(fastmath={"contract", "reassoc"})
@@ -149,19 +156,11 @@ def _scale(values):
 
 
 @kernel
-def _two_passes(rooted, potentials, weights, out, unsafe):
-    """Messages to the roots, then back.
-
-    below[p] = potential * messages of all children; up[p] = what p says to its parent; without[p] = what the
-    parent says to p before their edge: its potential and all messages but p's own.
-    """
+def _send_messages(rooted, potentials, messages, out, unsafe):
+    """Fill `messages`, to the roots and then back, and write log-partitions and node marginals to `out`."""
     node_ptr, order, parent, parent_edge, flipped, children = rooted
-    node, edge, rows = potentials
-    n_nodes, n_states = node.shape
-    below = np.empty((n_nodes, n_states))
-    up = np.empty((n_nodes, n_states))
-    without = np.empty((n_nodes, n_states))
-    pair_total = np.empty(n_nodes)
+    (node, edge, rows), (below, up, without, pair_total) = potentials, messages
+    n_states = node.shape[1]
     prefix, received = np.empty(n_states), np.empty(n_states)
     for g in range(len(node_ptr) - 1):
         if unsafe[g]:
@@ -221,14 +220,25 @@ def _two_passes(rooted, potentials, weights, out, unsafe):
                     without[c, x] *= prefix[x]
                     prefix[x] *= up[c, x]
                 too_small |= _scale(without[c])[1] | _scale(prefix)[1]
-        if too_small:
-            unsafe[g] = True
-            continue
+        unsafe[g] = too_small
         out.log_partition[g] = log_z
-        for p in range(start, end):
+
+
+@kernel
+def _two_passes(rooted, potentials, weights, out, unsafe):
+    """Messages to the roots, then back, and pair counts without the potentials of their edges."""
+    node_ptr, _, parent, parent_edge, flipped, _ = rooted
+    rows, (n_nodes, n_states) = potentials.edge_matrix, potentials.node.shape
+    below, up, without = np.empty((n_nodes, n_states)), np.empty((n_nodes, n_states)), np.empty((n_nodes, n_states))
+    messages = Messages(below, up, without, np.empty(n_nodes))
+    _send_messages(rooted, potentials, messages, out, unsafe)
+    for g in range(len(node_ptr) - 1):
+        if unsafe[g] or out.log_partition[g] == -np.inf:
+            continue
+        for p in range(node_ptr[g], node_ptr[g + 1]):
             if parent[p] == ROOT:
                 continue
-            factor = weights[g] / pair_total[p]
+            factor = weights[g] / messages.total[p]
             count = out.edge[rows[parent_edge[p]]]
             for x in range(n_states):
                 f = factor * (below[p, x] if flipped[p] else without[p, x])

@@ -6,7 +6,7 @@ A battery raises an AssertionError that names the case and the law that is broke
 from skstruct.testing._decoding import check_decoder
 from skstruct.testing._features import check_feature_map
 from skstruct.testing._inference import check_inference_backend
-from skstruct.testing._models import FAMILIES, Exact, enumerate_exactly
+from skstruct.testing._models import FAMILIES, Exact, enumerate_covariances, enumerate_exactly
 from skstruct.testing._objectives import check_objective
 from skstruct.testing._optimizers import check_optimizer
 
@@ -18,5 +18,6 @@ __all__ = [
     "check_inference_backend",
     "check_objective",
     "check_optimizer",
+    "enumerate_covariances",
     "enumerate_exactly",
 ]

@@ -19,6 +19,7 @@ from skstruct.testing._models import (
     SCORES,
     assert_unchanged,
     chosen_families,
+    enumerate_covariances,
     enumerate_exactly,
     random_scores,
 )
@@ -38,6 +39,7 @@ def check_inference_backend(
     *,
     samples: bool = True,
     families: Sequence[str] | None = None,
+    derivative_accuracy: float = 1e-6,
 ) -> int:
     """Run the whole battery on a backend.
 
@@ -46,6 +48,8 @@ def check_inference_backend(
     - Log-partition, node marginals and pair marginals are exact, or the log-partition is a bound, as declared.
     - Node and pair marginals are distributions.
     - Weights of graphs multiply node marginals and pair counts.
+    - Derivatives along a direction are the mean and the covariances of the score by this direction, if the plan is
+      exact. Derivatives of probabilities of states sum to zero, also if the plan is not exact.
     - The score of a decoded labelling is the score of its labels, the bound is valid, and "optimal" is true.
     - Results of an exact backend do not depend on the numbers of nodes and the directions of edges, and constants
       change the log-partition only.
@@ -65,6 +69,9 @@ def check_inference_backend(
     families : sequence of str, default=None
         Names of the families of graphs to check, of `skstruct.testing.FAMILIES`; None checks all. One test for each
         family keeps tests short. The models of a family are the same, whatever the other families are.
+    derivative_accuracy : float, default=1e-6
+        Largest error of ``plan.derivative`` of an exact plan, relative to the size of the numbers. The default is for
+        backends with the derivative of the base class, which computes differences.
 
     Returns
     -------
@@ -96,6 +103,7 @@ def check_inference_backend(
             before = scores._replace(node=scores.node.copy(), edge=scores.edge.copy())
             truth = enumerate_exactly(topology, scores)
             _check_marginals(backend, plan, scores, truth, context, rng)
+            _check_derivative(plan, scores, context, derivative_accuracy, rng)
             _check_decoding(plan, scores, truth, context)
             if plan.exact:
                 _check_invariance(backend, plan, scores, context, rng)
@@ -142,6 +150,27 @@ def _check_marginals(backend, plan, scores, truth, context, rng):
         weighted = plan.marginals(scores, weights)
         _close(weighted.edge, counts, f"weighted pair counts: {context}", 1e-7)
         _close(weighted.node, weights[t.node_graph][:, None] * found.node, f"weighted node marginals: {context}", 1e-7)
+
+
+def _check_derivative(plan, scores, context, accuracy, rng):
+    t, weights = plan.topology, rng.integers(0, 3, plan.topology.n_graphs).astype(float)
+    node, edge = (rng.normal(size=array.shape) for array in scores[:2])
+    direction = Scores(node, edge, scores.edge_matrix)
+    if not plan.exact:
+        _, found = plan.derivative(scores, direction, weights)
+        node = found.node[np.isfinite(found.node).all(axis=1)]
+        _close(node.sum(axis=1), np.zeros(len(node)), f"derivatives of probabilities sum to zero: {context}", accuracy)
+        return
+    mean, covariances = enumerate_covariances(t, scores, direction)
+    feasible = np.isfinite(mean)
+    if not feasible.all():
+        return
+    wanted = Scores(weights[t.node_graph][:, None] * covariances.node, np.zeros_like(scores.edge))
+    np.add.at(wanted.edge, edge_rows(scores, t.n_edges), weights[t.edge_graph][:, None, None] * covariances.edge)
+    found_mean, found = plan.derivative(scores, direction, weights)
+    _close(found_mean, mean, f"derivative of the log-partition: {context}", accuracy)
+    _close(found.node, wanted.node, f"derivatives of node marginals: {context}", accuracy)
+    _close(found.edge, wanted.edge, f"derivatives of pair counts: {context}", accuracy)
 
 
 def _check_decoding(plan, scores, truth, context):

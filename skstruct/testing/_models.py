@@ -85,6 +85,66 @@ def enumerate_exactly(topology: Topology, scores: Scores) -> Exact:
     return Exact(log_partition, best_score, node, edge)
 
 
+def enumerate_covariances(topology: Topology, scores: Scores, direction: Scores) -> tuple[np.ndarray, Scores]:
+    """Compute derivatives of log-partition and marginals by their definition, in plain Python.
+
+    They are the mean of `t`, and the covariances of `t` with the indicators of states and of pairs of states. `t` is
+    the score of a labelling by `direction`.
+
+    Parameters
+    ----------
+    topology : Topology
+        Small graphs: time is O(n_states ** n_nodes).
+    scores : Scores
+    direction : Scores
+        Finite, of the shapes of `scores`.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_graphs,)
+        nan for a graph without an allowed labelling.
+    covariances : Scores
+        A matrix for each edge; nan for a graph without an allowed labelling.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skstruct import Topology
+    >>> from skstruct.scores import Scores
+    >>> from skstruct.testing import enumerate_covariances
+    >>> zero, along = (Scores(np.array([node]), np.zeros((0, 2, 2))) for node in ([0.0, 0.0], [1.0, 3.0]))
+    >>> mean, covariances = enumerate_covariances(Topology.from_edges([], 1), zero, along)
+    >>> mean.round(6).tolist(), covariances.node.round(6).tolist()
+    ([2.0], [[-0.5, 0.5]])
+    """
+    truth, n_states = enumerate_exactly(topology, scores), scores.node.shape[1]
+    matrices, changes = (record.edge[edge_rows(record, topology.n_edges)] for record in (scores, direction))
+    mean = np.full(topology.n_graphs, np.nan)
+    node, edge = np.full_like(scores.node, np.nan), np.full_like(matrices, np.nan)
+    for g in np.flatnonzero(truth.log_partition > -np.inf):
+        nodes = range(topology.node_ptr[g], topology.node_ptr[g + 1])
+        ends = _ends(topology, range(topology.edge_ptr[g], topology.edge_ptr[g + 1]))
+        node[list(nodes)] = 0.0
+        edge[[e for e, _ in ends]] = 0.0
+        found = []  # potential, t and labels of each labelling
+        for states in itertools.product(range(n_states), repeat=len(nodes)):
+            label = dict(zip(nodes, states))
+            total, t = (
+                math.fsum([*(values[i, label[i]] for i in nodes), *(rows[e, label[i], label[j]] for e, (i, j) in ends)])
+                for values, rows in ((scores.node, matrices), (direction.node, changes))
+            )
+            found.append((math.exp(total - truth.best_score[g]), t, label))
+        size = math.fsum(potential for potential, _, _ in found)
+        mean[g] = math.fsum(potential * t for potential, t, _ in found) / size
+        for potential, t, label in found:
+            excess = potential / size * (t - mean[g])
+            for i in nodes:
+                node[i, label[i]] += excess
+            for e, (i, j) in ends:
+                edge[e, label[i], label[j]] += excess
+    return mean, Scores(node, edge)
+
+
 def _ends(topology, edges):
     return [(e, topology.edges[e].tolist()) for e in edges]
 

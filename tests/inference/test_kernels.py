@@ -11,7 +11,7 @@ from skstruct import Topology
 from skstruct.inference import Chain, LoopyBP, Tree
 from skstruct.inference import _chain as chain
 from skstruct.inference import _message_passing as message_passing
-from skstruct.inference._tree import ROOT
+from skstruct.inference._rooted_forest import ROOT
 from skstruct.scores import Scores
 
 N_STATES = 4
