@@ -16,7 +16,7 @@ from skstruct.data.tables import few_distinct_rows
 from skstruct.inference import InferenceBackend, InferencePlan, LazyPlan
 
 CHUNK_SCORES = 2**17  # 1 MB of scores: about a second-level cache; in smaller chunks, calls from Python dominate
-MINIBATCH_GRAPHS, MINIBATCH_SCORES = 16, 2**14  # larger mini-batches mean fewer steps in an epoch
+MINIBATCH_SCORES = 2**14  # larger mini-batches mean fewer steps in an epoch
 
 
 class Chunk(NamedTuple):
@@ -53,13 +53,13 @@ def cut(dataset: GraphDataset, n_states: int, backend: InferenceBackend) -> list
     ]
 
 
-def cut_minibatches(chunk: Chunk, n_states: int, backend: InferenceBackend) -> list[Chunk]:
-    """Cut a chunk into mini-batches, which are chunks of its batch."""
-    sizes = _n_scores(chunk.batch, n_states)
+def cut_minibatches(chunk: Chunk, batch_size: int) -> list[Chunk]:
+    """Cut a chunk into mini-batches of up to `batch_size` graphs, which are chunks of its batch."""
+    n_states, backend = chunk.inference.n_states, chunk.inference.backend
     slices = [
-        slice(start, min(start + MINIBATCH_GRAPHS, piece.stop))
-        for piece in cut_graphs(sizes, MINIBATCH_SCORES)
-        for start in range(piece.start, piece.stop, MINIBATCH_GRAPHS)
+        slice(start, min(start + batch_size, piece.stop))
+        for piece in cut_graphs(_n_scores(chunk.batch, n_states), MINIBATCH_SCORES)
+        for start in range(piece.start, piece.stop, batch_size)
     ]
     return [_chunk(chunk.batch, graphs, n_states, backend) for graphs in slices]
 

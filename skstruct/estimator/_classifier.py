@@ -292,7 +292,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
             chunks = cut(dataset, len(classes), backend)
             factors = self.C / scale, (1 - self.l1_ratio) / scale
             targets = Targets(codes, weights)
-            loss = TrainingLoss(chunks, feature_plan, objective, targets, *factors, in_threads)
+            loss = TrainingLoss(chunks, feature_plan, objective, targets, *factors, optimizer.batch_size, in_threads)
 
             def report(state):
                 if self.verbose:

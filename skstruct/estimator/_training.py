@@ -19,7 +19,7 @@ from skstruct.estimator._chunks import cut_minibatches
 from skstruct.exceptions import numbered_from
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import CACHE_LINE, aligned_zeros
-from skstruct.scores import Targets, in_double
+from skstruct.scores import MISSING, Targets, in_double
 
 MAX_GROUPS = 8  # also the largest number of threads that an evaluation can use
 # More than two groups only if each has this many node scores per parameter: computing the scores then costs more than
@@ -109,13 +109,18 @@ class TrainingLoss:
     factor : float
     l2 : float
         Factor of the penalty.
+    batch_size : int
+        Largest number of graphs in a mini-batch.
     in_threads : callable
         ``in_threads(function, *iterables)``, from `thread_map`.
     """
 
-    def __init__(self, chunks, feature_plan, objective, targets, factor, l2, in_threads):
+    def __init__(self, chunks, feature_plan, objective, targets, factor, l2, batch_size, in_threads):
         self.chunks, self.feature_plan = chunks, feature_plan
-        self.factor, self.in_threads, self.smooth = factor, in_threads, objective.smooth
+        self.factor, self.batch_size, self.in_threads = factor, batch_size, in_threads
+        self.smooth, self.convex = objective.smooth, objective.convex and feature_plan.linear
+        is_complete = not (targets.codes == MISSING).any()
+        self.piecewise_linear = objective.piecewise_linear and feature_plan.linear and is_complete
         self.free, self.l2 = feature_plan.free, l2 * (feature_plan.penalized * feature_plan.free)
         inputs = in_threads(feature_plan.prepare, [chunk.batch for chunk in chunks])
         self.losses = [
@@ -161,7 +166,7 @@ class TrainingLoss:
         """Losses of the mini-batches, whose inputs are slices of the inputs of the chunks."""
         found = []
         for chunk, loss in zip(self.chunks, self.losses):
-            for piece in cut_minibatches(chunk, chunk.inference.n_states, chunk.inference.backend):
+            for piece in cut_minibatches(chunk, self.batch_size):
                 inputs = self.feature_plan.slice_inputs(loss.inputs, chunk.batch, piece.graphs)
                 first = chunk.graphs.start + piece.graphs.start
                 targets = _select(loss.targets, piece)

@@ -32,12 +32,19 @@ class FeaturePlan:
         Factor of each parameter in the penalty: 1 (default), or 0 for an intercept.
     free : ndarray of bool, (n_coef,)
         False for entries of `coef` that are no parameters and stay zero. Default: all are True.
+    linear : bool
+        Whether scores are linear functions of `coef`, apart from a constant. Default: False.
     dtype : numpy.dtype
         Type of the `coef` that training passes to `scores` and `pullback`: float64 (default) or float32. Scores have
         the type of the `coef` that is passed.
     """
 
     n_coef: int
+
+    @property
+    def linear(self) -> bool:
+        """Whether scores are linear functions of `coef`."""
+        return False
 
     @property
     def dtype(self) -> np.dtype:

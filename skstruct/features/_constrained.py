@@ -261,6 +261,11 @@ class ConstrainedPlan(FeaturePlan):
         """Type of the `coef` of training."""
         return self.inner.dtype
 
+    @property
+    def linear(self):
+        """As the inner map: constraints add constants."""
+        return self.inner.linear
+
     def __eq__(self, other):
         return self.inner == other.inner if isinstance(other, ConstrainedPlan) else NotImplemented
 

@@ -172,6 +172,11 @@ class LinearPlan(FeaturePlan):
     precision: str = field(compare=False)  # name of the type of `coef` in training
 
     @property
+    def linear(self):
+        """True."""
+        return True
+
+    @property
     def dtype(self):
         """Type of the `coef` of training."""
         return np.dtype(self.precision)

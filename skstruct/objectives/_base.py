@@ -24,12 +24,16 @@ class Objective(BaseEstimator):
         Whether training with the loss gives scores that define probabilities. `predict_proba` refuses otherwise.
     convex : bool
         Whether the loss is a convex function of the scores, where inference is exact.
+    piecewise_linear : bool
+        Whether the loss is a maximum of linear functions of the scores, where inference is exact and all labels are
+        known. Block-coordinate Frank-Wolfe and the averaged perceptron refuse other objectives.
     """
 
     parameter: ClassVar[str] = "objective"
     smooth: ClassVar[bool] = True
     probabilistic: ClassVar[bool] = True
     convex: ClassVar[bool] = True
+    piecewise_linear: ClassVar[bool] = False
 
     def value_and_gradient(self, inference: LazyPlan, scores: Scores, targets: Targets) -> tuple[np.ndarray, Scores]:
         """Loss of each graph, and the gradient of the weighted sum with respect to the scores.

@@ -3,11 +3,13 @@
 ``OPTIMIZERS`` maps the names that ``optimizer=`` takes to classes.
 """
 
+from skstruct.optim._adam import Adam
 from skstruct.optim._base import Loss, Optimizer, OptimizerState, StochasticLoss
 from skstruct.optim._lbfgs import LBFGS
+from skstruct.optim._owlqn import OWLQN
 from skstruct.optim._sgd import AveragedSGD
 
-OPTIMIZERS = {"lbfgs": LBFGS, "sgd": AveragedSGD}
+OPTIMIZERS = {"lbfgs": LBFGS, "owlqn": OWLQN, "sgd": AveragedSGD, "adam": Adam}
 
 __all__ = [
     "OPTIMIZERS",

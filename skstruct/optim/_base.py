@@ -52,11 +52,17 @@ class Loss(Protocol):
 
     Attributes
     ----------
-    smooth : bool
-        Whether the function has a gradient everywhere. A function without this attribute counts as smooth.
+    smooth, convex : bool
+        Whether the function has a gradient everywhere, and whether it is convex. A function without these attributes
+        counts as smooth and convex.
+    piecewise_linear : bool
+        Whether the loss of each mini-batch is a maximum of linear functions of the parameters, as the structured hinge
+        of a linear map is. A function without this attribute counts as not piecewise linear.
     """
 
     smooth: bool
+    convex: bool
+    piecewise_linear: bool
 
     def __call__(self, coef: np.ndarray) -> tuple[float, np.ndarray]:
         """Value and gradient; the function keeps no reference to `coef`, which may change after the call."""
@@ -68,7 +74,7 @@ class StochasticLoss(Loss, Protocol):
     Attributes
     ----------
     n_batches : int
-        Mini-batches. In the training of the estimator a mini-batch has up to sixteen graphs.
+        Mini-batches. In the training of the estimator a mini-batch has up to `Optimizer.batch_size` graphs.
     l2 : ndarray of shape (n_coef,)
         :math:`\lambda`, at least 0.
     """
@@ -112,15 +118,24 @@ class Optimizer(BaseEstimator):
         Whether the algorithm minimises a function with an L1 term.
     needs_smooth : bool
         Whether the algorithm fails on functions with kinks.
+    needs_piecewise_linear : bool
+        Whether the algorithm minimises only functions that are `piecewise_linear`.
     stochastic : bool
         Whether the algorithm needs a `StochasticLoss`.
+    incremental : bool
+        Whether the algorithm implements `update`, which `partial_fit` needs.
+    batch_size : int
+        Largest number of graphs in a mini-batch. A stochastic optimiser may have a parameter of this name.
     """
 
     parameter: ClassVar[str] = "optimizer"
 
     accepts_l1: ClassVar[bool] = False
     needs_smooth: ClassVar[bool] = True
+    needs_piecewise_linear: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
+    incremental: ClassVar[bool] = False
+    batch_size: int = 16
 
     def iterate(
         self,
@@ -154,13 +169,33 @@ class Optimizer(BaseEstimator):
         """
         raise NotImplementedError
 
+    def update(self, loss: StochasticLoss, start: np.ndarray | OptimizerState) -> OptimizerState:
+        """Pass once over mini-batches that may be new, and return the state; only if `incremental`.
+
+        The number of later calls is not known, so the pass does not depend on a planned number of epochs.
+
+        Parameters
+        ----------
+        loss : StochasticLoss
+            It may contain other data than the losses of earlier calls. The parameters are the same.
+        start : ndarray of shape (n_coef,), or OptimizerState
+            From a state of the same optimiser the iterations continue.
+
+        Returns
+        -------
+        state : OptimizerState
+            Its `n_iter` is the number of passes.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement update, which partial_fit needs.")
+
     def check(self, loss: Any, l1: np.ndarray | None) -> None:
         """Refuse a function that the algorithm cannot minimise, before it is evaluated.
 
         Raises
         ------
         ValueError
-            If there is an L1 term, or `loss` has kinks, and the algorithm does not support this.
+            If there is an L1 term, or `loss` has kinks, and the algorithm does not support this. If `loss` is not
+            piecewise linear, and the algorithm needs this.
         TypeError
             If the algorithm needs mini-batches and `loss` has none.
         """
@@ -169,6 +204,11 @@ class Optimizer(BaseEstimator):
             raise ValueError(f"{name} does not support an L1 penalty; use optimizer='lbfgs', or l1_ratio=0.")
         if self.needs_smooth and not getattr(loss, "smooth", True):  # a plain function declares nothing
             raise ValueError(f"{name} needs a smooth objective, and this one has kinks; use optimizer='sgd'.")
+        if self.needs_piecewise_linear and not getattr(loss, "piecewise_linear", False):
+            raise ValueError(
+                f"{name} needs a loss that is a maximum of linear functions: objective='hinge' or 'perceptron', a "
+                "linear feature map, and all labels known; use optimizer='sgd'."
+            )
         if self.stochastic and not hasattr(loss, "steps"):
             raise TypeError(f"{name} needs a function with mini-batches, got {loss!r}; use optimizer='lbfgs'.")
 

@@ -1,18 +1,82 @@
 """Limited-memory BFGS where each direction is two matrix-vector products with the history."""
 
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import aligned_zeros
-from skstruct.optim._base import OptimizerState
+from skstruct.optim._base import Optimizer, OptimizerState
 from skstruct.optim._line_search import line_search
 
 EPS = np.finfo(float).eps
 FLAT = 4 * EPS  # at a smaller relative decrease the value has ceased to decrease
+STALLED = 1e-3  # if the gradient is larger, a value that has ceased to decrease is no minimum
+MAX_SEARCHES = 2
 BLOCK = 2**12  # numbers of a vector that stay in the cache while the same part of all pairs is read
+
+
+class QuasiNewton(Optimizer):
+    """Base class of the optimisers with a `History`: an optimiser of the start, then one or two searches.
+
+    A subclass implements ``_search(loss, state, max_iter, tol, l1)``, which returns an iterator as `descend` does.
+
+    Parameters
+    ----------
+    n_corrections : int, default=10
+    start_with : Optimizer or None, default=None
+    """
+
+    def __init__(self, n_corrections=10, *, start_with=None):
+        self.n_corrections = n_corrections
+        self.start_with = start_with
+
+    @property
+    def accepts_l1(self):
+        """Whether the optimiser of the start accepts an L1 term; without one, True."""
+        return self.start_with is None or self.start_with.accepts_l1
+
+    def check(self, loss, l1):
+        """Refuse also what the optimiser of the start cannot minimise; see `Optimizer`."""
+        name = type(self).__name__
+        if not isinstance(self.n_corrections, Integral) or self.n_corrections < 1:
+            raise ValueError(f"{name}: n_corrections must be an integer >= 1, got {self.n_corrections!r}.")
+        if self.start_with is not None:
+            if not isinstance(self.start_with, Optimizer):
+                raise ValueError(f"{name}: start_with must be None or an optimiser, got {self.start_with!r}.")
+            self.start_with.check(loss, l1)
+        super().check(loss, l1)
+
+    def iterate(self, loss, start, *, l1=None, max_iter, tol):
+        """Yield the states of `start_with`, then those of the searches; see `Optimizer`."""
+        if isinstance(start, LBFGSState):
+            state = start
+        elif self.start_with is None:
+            state = LBFGSState.at(start)
+        else:
+            for first in self.start_with.iterate(loss, start, l1=l1, max_iter=max_iter, tol=tol):
+                if not first.message:
+                    yield first
+            if first.n_iter >= max_iter:
+                first.success, first.message = False, "max_iter reached"
+                yield first
+                return
+            state = LBFGSState.at(first.x)
+            state.n_iter, state.n_evaluations = first.n_iter, first.n_evaluations
+        message, state.message = state.message, ""
+        while not state.success:
+            state.n_searches += state.history is None
+            converged, message = yield from self._search(loss, state, max_iter, tol, l1)
+            # where the function jumps, the value can cease to decrease far from a minimum
+            state.success = converged and state.gradient_norm <= max(tol, STALLED)
+            if state.n_searches == MAX_SEARCHES or state.n_iter >= max_iter:
+                break
+            if not state.success:
+                state.history, state.flat = None, False
+        state.message = message
+        yield state
 
 
 @dataclass(kw_only=True)

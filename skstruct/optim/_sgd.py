@@ -26,8 +26,9 @@ class AveragedSGD(Optimizer):
     A step on mini-batch :math:`b` is :math:`w \leftarrow w - \eta_t n \nabla loss_b(w)` where :math:`n` is the number
     of mini-batches, so that the rate :math:`\eta` does not depend on the number of data. It decays as
     :math:`\eta_t = \eta / (1 + \eta n \lambda t)` after :math:`t` epochs with the mean strength :math:`\lambda` of the
-    L2 penalty [2]_. A step on the penalty costs O(n_coef), so there are only a few per epoch. The result is the average
-    over the second half of the epochs.
+    L2 penalty [2]_. A step on the penalty costs O(n_coef), so there are only a few per epoch. If the objective is
+    convex, the result is the average over the second half of the epochs. Otherwise, e.g. for a network, the average may
+    be much worse than the points that it averages, and the result is the end of the path.
 
     Parameters
     ----------
@@ -37,8 +38,14 @@ class AveragedSGD(Optimizer):
     learning_rate : float or None, default=None
         :math:`\eta`. None: it is chosen before the start. A pass over a sample of up to 64 mini-batches is tried with
         the rate 16; then the rate is doubled or halved while this lowers the objective on the sample [2]_.
+    batch_size : int, default=16
+        Largest number of graphs in a mini-batch.
     random_state : int, RandomState or None, default=None
         Determines the order of the mini-batches.
+
+    See Also
+    --------
+    Adam : for maps that are not linear.
 
     References
     ----------
@@ -69,16 +76,19 @@ class AveragedSGD(Optimizer):
 
     needs_smooth = False
     stochastic = True
+    incremental = True
 
-    def __init__(self, n_epochs=8, *, learning_rate=None, random_state=None):
+    def __init__(self, n_epochs=8, *, learning_rate=None, batch_size=16, random_state=None):
         self.n_epochs = n_epochs
         self.learning_rate = learning_rate
+        self.batch_size = batch_size
         self.random_state = random_state
 
     def check(self, loss, l1):
         """Refuse parameters out of range, an L1 penalty and a function without mini-batches; see `Optimizer`."""
-        if not isinstance(self.n_epochs, Integral) or self.n_epochs < 1:
-            raise ValueError(f"AveragedSGD: n_epochs must be an integer >= 1, got {self.n_epochs!r}.")
+        for name, value in (("n_epochs", self.n_epochs), ("batch_size", self.batch_size)):
+            if not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"AveragedSGD: {name} must be an integer >= 1, got {value!r}.")
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
             raise ValueError(f"AveragedSGD: learning_rate must be None or a positive number, got {rate!r}.")
@@ -99,10 +109,10 @@ class AveragedSGD(Optimizer):
             state.success, state.message = True, "gradient within tol"
             yield state
             return
-        if state.rate is None:
-            state.rate = _calibrate(loss, state.coef, state.rng.permutation(loss.n_batches)[:SAMPLE])
+        self._set_rate(loss, state)
+        is_convex = getattr(loss, "convex", True)  # a plain function declares nothing
         while state.n_iter < n_epochs:
-            _epoch(loss, state, n_epochs)
+            _epoch(loss, state, 1.0 if is_convex and 2 * state.n_iter >= n_epochs - 1 else None)
             yield state
         state.value, state.n_evaluations = loss(state.x)[0], state.n_evaluations + 1
         if not state.value < state.start_value:
@@ -113,6 +123,17 @@ class AveragedSGD(Optimizer):
         else:
             state.success, state.message = True, "n_epochs done"
         yield state
+
+    def update(self, loss, start):
+        """One epoch, and the average over the path of all calls in which later points have larger weights."""
+        state = start if isinstance(start, _SGDState) else self._start(loss, start)
+        self._set_rate(loss, state)
+        _epoch(loss, state, 2.0 if getattr(loss, "convex", True) else None)
+        return state
+
+    def _set_rate(self, loss, state):
+        if state.rate is None:
+            state.rate = _calibrate(loss, state.coef, state.rng.permutation(loss.n_batches)[:SAMPLE])
 
     def _start(self, loss, start):
         coef = np.array(start, dtype=np.float64)
@@ -144,17 +165,19 @@ class _SGDState(OptimizerState):
     n_averaged: int = 0
 
 
-def _epoch(loss, state, n_epochs):
-    """Pass over the data once; the averaging covers the second half of `n_epochs`."""
+def _epoch(loss, state, growth):
+    """Pass over the data once.
+
+    The average has equal weights if `growth` is 1, and weights that grow linearly if it is 2; no average if None.
+    """
     total, epoch, coef = 0.0, state.n_iter, state.coef
     n_steps = min(PENALTY_STEPS, loss.n_batches)
     decay = state.rate * loss.n_batches * loss.l2.mean()
     for number, batches in enumerate(np.array_split(state.rng.permutation(loss.n_batches), n_steps)):
         step = state.rate * loss.n_batches / (1 + decay * (epoch + number / n_steps))
         total += loss.steps(batches, coef, step)
-        is_averaged = 2 * epoch >= n_epochs - 1
-        state.n_averaged += is_averaged
-        fraction = 1.0 / state.n_averaged if is_averaged else 0.0
+        state.n_averaged += growth is not None
+        fraction = 0.0 if growth is None else growth / (state.n_averaged + growth - 1.0)
         _shrink(coef, loss.l2, step * len(batches) / loss.n_batches, state.average, fraction)
     state.x = (state.average if state.n_averaged else coef).copy()
     state.value, state.gradient_norm = total + _penalty(loss.l2, coef), math.nan

@@ -34,7 +34,7 @@ def test_minibatches_add_up_to_the_whole(make_data, monkeypatch, storage, featur
     def body(fun):
         coef = np.random.default_rng(2).normal(size=len(fun.l2)) * fun.feature_plan.free
         penalty = 0.5 * (fun.l2 * coef) @ coef
-        assert fun.n_batches > len(SIZES) / _chunks.MINIBATCH_GRAPHS > 3
+        assert fun.n_batches > len(SIZES) / Optimizer.batch_size > 3
         value, gradient = fun(coef)
         total, moved = 0.0, np.zeros_like(coef)
         for batch in range(fun.n_batches):

@@ -9,7 +9,7 @@ import pytest
 
 from skstruct import GraphCRFClassifier
 from skstruct.datasets import make_chain
-from skstruct.optim import LBFGS, AveragedSGD
+from skstruct.optim import LBFGS, Adam, AveragedSGD
 from skstruct.testing import (
     check_decoder,
     check_feature_map,
@@ -34,7 +34,7 @@ SingleNode = component("single_node", "SingleNode")
 Independent = component("independent", "Independent")
 HiddenLayer = component("hidden_layer", "HiddenLayer")
 Pseudolikelihood = component("pseudolikelihood", "Pseudolikelihood")
-Adam = component("adam", "Adam")
+Momentum = component("momentum", "Momentum")
 
 
 def test_batteries():
@@ -42,10 +42,15 @@ def test_batteries():
     assert check_decoder(Independent()) > 20
     check_feature_map(HiddenLayer(), sparse=False)
     check_objective(Pseudolikelihood(), hidden=False)
-    check_optimizer(Adam(random_state=0))
+    check_optimizer(Momentum())
 
 
-OPTIMIZERS = {"lbfgs": LBFGS(), "sgd": AveragedSGD(20, random_state=0), "adam": Adam(60, random_state=0)}
+OPTIMIZERS = {
+    "lbfgs": LBFGS(),
+    "sgd": AveragedSGD(20, random_state=0),
+    "adam": Adam(40, learning_rate=0.05, random_state=0),
+    "momentum": Momentum(),
+}
 MAPS = {"linear": "linear", "hidden layer": HiddenLayer()}
 OBJECTIVES = {"likelihood": "likelihood", "pseudolikelihood": Pseudolikelihood()}
 

@@ -6,7 +6,10 @@ import pytest
 from skstruct.optim import LBFGS, OPTIMIZERS, AveragedSGD
 from skstruct.testing import check_optimizer
 
-SETTINGS = {"sgd": {"n_epochs": 40, "random_state": 0}}
+SETTINGS = {
+    "sgd": {"n_epochs": 40, "random_state": 0},
+    "adam": {"learning_rate": 0.05, "random_state": 0},
+}
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

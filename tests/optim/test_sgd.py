@@ -37,6 +37,9 @@ class Logistic:
         value, gradient = self.loss(np.arange(len(self.X)), coef)
         return value + 0.5 * (self.l2 * coef) @ coef, gradient + self.l2 * coef
 
+    def batch(self, number, coef):
+        return self.loss(self.batches[number], coef)
+
     def steps(self, batches, coef, rate):
         self.visited.append((np.array(batches), rate))
         value = 0.0
