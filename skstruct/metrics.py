@@ -5,6 +5,7 @@ the scorers of this module instead. They also support tables and ``dataset.nodes
 """
 
 from collections.abc import Callable
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -146,7 +147,8 @@ def node_scorer(
     -------
     scorer : callable
         ``scorer(estimator, X, y, sample_weight=None)``, for any ``scoring`` parameter. It can be pickled, and
-        supports ``set_score_request(sample_weight=True)``.
+        supports ``set_score_request(sample_weight=True, known=True)``. The metadata ``known`` are labels to condition
+        on, which the method of the estimator receives; see `GraphCRFClassifier.score`.
 
     Raises
     ------
@@ -245,12 +247,15 @@ class _Scorer(type(make_scorer(accuracy_score))):  # type: ignore[misc]  # sciki
         if method in METHODS:
             kwargs["columns"] = ClassColumns(np.asarray(classes), method)
             method_caller = _raw_response if len(classes) == 1 else method_caller
+        if kwargs.get("known") is not None:
+            method_caller = partial(_raw_response, known=kwargs["known"])
+        kwargs.pop("known", None)
         return super()._score(method_caller, estimator, X, y_true, **kwargs)
 
 
-def _raw_response(estimator, method, X, pos_label=None):
-    """Response of an estimator with one class, which scikit-learn's method caller refuses."""
-    return getattr(estimator, method)(X)
+def _raw_response(estimator, method, X, pos_label=None, **metadata):
+    """Response of an estimator with one class, or with metadata, which scikit-learn's method caller refuses."""
+    return getattr(estimator, method)(X, **metadata)
 
 
 class _NodeMetric:

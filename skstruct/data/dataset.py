@@ -396,8 +396,13 @@ class GraphDataset:
 
     @property
     def nodes(self) -> NodeView:
-        """The same data with *nodes* as samples: a `NodeView`."""
+        """The same data with *nodes* as samples: a `NodeView`, whose selections cut the graphs."""
         return NodeView(self)
+
+    @property
+    def nodes_whole(self) -> NodeView:
+        """The same data with *nodes* as samples: a `NodeView`, whose selections keep the graphs whole."""
+        return NodeView(self, whole=True)
 
     # ---- selection
 

@@ -11,9 +11,14 @@ from skstruct.data.tables import column, is_frame, n_columns, take_columns, take
 class NodeView:
     """The graphs of a dataset with *nodes* as samples, for scikit-learn tools that need flat labels.
 
-    The usual way to make one is ``dataset.nodes``. ``len`` is the number of nodes. Indexing keeps the induced
-    sub-graphs: the edges whose two ends are both selected. Split a view by graph, with ``GroupKFold`` and
-    ``groups=view.groups``. Other splits cut edges. `lost_edges` counts them, and estimators warn about them.
+    There are two kinds, which differ in what a selection of samples does to the graphs:
+
+    * ``dataset.nodes`` cuts the graphs. A selection contains the induced sub-graphs: the selected nodes, and the edges
+      between them. Split such a view by graph, with ``GroupKFold`` and ``groups=view.groups``. Other splits cut edges.
+      `lost_edges` counts them, and estimators warn about them.
+    * ``dataset.nodes_whole`` keeps the graphs whole. Nodes that are not selected stay in their graphs without a label:
+      ``fit`` hides their labels, and queries return values of the selected nodes only. Any split is possible,
+      also inside a graph (transductive learning). `n_edges` does not change.
 
     Parameters
     ----------
@@ -24,10 +29,13 @@ class NodeView:
         work.
     lost_edges : int, default=0
         Number of edges that were cut by the selections that led to this view.
+    whole : bool, default=False
+        Whether a selection of samples keeps the graphs whole. By default it cuts them, which is right for graphs that
+        are independent of each other.
 
     Attributes
     ----------
-    dataset, order, lost_edges :
+    dataset, order, lost_edges, whole :
         As passed.
 
     Examples
@@ -39,6 +47,8 @@ class NodeView:
     ((5, 1), array([0, 0, 0, 1, 1]))
     >>> view[:2]
     NodeView(n_samples=2, n_edges=1, lost_edges=1)
+    >>> dataset.nodes_whole[:2]
+    NodeView(n_samples=2, n_nodes=5, n_edges=3, whole=True)
     """
 
     device = "cpu"
@@ -47,11 +57,13 @@ class NodeView:
     dataset: Any  # a GraphDataset, whose module imports this one
     order: np.ndarray | None
     lost_edges: int
+    whole: bool
 
-    def __init__(self, dataset: Any, order: np.ndarray | None = None, lost_edges: int = 0):
+    def __init__(self, dataset: Any, order: np.ndarray | None = None, lost_edges: int = 0, whole: bool = False):
         self.dataset = dataset
         self.order = order
         self.lost_edges = lost_edges
+        self.whole = whole
 
     def __len__(self) -> int:
         return self.dataset.n_nodes if self.order is None else len(self.order)
@@ -65,6 +77,13 @@ class NodeView:
     def groups(self) -> np.ndarray:
         """Number of the graph of each sample, (n_samples,), for the splitters that keep groups together."""
         return self.gather(self.dataset.topology.node_graph)
+
+    @property
+    def selected(self) -> np.ndarray:
+        """Whether each node of `dataset` is a sample, (n_nodes,). All nodes are, except in a view of whole graphs."""
+        if self.order is None:
+            return np.ones(self.dataset.n_nodes, bool)
+        return np.isin(np.arange(self.dataset.n_nodes), self.order)
 
     @property
     def node_features(self) -> Any:
@@ -99,9 +118,9 @@ class NodeView:
         Returns
         -------
         y : ndarray of shape (n_nodes,)
-            Label of each node of `dataset`.
+            Label of each node of `dataset`. Nodes that are not `selected` have any value of the type of the labels.
         sample_weight : ndarray of shape (n_nodes,) or None
-            None if it was None and no sample is repeated.
+            None if it was None and no sample is repeated. 0 for nodes that are not `selected`.
 
         Raises
         ------
@@ -114,12 +133,12 @@ class NodeView:
         if self.order is None:
             return y, sample_weight
         n_nodes = self.dataset.n_nodes
-        labels = np.empty(n_nodes, y.dtype)
+        labels = np.zeros(n_nodes, y.dtype)
         labels[self.order] = y
         different = labels[self.order] != y
         if (different & (y == y)).any():  # NaN differs from itself, and can mean a missing label
             raise ValueError("a node that is repeated in a NodeView has different labels")
-        if sample_weight is None and len(self.order) == n_nodes:
+        if sample_weight is None and len(self.order) == self.selected.sum():
             return labels, None
         return labels, np.bincount(self.order, weights=sample_weight, minlength=n_nodes).astype(np.float64)
 
@@ -129,6 +148,8 @@ class NodeView:
             return take_rows(self.node_features, slice(key, key + 1))
         chosen = np.arange(len(self))[key] if isinstance(key, slice) else key
         chosen = chosen if self.order is None else self.order[chosen]
+        if self.whole:
+            return type(self)(self.dataset, chosen, whole=True)
         kept, order = np.unique(chosen, return_inverse=True)
         dataset, cut = _induced(self.dataset, kept)
         in_order = len(order) == len(kept) and (order == np.arange(len(kept))).all()
@@ -149,8 +170,22 @@ class NodeView:
         NodeView
         """
         if axis == 1:
-            return type(self)(self.dataset.select_features(indices), self.order, self.lost_edges)
+            return self.with_dataset(self.dataset.select_features(indices))
         return self[indices]
+
+    def with_dataset(self, dataset: Any) -> "NodeView":
+        """Return the same samples of another dataset.
+
+        Parameters
+        ----------
+        dataset : GraphDataset
+            The same graphs with other features.
+
+        Returns
+        -------
+        NodeView
+        """
+        return type(self)(dataset, self.order, self.lost_edges, self.whole)
 
     # ---- array protocols
 
@@ -167,9 +202,11 @@ class NodeView:
         axis = 1 if name == "hstack" else kwargs.get("axis", args[1] if len(args) > 1 else 0)
         if name not in ("hstack", "concatenate", "concat") or axis != 1:
             return NotImplemented
-        if not all(isinstance(view, NodeView) and _is_same(view.order, self.order) for view in args[0]):
+        if not all(isinstance(view, NodeView) and view.whole == self.whole for view in args[0]):
             return NotImplemented
-        return type(self)(np.hstack([view.dataset for view in args[0]]), self.order, self.lost_edges)
+        if not all(_is_same(view.order, self.order) for view in args[0]):
+            return NotImplemented
+        return self.with_dataset(np.hstack([view.dataset for view in args[0]]))
 
     def __array_namespace__(self, api_version=None):
         return numpy_namespace()
@@ -199,9 +236,12 @@ class NodeView:
 
     def copy(self) -> "NodeView":
         """Return a view whose features can be set without changing this view."""
-        return type(self)(self.dataset, self.order, self.lost_edges)
+        return self.with_dataset(self.dataset)
 
     def __repr__(self):
+        if self.whole:
+            n_nodes, n_edges = self.dataset.n_nodes, self.dataset.n_edges
+            return f"NodeView(n_samples={len(self)}, n_nodes={n_nodes}, n_edges={n_edges}, whole=True)"
         return f"NodeView(n_samples={len(self)}, n_edges={self.dataset.n_edges}, lost_edges={self.lost_edges})"
 
 

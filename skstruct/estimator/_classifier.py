@@ -13,13 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 from skstruct.components import resolve
 from skstruct.data.class_columns import require_comparable
 from skstruct.data.label_types import plain_labels
-from skstruct.data.missing import missing_mask
 from skstruct.data.node_view import NodeView
 from skstruct.data.ragged import RaggedArray, is_ragged
 from skstruct.data.sklearn_callers import refuse_flat_scoring
 from skstruct.decoding import DECODERS, Decoder
 from skstruct.estimator._chunks import cut, single_blas_thread, thread_map
 from skstruct.estimator._input import encode, find_codes, read_classes, read_X
+from skstruct.estimator._known import TrainingLabels, known_codes
 from skstruct.estimator._model import Model
 from skstruct.estimator._parameters import check_parameters
 from skstruct.estimator._training import TrainingLoss, warn_inference, warn_not_converged
@@ -94,6 +94,11 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
     missing_label : int, float, str or None, default=None
         Value in `y` that means "unknown", e.g. -1 or nan (which also matches None). Training sums over the labels of
         such nodes, and `score` excludes them. None: all labels are known.
+    transductive : bool, default=False
+        Whether `predict` and the other queries with the parameter `known` condition on the labels of the training
+        nodes, as if they were in `known`. `X` must then contain the graphs of `fit`, with all their nodes, such as
+        other nodes of ``dataset.nodes_whole``. False: a prediction depends on the weights and on `X` only, which may
+        contain new graphs. May be set to False after `fit`.
     max_iter : int, default=1000
         Maximum number of iterations of the optimiser.
     tol : float, default=1e-6
@@ -182,6 +187,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         classes=None,
         decoding="map",
         missing_label=None,
+        transductive=False,
         max_iter=1000,
         tol=1e-6,
         warm_start=False,
@@ -199,6 +205,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         self.classes = classes
         self.decoding = decoding
         self.missing_label = missing_label
+        self.transductive = transductive
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
@@ -262,8 +269,8 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         if isinstance(X, NodeView) and X.lost_edges:
             warnings.warn(
-                f"the NodeView has lost {X.lost_edges} edges to splitting inside graphs; split by whole "
-                "graphs, e.g. with GroupKFold(groups=X.groups).",
+                f"the NodeView has lost {X.lost_edges} edges to splitting inside graphs; split by whole graphs, e.g. "
+                "with GroupKFold(groups=X.groups), or select from dataset.nodes_whole, which keeps all edges.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -274,6 +281,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         codes, classes = self._encode(inputs, y, classes, self.missing_label)
         if (codes == MISSING).all():
             raise ValueError("y has no labelled node: at least one is needed, of at least one class.")
+        self._training_labels = TrainingLabels.of(dataset, codes) if self.transductive else None
         weights = graph_weights(inputs, codes, classes, sample_weight, self.class_weight)
         kept = np.flatnonzero(weights)
         if len(kept) < len(weights):  # a graph of weight 0 is omitted, even if its labels are forbidden
@@ -348,9 +356,8 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
 
     def _encode(self, inputs, y, classes, missing_label, name="y"):
         """State codes per node, (n_nodes,), with MISSING, and the classes."""
-        labels = inputs.labels(y, missing_label, name)
-        known = ~missing_mask(labels, missing_label)
-        return encode(labels, known, classes, inputs.dataset, name)
+        labels, is_known = inputs.labels(y, missing_label, name)
+        return encode(labels, is_known, classes, inputs.dataset, name)
 
     # ---- queries
 
@@ -369,11 +376,8 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         return replace(self._model, backend=backend, n_jobs=self.n_jobs), inputs
 
     def _known_codes(self, inputs, known):
-        """State codes of the known labels, (n_nodes,), or None."""
-        if known is None:
-            return None
-        blank = np.nan if self.missing_label is None else self.missing_label
-        return self._encode(inputs, known, self.classes_, blank, "known")[0]
+        """State codes of the labels to condition on, (n_nodes,), or None."""
+        return known_codes(inputs, known, self.missing_label, self.classes_, self.transductive, self._training_labels)
 
     def _probabilities(self, model, inputs, known):
         """Node marginals, (n_nodes, n_classes)."""
@@ -395,7 +399,8 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         X : GraphDataset, NodeView, list of graphs, or array-like of shape (n_samples, n_features)
         known : like `y` in `fit`, default=None
             Known labels. All other labels are predicted given the known labels. The value of an unknown label is
-            `missing_label`, or None or nan if `missing_label` is None.
+            `missing_label`, or None or nan if `missing_label` is None. If `X` is a NodeView of whole graphs, `known`
+            has a label for each node of ``X.dataset``.
 
         Returns
         -------
@@ -545,8 +550,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         accuracy : float
         """
         model, inputs = self._query(X)
-        labels = inputs.labels(y, self.missing_label)
-        scored = ~missing_mask(labels, self.missing_label)
+        labels, scored = inputs.labels(y, self.missing_label)
         if not scored.any():
             raise ValueError("y has no labelled node: accuracy is not defined.")
         given = plain_labels(labels[scored], "y")

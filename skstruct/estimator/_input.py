@@ -35,9 +35,19 @@ class GraphInput:
     def __init__(self, dataset: GraphDataset):
         self.dataset = dataset
 
-    def labels(self, y: Any, missing_label: Any, name: str = "y") -> np.ndarray:
-        """Labels as one flat array, (n_nodes,)."""
-        return flatten_labels(y, self.dataset.node_ptr, name, missing_label=missing_label)
+    def labels(self, y: Any, missing_label: Any, name: str = "y") -> tuple[np.ndarray, np.ndarray]:
+        """Labels as one flat array, and whether each is known, (n_nodes,) both."""
+        labels = flatten_labels(y, self.dataset.node_ptr, name, missing_label=missing_label)
+        return labels, ~missing_mask(labels, missing_label)
+
+    @property
+    def selected(self) -> np.ndarray:
+        """Whether each node belongs to a sample, (n_nodes,)."""
+        return np.ones(self.dataset.n_nodes, bool)
+
+    def known_labels(self, known: Any, missing_label: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Labels to condition on, and whether each is known, (n_nodes,) both."""
+        return self.labels(known, missing_label, "known")
 
     def wrap(self, values: np.ndarray) -> RaggedArray:
         """Values per node, flat, in the form of the input."""
@@ -59,8 +69,8 @@ class NodeInput:
         self.view = view
         self.dataset = view.dataset
 
-    def labels(self, y: Any, missing_label: Any, name: str = "y") -> np.ndarray:
-        """Labels in the order of the nodes, (n_nodes,)."""
+    def labels(self, y: Any, missing_label: Any, name: str = "y") -> tuple[np.ndarray, np.ndarray]:
+        """Labels in the order of the nodes, and whether each is known, (n_nodes,) both."""
         if isinstance(y, RaggedArray) or (len(getattr(y, "shape", (0,))) == 1 and is_ragged(y)):
             raise ValueError(
                 f"{name} has one array per graph, but the samples of X are nodes (X is a table or a NodeView); "
@@ -77,7 +87,25 @@ class NodeInput:
         if labels.dtype == object:
             # `scatter` compares the labels of repeated nodes: None equals itself, unlike NaN and pandas.NA
             labels = np.where(missing_mask(labels, np.nan), None, labels)
-        return self.view.scatter(labels)[0]
+        labels = self.view.scatter(labels)[0]
+        return labels, self.selected & ~missing_mask(labels, missing_label)
+
+    @property
+    def selected(self) -> np.ndarray:
+        """Whether each node is a sample, (n_nodes,)."""
+        return self.view.selected
+
+    def known_labels(self, known: Any, missing_label: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Labels to condition on, and whether each is known, (n_nodes,) both; of all nodes, if graphs are whole."""
+        if not self.view.whole:
+            return self.labels(known, missing_label, "known")
+        if len(known) != self.dataset.n_nodes:
+            raise ValueError(
+                f"known has {len(known)} labels, but X is a NodeView of whole graphs with {self.dataset.n_nodes} "
+                "nodes; pass a label for each node of X.dataset, in the order of the nodes. To condition on the "
+                "labels of the training nodes, use transductive=True."
+            )
+        return NodeInput(self.dataset.nodes_whole).labels(known, missing_label, "known")
 
     def wrap(self, values: np.ndarray) -> np.ndarray:
         """Values per node in the order of the samples."""
@@ -127,7 +155,7 @@ def read_X(estimator: BaseEstimator, X: Any, *, reset: bool) -> GraphInput | Nod
         return NodeInput(NodeView(GraphDataset.from_nodes(_read_table(estimator, X, reset))))
     dataset = _with_float_features(estimator, as_dataset(X), reset)
     check_finite(dataset)
-    return NodeInput(NodeView(dataset, X.order)) if isinstance(X, NodeView) else GraphInput(dataset)
+    return NodeInput(X.with_dataset(dataset)) if isinstance(X, NodeView) else GraphInput(dataset)
 
 
 def _read_table(estimator, X, reset):

@@ -41,6 +41,7 @@ def check_parameters(estimator: BaseEstimator) -> None:
         estimator.n_jobs is None or (is_number(estimator.n_jobs, Integral) and estimator.n_jobs),
         "None or an integer, not 0",
     )
+    require("transductive", isinstance(estimator.transductive, bool | np.bool_), "True or False")
     require("warm_start", isinstance(estimator.warm_start, bool | np.bool_), "True or False")
     require(
         "verbose",

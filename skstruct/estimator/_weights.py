@@ -16,10 +16,12 @@ def graph_weights(
     t = data.dataset.topology
     node = np.ones(t.n_nodes) if sample_weight is None else data.node_weights(sample_weight)
     weights = np.ones(t.n_graphs)
-    weights[t.node_graph] = node
-    uneven = np.flatnonzero(weights[t.node_graph] != node)
+    nodes = np.flatnonzero(data.selected)
+    graphs = t.node_graph[nodes]
+    weights[graphs] = node[nodes]
+    uneven = np.flatnonzero(weights[graphs] != node[nodes])
     if len(uneven):
-        g = t.node_graph[uneven[0]]
+        g = graphs[uneven[0]]
         raise ValueError(
             f"sample_weight differs between the nodes of graph {g}: the likelihood of a graph is one "
             "number, so that all its nodes must have the same weight (a NodeView with repeated nodes "

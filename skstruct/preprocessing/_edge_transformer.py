@@ -71,11 +71,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
                 )
             table = []
         if isinstance(X, NodeView):
-            return Stack(
-                table,
-                lambda f: NodeView(dataset.with_edge_features(f), X.order, X.lost_edges),
-                dataset.edge_ptr,
-            )
+            return Stack(table, lambda f: X.with_dataset(dataset.with_edge_features(f)), dataset.edge_ptr)
         return Stack(table, dataset.with_edge_features, dataset.edge_ptr)
 
     @staticmethod

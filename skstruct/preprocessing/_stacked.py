@@ -30,14 +30,18 @@ class Stack:
     table : ndarray, sparse matrix, data frame or list
         One row per node or edge.
     rebuild : callable
-        Converts another table of the same rows to the type of the input.
+        Converts a table of transformed rows to the type of the input.
     ptr : ndarray of shape (n_graphs + 1,) or None
         Offsets of the rows of each graph. None if samples are rows, so that labels and metadata are flat already.
+    all_nodes : ndarray, sparse matrix, data frame or list, default=None
+        The rows to transform, if they are not those of `table`: in a view of whole graphs, a transformer is fitted to
+        the samples, and transforms all nodes.
     """
 
     table: Any
     rebuild: Callable
     ptr: np.ndarray | None
+    all_nodes: Any = None
 
 
 def stack_nodes(X, owner):
@@ -45,7 +49,9 @@ def stack_nodes(X, owner):
     if is_sparse(X):
         check_sparse(X, "X")
     if isinstance(X, NodeView):
-        as_dataset(X)  # checks it
+        dataset = as_dataset(X)
+        if X.whole and X.order is not None:
+            return Stack(X.node_features, lambda table: _view_of_nodes(X, table), None, dataset.node_features)
         return Stack(X.node_features, lambda table: _view_of_rows(X, table), None)
     if is_graph_input(X):
         dataset = as_dataset(X)
@@ -54,13 +60,18 @@ def stack_nodes(X, owner):
     return Stack(X, lambda table: table, None)
 
 
+def _view_of_nodes(view, table):
+    """Return the view with the features in `table`, one row per node."""
+    return view.with_dataset(view.dataset.with_node_features(table))
+
+
 def _view_of_rows(view, table):
     """Return the view with the features in `table`, one row per sample."""
     if view.order is not None:
         row = np.empty(view.dataset.n_nodes, np.intp)
         row[view.order] = np.arange(len(view.order))
         table = take_rows(table, row)
-    return NodeView(view.dataset.with_node_features(table), view.order, view.lost_edges)
+    return _view_of_nodes(view, table)
 
 
 def flatten_target(y, ptr):
@@ -155,9 +166,9 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
         GraphDataset, NodeView or table
             The same type as `X`; a list of graphs becomes a GraphDataset.
         """
-        if not hasattr(self._unfitted(), "fit_transform"):
-            return self.fit(X, y, **params).transform(X)
         stack = self._stack(X)
+        if stack.all_nodes is not None or not hasattr(self._unfitted(), "fit_transform"):
+            return self.fit(X, y, **params).transform(X)
         self._remember(X, stack)
         self.transformer_ = self._unfitted()
         params = routed(self, "transformer", "fit_transform", params, stack.ptr)
@@ -219,11 +230,12 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
     def _apply(self, method, X, params):
         inner = self._fitted()
         stack = self._stack(X)
-        if method == "transform" and _n_rows(stack.table) == 0 and hasattr(self, "_example"):
+        table = stack.table if stack.all_nodes is None else stack.all_nodes
+        if method == "transform" and _n_rows(table) == 0 and hasattr(self, "_example"):
             # most transformers refuse a table without rows; a row seen in fit shows which columns they return
             return stack.rebuild(take_rows(inner.transform(_as_table(self._example)), slice(0, 0)))
         params = routed(self, "transformer", method, params, stack.ptr)
-        return stack.rebuild(getattr(inner, method)(stack.table, **params))
+        return stack.rebuild(getattr(inner, method)(table, **params))
 
     def _remember(self, X, stack):
         """Keep one row for `_apply`."""

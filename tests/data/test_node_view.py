@@ -90,6 +90,41 @@ def test_scatter_without_repeats(dataset):
     assert dataset.nodes[::-1].scatter(y, y)[1].tolist() == y[::-1].tolist()
 
 
+def test_whole_graphs_stay_whole(dataset):
+    view = dataset.nodes_whole
+    assert (len(view), view.order, view.whole) == (10, None, True)
+    assert view.selected.all()
+    part = view[[4, 0, 9]]
+    assert part.dataset is dataset
+    assert part.groups.tolist() == [2, 0, 3]
+    assert part.node_features[:, 0].tolist() == [8, 0, 18]
+    assert np.flatnonzero(part.selected).tolist() == [0, 4, 9]
+    assert repr(part) == "NodeView(n_samples=3, n_nodes=10, n_edges=7, whole=True)"
+    again = part[[2, 0, 2]]
+    assert (again.order.tolist(), again.whole, again.lost_edges) == ([9, 4, 9], True, 0)
+    assert part.take([1]).order.tolist() == [0]
+    assert part.take([1], axis=1).dataset.shape == (4, 1)
+    assert part.take([1], axis=1).whole
+    copy = part.copy()
+    copy[1] = np.array([-1.0, -2.0, -3.0])
+    assert copy.dataset.node_features[:, 1].tolist() == [-2, 3, 5, 7, -1, 11, 13, 15, 17, -3]
+    assert part.dataset is dataset
+    assert np.hstack([part, part]).whole
+    with pytest.raises(TypeError):
+        np.hstack([dataset.nodes, dataset.nodes_whole])
+    assert pickle.loads(pickle.dumps(part)).order.tolist() == [4, 0, 9]
+    assert len(part[[]]) == 0
+
+
+def test_scatter_of_whole_graphs(dataset):
+    labels, weights = dataset.nodes_whole[[4, 0]].scatter(["d", "c"])
+    assert labels[[0, 4]].tolist() == ["c", "d"]
+    assert weights is None
+    weights = dataset.nodes_whole[[4, 0]].scatter([1, 2], [0.5, 2.0])[1]
+    assert weights.tolist() == [2, 0, 0, 0, 0.5, 0, 0, 0, 0, 0]
+    assert dataset.nodes_whole[[4, 0, 4]].scatter([1, 2, 1])[1].tolist() == [1, 0, 0, 0, 2, 0, 0, 0, 0, 0]
+
+
 @pytest.mark.parametrize("kind", CONVERT)
 def test_kinds_of_tables(dataset, kind):
     dataset = dataset.with_node_features(CONVERT[kind](dataset.node_features))
@@ -150,9 +185,10 @@ def test_scikit_learn_tools(dataset):
     assert len(resample(view, n_samples=30, random_state=0)) == 30
 
 
+@pytest.mark.parametrize("name", ["nodes", "nodes_whole"])
 @pytest.mark.parametrize("kind", ["dense", "pandas"])
-def test_permutation_importance(dataset, kind):
-    view = dataset.with_node_features(CONVERT[kind](dataset.node_features)).nodes
+def test_permutation_importance(dataset, kind, name):
+    view = getattr(dataset.with_node_features(CONVERT[kind](dataset.node_features)), name)
     y = np.repeat([0, 1], 5)
     result = permutation_importance(EdgeCounter().fit(view, y), view, y, random_state=0)
     assert result.importances_mean[0] > 0.2
