@@ -29,7 +29,7 @@ class FeaturePlan:
     n_coef : int
         Length of `coef`.
     penalized : ndarray of shape (n_coef,)
-        Factor of each parameter in the penalty: 1 (default), or 0 for an intercept.
+        Factor of each parameter in the penalty, at least 0: 1 (default), or 0 for an intercept.
     free : ndarray of bool, (n_coef,)
         False for entries of `coef` that are no parameters and stay zero. Default: all are True.
     linear : bool
@@ -127,6 +127,25 @@ class FeaturePlan:
     def tangent(self, context: Any, d_coef: np.ndarray) -> Scores:
         """Derivative of the scores in the direction `d_coef`, at the `coef` of `context`; for Hessian products."""
         raise NotImplementedError(f"{type(self).__name__} does not implement tangent, which Hessian products need.")
+
+    def input_gradient(self, inputs: Any, coef: np.ndarray, d_scores: Scores) -> tuple[np.ndarray, np.ndarray | None]:
+        """Gradient with respect to the features, given the gradient with respect to the scores; optional.
+
+        Parameters
+        ----------
+        inputs : object
+            Result of `prepare`.
+        coef : ndarray of shape (n_coef,)
+        d_scores : Scores
+            With a matrix for each edge, also where the scores of edges share a matrix.
+
+        Returns
+        -------
+        d_node_features : ndarray of shape (n_nodes, n_features)
+        d_edge_features : ndarray of shape (n_edges, n_edge_features), or None
+            None if there are no edges, or no edge features.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement input_gradient.")
 
     def attributes(self, coef: np.ndarray) -> dict[str, Any]:
         """Return public views of `coef` by the names that scikit-learn uses, ``{"coef_": ..., ...}``."""

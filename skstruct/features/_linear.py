@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from skstruct.data.tables import few_distinct_rows, is_sparse, take_rows
+from skstruct.data.tables import is_sparse
 from skstruct.features._base import FeatureMap, FeaturePlan
-from skstruct.features._edge_weights import EDGE_WEIGHTS, EdgeWeights
-from skstruct.features._node_weights import NodeInputs, NodeWeights, ObservedPairs
+from skstruct.features._edge_scores import EdgeInputs, LinearEdges
+from skstruct.features._node_weights import NodeInputs, NodeWeights
+from skstruct.features._statistics import MapStatistics, check_choices
 from skstruct.kernels.simd import padded
 from skstruct.scores import Scores
 
@@ -47,6 +48,10 @@ class LinearFeatures(FeatureMap):
         SGD, which 32 bits do not speed up, ``coef_`` and all predictions. "float32" takes a quarter to a third of the
         time off for sparse features of plain chains, and rounds the gradient to some 1e-5 of its largest entry: enough
         for the default `tol` of the estimator, not for much less. Inference that takes float64 only gets that.
+    edge_penalty : float, default=1.0
+        Strength of the penalty on edge weights relative to the penalty on node weights, at least 0. A value above 1
+        helps where few training edges have two labels. It is equivalent to edge features that are divided by
+        ``sqrt(edge_penalty)``, if the penalty is L2.
 
     Notes
     -----
@@ -72,24 +77,17 @@ class LinearFeatures(FeatureMap):
     3
     """
 
-    def __init__(self, edge_weights="full", fit_intercept=True, node_weights="all", dtype="float64"):
+    def __init__(self, edge_weights="full", fit_intercept=True, node_weights="all", dtype="float64", edge_penalty=1.0):
         self.edge_weights = edge_weights
         self.fit_intercept = fit_intercept
         self.node_weights = node_weights
         self.dtype = dtype
+        self.edge_penalty = edge_penalty
 
     def collect(self, dataset, codes, classes):
         """Collect the numbers of features and the observed pairs; see `FeatureMap`."""
         self._check()
-        n_states, features = len(classes), dataset.node_features
-        ends = codes[dataset.topology.edges].astype(np.int64)
-        pairs = np.unique((ends[:, 0] * n_states + ends[:, 1])[(ends >= 0).all(axis=1)])
-        n_edge_features = None if dataset.edge_features is None else dataset.edge_features.shape[1]
-        is_observed = self.node_weights == "observed"
-        observed = ObservedPairs.of(features, codes, n_states) if is_observed else None
-        return LinearStatistics(
-            features.shape[1], is_sparse(features), n_edge_features, dataset.n_edges > 0, pairs, observed
-        )
+        return MapStatistics.of(dataset, codes, len(classes), observed=self.node_weights == "observed")
 
     def merge(self, first, second):
         """Combine the statistics of two pieces of the data; see `FeatureMap`.
@@ -99,20 +97,7 @@ class LinearFeatures(FeatureMap):
         ValueError
             If the pieces have different numbers of features.
         """
-        for field_, what in (("n_features", "node features"), ("n_edge_features", "edge features")):
-            numbers = getattr(first, field_), getattr(second, field_)
-            if numbers[0] != numbers[1]:
-                raise ValueError(
-                    f"LinearFeatures: one piece of the data has {numbers[0]} {what}, another {numbers[1]}."
-                )
-        return LinearStatistics(
-            first.n_features,
-            first.is_sparse or second.is_sparse,
-            first.n_edge_features,
-            first.has_edges or second.has_edges,
-            np.union1d(first.pairs, second.pairs),
-            first.observed.merged(second.observed) if first.observed else None,
-        )
+        return first.merged(second, "LinearFeatures")
 
     def plan_from(self, statistics, classes):
         """Set up the parameters; see `FeatureMap`.
@@ -120,7 +105,7 @@ class LinearFeatures(FeatureMap):
         Raises
         ------
         ValueError
-            If `edge_weights`, `node_weights` or `dtype` is unknown.
+            If `edge_weights`, `node_weights`, `dtype` or `edge_penalty` is not one of the values that are listed.
         """
         self._check()
         n_states, s = len(classes), statistics
@@ -128,46 +113,26 @@ class LinearFeatures(FeatureMap):
             nodes = NodeWeights.of_all(s.n_features, n_states, padded(n_states) if s.is_sparse else n_states)
         else:
             nodes = NodeWeights.of_observed(s.observed, n_states)
-        n_matrices = int(s.has_edges) if s.n_edge_features is None else s.n_edge_features
-        if n_matrices:
-            edges = EdgeWeights.of(self.edge_weights, n_states, np.stack(np.divmod(s.pairs, n_states), axis=1))
-        else:
-            edges = EdgeWeights.none(n_states)
-        return LinearPlan(nodes, edges, n_matrices, bool(self.fit_intercept), self.dtype)
+        edges = LinearEdges(s.edge_weights(self.edge_weights, n_states), s.n_matrices, self.edge_penalty)
+        return LinearPlan(nodes, edges, bool(self.fit_intercept), self.dtype)
 
     def _check(self):
-        known_values = {"edge_weights": list(EDGE_WEIGHTS), "node_weights": NODE_WEIGHTS, "dtype": DTYPES}
-        for name, known in known_values.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"LinearFeatures: {name} must be one of {known}, got {getattr(self, name)!r}.")
-
-
-class LinearStatistics(NamedTuple):
-    """What the plan of a linear map depends on."""
-
-    n_features: int
-    is_sparse: bool
-    n_edge_features: int | None
-    has_edges: bool
-    pairs: np.ndarray  # numbers ``first * n_states + second`` of the pairs of labels that edges have, sorted
-    observed: ObservedPairs | None
+        check_choices(self, node_weights=NODE_WEIGHTS, dtype=DTYPES)
 
 
 class LinearInputs(NamedTuple):
     """What scores of a batch depend on."""
 
     node: NodeInputs | np.ndarray
-    edge: Any  # table with the features of each edge matrix, or None: all edges share ``U[0]``
-    edge_matrix: np.ndarray | None  # (n_edges,) row of `edge` of each edge; None: edge ``e`` has row ``e``
+    edge: EdgeInputs
 
 
 @dataclass(frozen=True)
 class LinearPlan(FeaturePlan):
-    """Layout ``[node weights, b (n_states,), edge parameters (n_matrices, n_free)]``."""
+    """Layout ``[node weights, b (n_states,), parameters of the edges]``."""
 
     nodes: NodeWeights
-    edges: EdgeWeights
-    n_matrices: int
+    edges: LinearEdges
     fit_intercept: bool
     precision: str = field(compare=False)  # name of the type of `coef` in training
 
@@ -184,13 +149,14 @@ class LinearPlan(FeaturePlan):
     @property
     def n_coef(self):
         """Number of parameters, with those that are not free."""
-        return self.nodes.n_coef + self.fit_intercept * self.nodes.n_states + self.n_matrices * self.edges.n_free
+        return self.nodes.n_coef + self.fit_intercept * self.nodes.n_states + self.edges.n_coef
 
     @property
     def penalized(self):
-        """1 for weights, 0 for intercepts, (n_coef,)."""
+        """1 for node weights, 0 for intercepts, `edge_penalty` for edge weights, (n_coef,)."""
         penalized = np.ones(self.n_coef)
-        self._split(penalized)[1][:] = 0.0
+        _, intercept, edges = self._split(penalized)
+        intercept[:], edges[:] = 0.0, self.edges.penalized
         return penalized
 
     @cached_property
@@ -202,55 +168,35 @@ class LinearPlan(FeaturePlan):
 
     def _split(self, coef):
         """Return views of the node weights, b and the edge parameters in `coef`."""
-        n_nodes, n_intercept = self.nodes.n_coef, self.fit_intercept * self.nodes.n_states
-        edge = coef[n_nodes + n_intercept :].reshape(self.n_matrices, self.edges.n_free)
-        return coef[:n_nodes], coef[n_nodes : n_nodes + n_intercept], edge
+        first, last = self.nodes.n_coef, self.n_coef - self.edges.n_coef
+        return coef[:first], coef[first:last], coef[last:]
 
     def prepare(self, batch):
         """Lay out the features of a batch for `scores` and `pullback`."""
         node = batch.node_features
         if is_sparse(node) or self.nodes.places is not None:
             node = self.nodes.prepare(node)
-        edge = batch.edge_features
-        if edge is None or not batch.n_edges:
-            return LinearInputs(node, None, np.zeros(batch.n_edges, np.int32))
-        return LinearInputs(node, *(few_distinct_rows(edge) or (edge, None)))
+        return LinearInputs(node, EdgeInputs.of(batch))
 
     def slice_inputs(self, inputs, batch, graphs):
         """Views of the inputs of consecutive graphs; see `FeaturePlan`."""
         nodes, edges = (slice(ptr[graphs.start], ptr[graphs.stop]) for ptr in (batch.node_ptr, batch.edge_ptr))
         is_prepared = isinstance(inputs.node, NodeInputs)
         node = inputs.node.of_nodes(nodes) if is_prepared else inputs.node[nodes]
-        edge, edge_matrix = inputs.edge, inputs.edge_matrix
-        if edge_matrix is None:
-            return LinearInputs(node, take_rows(edge, edges), None)
-        edge_matrix = edge_matrix[edges]
-        if edge is not None:
-            used, edge_matrix = np.unique(edge_matrix, return_inverse=True)
-            edge, edge_matrix = edge[used], edge_matrix.astype(np.int32)
-        return LinearInputs(node, edge, edge_matrix)
+        return LinearInputs(node, inputs.edge.of_edges(edges))
 
     def scores(self, inputs, coef):
         """Scores of all nodes and edges of a batch, in nats, and `inputs`; see `FeaturePlan`."""
-        n_states = self.nodes.n_states
         weights, intercept, parameters = self._split(coef)
         if not self.fit_intercept:
-            intercept = np.zeros(n_states, coef.dtype)
+            intercept = np.zeros(self.nodes.n_states, coef.dtype)
         if isinstance(inputs.node, NodeInputs):
             node = self.nodes.scores(inputs.node, weights, intercept)
         else:
             node = np.asarray(inputs.node @ self.nodes.matrix(weights), coef.dtype)
             node += intercept
-        rows = inputs.edge_matrix
-        if rows is not None and not len(rows):  # no edge, no matrix: with thousands of states it is large
-            return Scores(node, np.zeros((0, n_states, n_states), coef.dtype), rows), inputs
-        matrices = self.edges.expand(parameters).astype(coef.dtype, copy=False)
-        if inputs.edge is not None:
-            edge = np.asarray(inputs.edge @ matrices.reshape(self.n_matrices, n_states**2), coef.dtype)
-            return Scores(node, edge.reshape(-1, n_states, n_states), rows), inputs
-        if not self.n_matrices:  # trained without any edge: edges say nothing
-            matrices = np.zeros((1, n_states, n_states), coef.dtype)
-        return Scores(node, matrices, rows), inputs
+        edge, _ = self.edges.scores(inputs.edge, parameters)
+        return Scores(node, edge, inputs.edge.edge_matrix), inputs
 
     def tangent(self, context, d_coef):
         """Scores of `d_coef`: the map is linear."""
@@ -266,8 +212,6 @@ class LinearPlan(FeaturePlan):
     def pullback(self, context, d_scores, out):
         """Adjoint of `scores`: ``dW = X' dS_n``, ``db = sum_i dS_n[i]``, ``dU_k = sum_e F[e, k] dS_e[e]``.
 
-        Rows of ``F``, and with them gradients, may belong to several edges.
-
         Weights that are not `free` get a gradient, too, which the caller drops.
         """
         inputs, gradient = context, d_scores
@@ -279,12 +223,13 @@ class LinearPlan(FeaturePlan):
             table += inputs.node.T @ gradient.node
         if self.fit_intercept:
             intercept += gradient.node.sum(axis=0, dtype=np.float64)
-        if not self.n_matrices or not len(gradient.edge):
-            return
-        edge = gradient.edge.reshape(len(gradient.edge), self.nodes.n_states**2)
-        if inputs.edge is not None:
-            edge = inputs.edge.T @ edge
-        parameters += self.edges.pullback(edge)
+        self.edges.pullback(inputs.edge, gradient.edge, parameters)
+
+    def input_gradient(self, inputs, coef, d_scores):
+        """``dX = dS_n W'`` and ``dF[e, k] = <dS_e[e], U[k]>``; see `FeaturePlan`."""
+        weights, _, parameters = self._split(coef)
+        node = d_scores.node @ self.nodes.matrix(weights).T
+        return node, self.edges.input_gradient(inputs.edge, parameters, d_scores.edge)
 
     def attributes(self, coef):
         """Public views: coef_ (C, n_features), intercept_ (C,), edge_coef_ (K, C, C) for C states."""
@@ -292,5 +237,5 @@ class LinearPlan(FeaturePlan):
         return {
             "coef_": self.nodes.matrix(weights).T.copy(),
             "intercept_": intercept.copy() if self.fit_intercept else np.zeros(self.nodes.n_states),
-            "edge_coef_": self.edges.expand(parameters),
+            **self.edges.attributes(parameters),
         }

@@ -238,6 +238,7 @@ PARAMETERS = [
     case("backend parameter", ValueError, "LoopyBP: damping", "got 2", inference=LoopyBP(damping=2)),
     case("map", ValueError, r"features must be one of \['linear'", "got 'quadratic'", features="quadratic"),
     case("no map", TypeError, "features must be one of", r"LinearFeatures\(\)", features=3),
+    case("edge_penalty", ValueError, "edge_penalty must be", "got -1", features=LinearFeatures(edge_penalty=-1)),
     case("edge_weights", ValueError, "edge_weights must be one of", "diag", features=LinearFeatures("diag")),
     case("list edge_weights", ValueError, "edge_weights must be one of", features=LinearFeatures(["full"])),
     case(

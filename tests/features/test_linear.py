@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, csr_matrix
 
-from skstruct import GraphDataset
+from skstruct import GraphCRFClassifier, GraphDataset
 from skstruct.data.tables import few_distinct_rows
 from skstruct.features import LinearFeatures
 from skstruct.scores import Scores
@@ -121,6 +121,25 @@ def test_penalty_spares_intercepts_only(kind):
     expected[5 * C : 6 * C] = 0
     np.testing.assert_array_equal(plan.penalized, expected)
     assert LinearFeatures(kind, fit_intercept=False).plan(batch, np.arange(C)).penalized.all()
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_a_penalty_on_edges_equals_a_scale_of_their_features(l1_ratio):
+    """With ``F / a`` and ``a U`` the scores are the same, and the penalty is ``a² |U|²``, or ``a |U|_1``."""
+    batch, scale = make_batch(n_edge_features=2), 3.0
+    y = [[0, 1, 2], [3, 0, 1, 2]]
+    penalty = scale if l1_ratio else scale**2
+    shrunk = batch.with_edge_features(batch.edge_features / scale)
+    fitted = [
+        GraphCRFClassifier(LinearFeatures("symmetric", edge_penalty=p), C=4, l1_ratio=l1_ratio, tol=1e-8).fit(X, y)
+        for X, p in ((batch, penalty), (shrunk, 1.0))
+    ]
+    penalised, scaled = fitted
+    assert np.abs(penalised.edge_coef_).max() > 0.01
+    np.testing.assert_allclose(penalised.edge_coef_, scaled.edge_coef_ / scale, atol=1e-5)
+    proba = penalised.predict_proba(batch), scaled.predict_proba(shrunk)  # L1: shifts of `coef_` cost nothing
+    np.testing.assert_allclose(proba[0].values, proba[1].values, atol=1e-5)
+    assert penalised.loss_curve_[-1] == pytest.approx(scaled.loss_curve_[-1], rel=1e-9)
 
 
 def test_starts_at_zero(kind):
