@@ -63,8 +63,9 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    features : {"linear"} or FeatureMap, default="linear"
-        Feature map, which computes scores from graphs, e.g. ``LinearFeatures(edge_weights="symmetric")``.
+    features : {"linear", "network", "constrained"} or FeatureMap, default="linear"
+        Feature map, which computes scores from graphs, e.g. ``LinearFeatures(edge_weights="symmetric")``. A map other
+        than the linear one may have other attributes than those below.
     inference : {"auto", "chain", "tree", "loopy_bp", ...} or InferenceBackend, default="auto"
         Backend that computes probabilities from scores, in training and prediction. "auto" uses for each graph the
         cheapest exact backend that accepts the graph, or else loopy belief propagation. `inference_report` shows which.

@@ -7,8 +7,9 @@ from skstruct.features._base import FEATURE_MAPS, FeatureMap, FeaturePlan
 from skstruct.features._chunk_schemes import bio_forbidden_pairs
 from skstruct.features._constrained import ConstrainedFeatures
 from skstruct.features._linear import LinearFeatures
+from skstruct.features._network import NetworkFeatures
 
-FEATURE_MAPS |= {"linear": LinearFeatures, "constrained": ConstrainedFeatures}
+FEATURE_MAPS |= {"linear": LinearFeatures, "network": NetworkFeatures, "constrained": ConstrainedFeatures}
 
 __all__ = [
     "FEATURE_MAPS",

@@ -20,7 +20,7 @@ class ConstrainedFeatures(FeatureMap):
 
     Parameters
     ----------
-    features : {"linear"} or FeatureMap, default="linear"
+    features : {"linear", "network"} or FeatureMap, default="linear"
         The map that is constrained.
     forbidden_pairs : list of (label, label), or dict, default=None
         Pairs that no edge may have, as (label of ``edges[e, 0]``, label of ``edges[e, 1]``). A dict contains a list for
@@ -327,6 +327,10 @@ class ConstrainedPlan(FeaturePlan):
     def step(self, context, d_scores, coef, rate):
         """Step of the constrained map; see `FeaturePlan`."""
         self.inner.step(context.inner, context.unmasked(d_scores), coef, rate)
+
+    def input_gradient(self, inputs, coef, d_scores):
+        """Gradient of the features by the constrained map; see `FeaturePlan`."""
+        return self.inner.input_gradient(inputs.inner, coef, d_scores)
 
     def tangent(self, context, d_coef):
         """Tangent of the constrained map; forbidden scores do not move."""

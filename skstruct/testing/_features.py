@@ -7,8 +7,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from skstruct.data.dataset import GraphDataset
+from skstruct.data.tables import is_sparse
 from skstruct.features import FeatureMap
-from skstruct.scores import Scores
+from skstruct.scores import Scores, unshared
 
 __all__ = ["check_feature_map"]
 
@@ -29,7 +30,7 @@ def check_feature_map(
     - `pullback` adds the derivative of the scores, compared with central differences. It does not read `out` and does
       not write to `coef`.
     - `step` is `pullback` times the rate.
-    - `tangent` is the derivative, if it is implemented.
+    - `tangent` is the derivative, and `input_gradient` the gradient of the features, if they are implemented.
     - `slice_inputs` returns the inputs of the graphs.
     - The scores of a graph do not depend on its batch.
     - Arguments are not changed.
@@ -55,17 +56,18 @@ def check_feature_map(
     >>> check_feature_map(LinearFeatures())
     """
     rng = np.random.default_rng(random_state)
-    for is_sparse in (False, True) if sparse else (False,):
+    for stores_sparse in (False, True) if sparse else (False,):
         for n_edge_features in (None, 2):
-            batch, codes = _chains(rng, is_sparse, n_edge_features)
+            batch, codes = _chains(rng, stores_sparse, n_edge_features)
             case = _Case(feature_map, batch, codes, accuracy, rng)
-            case.context = f"{feature_map!r}, sparse={is_sparse}, {n_edge_features} edge features"
+            case.context = f"{feature_map!r}, sparse={stores_sparse}, {n_edge_features} edge features"
             _check_plan(case)
             _check_derivatives(case)
+            _check_input_gradient(case)
             _check_slices(case)
 
 
-def _chains(rng, is_sparse, n_edge_features):
+def _chains(rng, stores_sparse, n_edge_features):
     node_ptr = np.concatenate([[0], np.cumsum(SIZES)])
     x = rng.normal(size=(node_ptr[-1], N_FEATURES))
     x[rng.random(x.shape) < 0.4] = 0.0
@@ -73,7 +75,7 @@ def _chains(rng, is_sparse, n_edge_features):
     edge_ptr = np.concatenate([[0], np.cumsum([max(n - 1, 0) for n in SIZES])])
     f = None if n_edge_features is None else rng.normal(size=(len(edges), n_edge_features))
     codes = rng.integers(N_STATES, size=len(x))
-    return GraphDataset(csr_array(x) if is_sparse else x, edges, f, node_ptr, edge_ptr), codes
+    return GraphDataset(csr_array(x) if stores_sparse else x, edges, f, node_ptr, edge_ptr), codes
 
 
 class _Case:
@@ -135,8 +137,7 @@ def _check_derivatives(case):
     assert scores.node.dtype == coef.dtype, f"scores of type {scores.node.dtype}: {case.context}"
     assert scores.edge_matrix is not None or n_matrices == case.batch.n_edges, f"{n_matrices} matrices: {case.context}"
     assert not np.shares_memory(scores.node, frozen), f"the node scores are a view of coef: {case.context}"
-    node, edge = (rng.normal(size=array.shape) * np.isfinite(array) for array in scores[:2])  # 0 where forbidden
-    d_scores = Scores(node, edge, scores.edge_matrix)
+    d_scores = _random_like(scores, rng)
     gradient = np.zeros_like(coef)
     plan.pullback(context, _copied(d_scores), gradient)
     added = np.full_like(coef, 7.0)
@@ -160,6 +161,35 @@ def _check_derivatives(case):
     _, context = case.scores(stepped)
     plan.step(context, _copied(d_scores), stepped, 0.01)
     case.close(stepped * plan.free, coef - 0.01 * gradient, "step is not pullback times the rate")
+
+
+def _check_input_gradient(case):
+    plan, coef, batch, rng = case.plan, case.coef, case.batch, case.rng
+    d_scores = _random_like(unshared(case.scores()[0]), rng)
+    try:
+        node, edge = plan.input_gradient(case.inputs, coef, d_scores)
+    except NotImplementedError:
+        return
+    stored = batch.node_features != 0  # features that are 0 stay 0: constraints apply to nodes with other features
+    direction = rng.normal(size=node.shape) * (stored.toarray() if is_sparse(stored) else stored)
+    d_features = None if batch.edge_features is None else rng.normal(size=batch.edge_features.shape)
+    assert (edge is None) == (d_features is None), f"input_gradient returns {edge!r} for edges: {case.context}"
+    gradient = (node * direction).sum() + (0.0 if edge is None else (edge * d_features).sum())
+    slopes, store = [], csr_array if is_sparse(batch.node_features) else np.asarray
+    for step in (STEP, -STEP):
+        moved = batch.with_node_features(store(batch.node_features + step * direction))
+        if d_features is not None:
+            moved = moved.with_edge_features(batch.edge_features + step * d_features)
+        scores = unshared(plan.scores(plan.prepare(moved), coef)[0])
+        arrays = zip(scores[:2], d_scores[:2])
+        slopes.append(sum((np.where(np.isfinite(array), array, 0.0) * d).sum() for array, d in arrays))
+    case.close(gradient, np.array((slopes[0] - slopes[1]) / (2 * STEP)), "input_gradient is not the derivative")
+
+
+def _random_like(scores, rng):
+    """Random gradient with respect to the scores; 0 where forbidden."""
+    node, edge = (rng.normal(size=array.shape) * np.isfinite(array) for array in scores[:2])
+    return Scores(node, edge, scores.edge_matrix)
 
 
 def _slope(ahead, behind):

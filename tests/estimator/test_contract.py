@@ -11,7 +11,7 @@ import pytest
 from skstruct import GraphCRFClassifier
 from skstruct.estimator import _chunks
 from skstruct.exceptions import UnsupportedTopology
-from skstruct.features import ConstrainedFeatures, FeaturePlan, LinearFeatures
+from skstruct.features import ConstrainedFeatures, FeaturePlan, LinearFeatures, NetworkFeatures
 from skstruct.features._linear import LinearPlan
 from skstruct.inference import Enumeration, LoopyBP, Tree
 from skstruct.objectives import Likelihood, Objective
@@ -23,6 +23,7 @@ MAPS = {
     "observed": LinearFeatures("observed", node_weights="observed"),
     "float32": LinearFeatures(dtype="float32"),
     "constrained": ConstrainedFeatures(forbidden_pairs=[(0, 7)]),
+    "network": NetworkFeatures((4, 3), "tanh"),
 }
 
 

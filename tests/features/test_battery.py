@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skstruct.data.dataset import GraphDataset
-from skstruct.features import FEATURE_MAPS, ConstrainedFeatures, LinearFeatures, _base
+from skstruct.features import FEATURE_MAPS, ConstrainedFeatures, LinearFeatures, NetworkFeatures, _base
 from skstruct.features._linear import LinearPlan
 from skstruct.testing import check_feature_map
 
@@ -12,8 +12,13 @@ MAPS = [
     *(cls() for cls in FEATURE_MAPS.values()),
     *(LinearFeatures(form) for form in ("observed", "symmetric", "antisymmetric", "potts")),
     LinearFeatures("observed", node_weights="observed", fit_intercept=False),
-    LinearFeatures(dtype="float32"),
+    LinearFeatures(dtype="float32", edge_penalty=3.0),
+    NetworkFeatures((3, 2), "tanh", edge_weights="symmetric"),
+    NetworkFeatures(5, "logistic", edges="network"),
+    NetworkFeatures((4,), "tanh", edges="network", edge_weights="observed", edge_penalty=2.0),
+    NetworkFeatures((), "identity", edges="network", edge_weights="potts"),
     ConstrainedFeatures(forbidden_pairs=[(0, 1)]),
+    ConstrainedFeatures(NetworkFeatures((3,), "tanh"), [(0, 1)], {1: [0, 2]}),
     ConstrainedFeatures(LinearFeatures("antisymmetric", node_weights="observed"), [(0, 1)], {1: [0, 2]}),
 ]
 
@@ -49,12 +54,17 @@ def _halves(self, context, d_scores, coef, rate):
     LinearPlan.step(self, context, d_scores, coef, rate / 2)
 
 
+def _of_ones(self, inputs, coef, d_scores):
+    return LinearPlan.input_gradient(self, inputs, np.ones_like(coef), d_scores)
+
+
 @pytest.mark.parametrize(
     ("methods", "law"),
     [
         ({"pullback": _overwrites}, "does not add to out"),
         ({"pullback": _doubles}, "not the derivative"),
         ({"step": _halves}, "step is not pullback"),
+        ({"input_gradient": _of_ones}, "input_gradient is not the derivative"),
         ({"slice_inputs": lambda self, inputs, batch, graphs: inputs}, "scores of graphs"),
         ({"attributes": lambda self, coef: {"weights": coef}}, "do not end in an underscore"),
     ],

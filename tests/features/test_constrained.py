@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from skstruct import GraphCRFClassifier, GraphDataset
 from skstruct.exceptions import InfeasibleGraph
-from skstruct.features import ConstrainedFeatures, LinearFeatures, _linear, bio_forbidden_pairs
+from skstruct.features import ConstrainedFeatures, LinearFeatures, _edge_scores, bio_forbidden_pairs
 from skstruct.scores import Scores, edge_rows
 
 BIO = ["B-x", "B-y", "I-x", "I-y", "O"]
@@ -191,7 +191,7 @@ def test_constraints_on_shared_matrices(storage, shared_list, monkeypatch):
         return len(scores.edge), scores.edge[rows], gradient, stepped, part.edge[edge_rows(part, 20)], tangent
 
     n_shared, *shared = found()
-    monkeypatch.setattr(_linear, "few_distinct_rows", lambda table: None)
+    monkeypatch.setattr(_edge_scores, "few_distinct_rows", lambda table: None)
     n_own, *own = found()
     assert n_shared < n_own == n_edges
     for a, b in zip(shared, own):
