@@ -8,11 +8,12 @@ import numpy as np
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
+from skstruct.inference._chain_derivative import derive_chains
 from skstruct.inference._chain_kernels import ROWS, SINGLE_RANGE, Scratch, StepScores, forward_backward, viterbi
 from skstruct.inference._rooted_forest import ROOT, RootedForest
-from skstruct.inference._tree import TreePlan, two_passes_log
+from skstruct.inference._tree import TreePlan, derivatives_of, derive_log, two_passes_log
 from skstruct.kernels.simd import lanes
-from skstruct.scores import direct_marginals, edge_rows, exact_decoding, in_double, weigh_nodes, with_rows
+from skstruct.scores import Scores, direct_marginals, edge_rows, exact_decoding, in_double, weigh_nodes, with_rows
 
 NO_EDGE = -1
 
@@ -159,7 +160,20 @@ class _ChainPlan(InferencePlan):
         return np.flatnonzero(unsafe)
 
     def derivative(self, scores, direction, weights=None):
-        return self.as_trees.derivative(scores, direction, weights)
+        t = self.topology
+        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
+        (steps, used), (change, _) = self._by_step(scores), self._by_step(direction)
+        mean, out, unsafe = np.full(t.n_graphs, np.nan), derivatives_of(steps), np.zeros(t.n_graphs, bool)
+        scratch, tangents = (Scratch.of(steps, max(ROWS, self.longest)) for _ in range(2))
+        n_lanes = lanes(scores.node.shape[1])
+        with np.errstate(all="ignore"):  # 0 / 0, seen with NUMBA_DISABLE_JIT=1 only
+            derive_chains(t.node_ptr, steps, change, weights, scratch, tangents, n_lanes, mean, out, unsafe)
+        edge = out.edge if used is None else used.counts(out.edge, scores.edge)
+        out = Scores(weigh_nodes(t, out.node, weights), edge, scores.edge_matrix)
+        if unsafe.any():
+            given, along = (with_rows(record, t.n_edges) for record in (scores, direction))
+            derive_log(self.as_trees.wiring, np.flatnonzero(unsafe), given, along, weights, mean, out)
+        return mean, out
 
     def decode(self, scores):
         labels, steps = np.empty(self.topology.n_nodes, np.intp), self._by_step(in_double(scores))[0]

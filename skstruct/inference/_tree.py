@@ -79,7 +79,7 @@ class TreePlan(LabelledExactly):
             add_forest_covariances(self.wiring, graphs, found.node, pairs, direction, weights, mean, out)
         if unsafe.any():
             derive_log(self.wiring, np.flatnonzero(unsafe), scores, direction, weights, mean, out)
-        return mean, out
+        return mean, out._replace(edge_matrix=scores.edge_matrix)
 
     def _draw(self, scores, uniforms, labels):
         _label_downwards(self.wiring, scores, uniforms, labels)
@@ -102,7 +102,7 @@ class Messages(NamedTuple):
 
 def derivatives_of(scores):
     """Room for derivatives: nan for nodes, which stays where a graph has no allowed labelling, and 0 for pairs."""
-    return Scores(np.full_like(scores.node, np.nan), np.zeros_like(scores.edge), scores.edge_matrix)
+    return Scores(np.full_like(scores.node, np.nan), np.zeros_like(scores.edge))
 
 
 def derive_log(rooted, graphs, scores, direction, weights, mean, out):

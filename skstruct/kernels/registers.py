@@ -169,6 +169,18 @@ class Rows:
             add_product(even, 0)
         return [self.add(self.builder.load(a), self.builder.load(b)) for a, b in zip(*sums)]
 
+    def times_matrix_tangent(self, row, d_row, matrix, d_matrix):
+        """``row @ matrix`` and its tangent ``d_row @ matrix + row @ d_matrix``, as `times_matrix`; one pass."""
+        value, tangent = (self.variables([self.constant(0.0)] * self.count) for _ in range(2))
+        with self.loop(self.integer(0), self.heights[matrix]) as (i, _):
+            factor, d_factor = (self.broadcast(self.element_of(each, i)) for each in (row, d_row))
+            rows = (self.load(self.row(each, i), matrix) for each in (matrix, d_matrix))
+            for a, b, register, d_register in zip(value, tangent, *rows):
+                self.builder.store(self.add(self.builder.load(a), self.multiply(factor, register)), a)
+                moved = self.add(self.builder.load(b), self.multiply(d_factor, register))
+                self.builder.store(self.add(moved, self.multiply(factor, d_register)), b)
+        return [[self.builder.load(variable) for variable in variables] for variables in (value, tangent)]
+
     def exp(self, register):
         """Exponential of numbers <= 0: 2**k times a polynomial on [-log 2 / 2, log 2 / 2]; 0 below the range."""
         b, single = self.builder, self.align == 4

@@ -210,6 +210,107 @@ def backward_step(forward, received, potential, factor, row, matrix, number, out
             received[0, x] += potential[row, y] * matrix[number, y, x]
 
 
+def _emit_forward_tangent(r, message, tangent, row, matrix, change, number, potential, direction, factor, out_row):
+    for stack in (3, 4):
+        r.select_matrix(stack, number)
+    received, moved = r.times_matrix_tangent(r.row(0, row), r.row(1, row), 3, 4)
+    scale = r.broadcast(factor)
+    scaled = [r.multiply(p, scale) for p in r.load(r.row(6, out_row), 0)]
+    product = [r.multiply(a, b) for a, b in zip(received, scaled)]
+    along = r.load(r.row(7, out_row), 0)
+    r.store(product, r.row(0, out_row), 0)
+    r.store(
+        [r.add(r.multiply(a, b), r.multiply(c, d)) for a, b, c, d in zip(moved, scaled, product, along)],
+        r.row(1, out_row),
+        0,
+    )
+    return (r.sum(product, 0),)
+
+
+@primitive(_emit_forward_tangent, returns=1)
+def forward_tangent(message, tangent, row, matrix, change, number, potential, direction, factor, out_row, lanes):
+    """`forward_step`, and the tangent of the message where `factor` is constant; all rows have the same length.
+
+    ``moved = tangent[row, :n] @ matrix[number] + message[row, :n] @ change[number]``, then
+    ``tangent[out_row] = moved * potential[out_row] * factor + message[out_row] * direction[out_row]``.
+    """
+    total = 0.0
+    for y in range(message.shape[1]):
+        received, moved = 0.0, 0.0
+        for x in range(matrix.shape[1]):
+            received += message[row, x] * matrix[number, x, y]
+            moved += tangent[row, x] * matrix[number, x, y] + message[row, x] * change[number, x, y]
+        scaled = potential[out_row, y] * factor
+        message[out_row, y] = received * scaled
+        tangent[out_row, y] = moved * scaled + message[out_row, y] * direction[out_row, y]
+        total += message[out_row, y]
+    return total
+
+
+def _emit_backward_tangent(
+    r, forward, tangent, mean, received, moved, potential, direction, factor, row, matrix, change, number, out, out_row
+):
+    for stack in (9, 10):
+        r.select_matrix(stack, number)
+    less, lines = r.broadcast(mean), [r.row(k, row) for k in (0, 1, 5, 6)]
+    arrived = [r.row(k, r.integer(0)) for k in (3, 4)]
+
+    def centred(like):
+        pairs = zip(r.load(lines[1], like), r.load(lines[0], like))
+        return [r.builder.fsub(a, r.multiply(less, b), flags=("contract",)) for a, b in pairs]
+
+    parts = zip(centred(12), r.load(arrived[0], 12), r.load(lines[0], 12), r.load(arrived[1], 12))
+    r.store([r.add(r.multiply(a, b), r.multiply(c, d)) for a, b, c, d in parts], r.row(12, out_row), 12)
+    r.store(centred(0), lines[1], 0)
+    scale = r.broadcast(factor)
+    scaled = [r.multiply(p, scale) for p in r.load(lines[2], 0)]
+    sent = [r.multiply(a, b) for a, b in zip(scaled, r.load(arrived[0], 0))]
+    parts = zip(scaled, r.load(arrived[1], 0), sent, r.load(lines[3], 0))
+    r.store([r.add(r.multiply(a, b), r.multiply(c, d)) for a, b, c, d in parts], lines[3], 0)
+    r.store(sent, lines[2], 0)
+    for registers, line in zip(r.times_matrix_tangent(lines[2], lines[3], 9, 10), arrived):
+        r.store(registers, line, 0)
+
+
+@primitive(_emit_backward_tangent)
+def backward_tangent(
+    forward,
+    tangent,
+    mean,
+    received,
+    moved,
+    potential,
+    direction,
+    factor,
+    row,
+    matrix,
+    change,
+    number,
+    out,
+    out_row,
+    lanes,
+):
+    """`backward_step` with tangents; ``out[out_row]`` is the derivative of the marginals. Rows of `out` may be shorter.
+
+    ``tangent[row] -= mean * forward[row]``, then ``out[out_row] = tangent[row] * received[0] + forward[row] *
+    moved[0]``. The message and its tangent replace ``potential[row]`` and ``direction[row]``. Their products with the
+    matrix replace `received` and `moved`.
+    """
+    n = matrix.shape[1]
+    for y in range(forward.shape[1]):
+        tangent[row, y] -= mean * forward[row, y]
+        if y < out.shape[1]:
+            out[out_row, y] = tangent[row, y] * received[0, y] + forward[row, y] * moved[0, y]
+        scaled = potential[row, y] * factor
+        potential[row, y] = scaled * received[0, y]
+        direction[row, y] = scaled * moved[0, y] + potential[row, y] * direction[row, y]
+    for x in range(forward.shape[1]):
+        received[0, x] = moved[0, x] = 0.0
+        for y in range(n):
+            received[0, x] += potential[row, y] * matrix[number, y, x]
+            moved[0, x] += direction[row, y] * matrix[number, y, x] + potential[row, y] * change[number, y, x]
+
+
 def _emit_add_pairs(r, first, second, length, out, number):
     r.select_matrix(3, number)
     n, n_rows = r.heights[3], max(1, 8 // r.count)  # rows of `out` that are held in registers at a time

@@ -70,6 +70,12 @@ def same_marginals(fast, safe):
     np.testing.assert_allclose(fast.edge, safe.edge, rtol=1e-10, atol=1e-13)
 
 
+def same_derivative(found, expected):
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-10)
+    np.testing.assert_allclose(found[1].node, expected[1].node, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found[1].edge, expected[1].edge, rtol=1e-9, atol=1e-10)
+
+
 def many_chains(kind, rng, longest=90):
     """Chains of several lengths, the longest one longer than the kernel's buffer, with edges in any order."""
     sizes = [5, 1, 0, longest, 3, longest // 3]
@@ -97,14 +103,19 @@ def test_fast_chain_kernel_equals_log_domain_twin(kind, n_matrices, n_states, rn
     edge[0, 0, 0] = node[1, 0] = -np.inf
     rows = None if n_matrices is None else rng.integers(0, n_matrices, n_edges).astype(np.int32)
     scores, weights = Scores(node, edge, rows), rng.random(topology.n_graphs) + 0.5
+    direction = Scores(rng.normal(size=node.shape), rng.normal(size=edge.shape))
     plan, trees = Chain().plan(topology, n_states), Tree().plan(topology, n_states)
     with monkeypatch.context() as patch:
         patch.setattr(message_passing, "SMALLEST_POTENTIAL", 1.0)
-        safe = trees.marginals(scores, weights)
+        safe, derivative = trees.marginals(scores, weights), trees.derivative(scores, direction, weights)
         patch.setattr(chain, "two_passes_log", None)  # all graphs are safe
+        patch.setattr(chain, "derive_log", None)
         same_marginals(plan.marginals(scores, weights), safe)
+        same_derivative(plan.derivative(scores, direction, weights), derivative)
+    same_derivative(trees.derivative(scores, direction, weights), derivative)
     far = scores._replace(node=400 * node)  # not safe
     same_marginals(plan.marginals(far, weights), trees.marginals(far, weights))
+    same_derivative(plan.derivative(far, direction, weights), trees.derivative(far, direction, weights))
     np.testing.assert_array_equal(plan.decode(scores).labels, trees.decode(scores).labels)
     np.testing.assert_allclose(plan.decode(far).score, trees.decode(far).score, rtol=1e-12)
 

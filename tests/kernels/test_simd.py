@@ -15,9 +15,11 @@ from skstruct.kernels.simd import (
     add_to_rows,
     aligned_zeros,
     backward_step,
+    backward_tangent,
     best_step,
     exp_row,
     forward_step,
+    forward_tangent,
     lanes,
     padded,
 )
@@ -62,6 +64,48 @@ def run_forward_step(message, row, matrix, number, potential, factor, out_row, l
 @kernel
 def run_backward_step(forward, received, potential, factor, row, matrix, number, out, out_row, lanes):
     backward_step(forward, received, potential, factor, row, matrix, number, out, out_row, lanes)
+
+
+@kernel
+def run_forward_tangent(message, tangent, row, matrix, change, number, potential, direction, factor, out_row, lanes):
+    return forward_tangent(message, tangent, row, matrix, change, number, potential, direction, factor, out_row, lanes)
+
+
+@kernel
+def run_backward_tangent(
+    forward,
+    tangent,
+    mean,
+    received,
+    moved,
+    potential,
+    direction,
+    factor,
+    row,
+    matrix,
+    change,
+    number,
+    out,
+    out_row,
+    lanes,
+):
+    backward_tangent(
+        forward,
+        tangent,
+        mean,
+        received,
+        moved,
+        potential,
+        direction,
+        factor,
+        row,
+        matrix,
+        change,
+        number,
+        out,
+        out_row,
+        lanes,
+    )
 
 
 @kernel
@@ -154,6 +198,26 @@ def test_forward_backward(n, is_padded, dtype):
     compare("forward_step", forward, 1, matrices, 2, potential, 0.7, 2, lanes(n), rtol=rtol)
     compare("backward_step", forward, received, potential, 0.7, 2, matrices, 1, out, 1, lanes(n), rtol=rtol)
     compare("add_pairs", forward, potential, 4, matrices, 1, lanes(n), rtol=rtol)
+
+
+@pytest.mark.parametrize("n", [1, 3, 26, 65])
+@pytest.mark.parametrize("is_padded", [False, True])
+def test_tangents_of_forward_backward(n, is_padded):
+    rng = np.random.default_rng(n)
+    length = padded(n) if is_padded else n
+
+    def rows(n_rows):
+        array = aligned_zeros(n_rows, length)
+        array[:, :n] = rng.random((n_rows, n)) + 0.1
+        return array
+
+    message, tangent, potential, direction = (rows(4) for _ in range(4))
+    matrix, change = (rows(3 * n).reshape(3, n, length) for _ in range(2))
+    received, moved, out = rows(1), rows(1), np.zeros((2, n))
+    given = message, tangent, 1, matrix, change, 2, potential, direction, 0.7, 2
+    compare("forward_tangent", *given, lanes(n))
+    given = message, tangent, 0.3, received, moved, potential, direction, 0.7, 2, matrix, change, 1, out, 1
+    compare("backward_tangent", *given, lanes(n), rtol=1e-11)
 
 
 @pytest.mark.parametrize("n", SIZES)
