@@ -641,6 +641,34 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         codes, _ = self._encode(inputs, y, self.classes_, self.missing_label)
         return model.log_likelihood(inputs.dataset, codes)
 
+    def saliency(self, X, y):
+        """Gradient of the log-likelihood of labels with respect to the features of nodes and edges.
+
+        Parameters
+        ----------
+        X : GraphDataset, NodeView, list of graphs, or table
+        y : RaggedArray, list of array-like, or array-like of shape (n_samples,)
+            Missing labels are summed over. With the label of a single node, the gradient at the other nodes is their
+            influence along the edges.
+
+        Returns
+        -------
+        node_gradient : RaggedArray of (n_nodes, n_features), or ndarray of shape (n_samples, n_features)
+            In nats per unit of the feature; dense, also if the features are sparse.
+        edge_gradient : RaggedArray of (n_edges, n_edge_features), or None if edges have no features
+
+        Raises
+        ------
+        InfeasibleGraph
+            If no labelling of a graph is allowed, or its labels are forbidden.
+        NotImplementedError
+            If the feature map does not implement `input_gradient`.
+        """
+        model, inputs = self._query(X)
+        codes, _ = self._encode(inputs, y, self.classes_, self.missing_label)
+        node, edge = model.saliency(inputs.dataset, codes)
+        return inputs.wrap(node), None if edge is None else RaggedArray(edge, inputs.dataset.edge_ptr)
+
     def scores(self, X):
         """Score tensors of all graphs.
 

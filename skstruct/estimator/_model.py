@@ -147,6 +147,19 @@ class Model:
 
         return _join(self.each_chunk(dataset, query), (0,))
 
+    def saliency(self, dataset: GraphDataset, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Gradients of `log_likelihood` with respect to the features of nodes, and of edges (None without features)."""
+
+        def query(chunk, scores):
+            d_scores = queries.log_likelihood_gradient(chunk.plan, scores, codes[chunk.nodes])
+            return self.feature_plan.input_gradient(self.feature_plan.prepare(chunk.batch), self.coef, d_scores)
+
+        found = self.each_chunk(dataset, query)
+        node = _join([node for node, _ in found], (0, dataset.node_features.shape[1]))
+        if dataset.edge_features is None:
+            return node, None
+        return node, _join([edge for _, edge in found if edge is not None], (0, dataset.edge_features.shape[1]))
+
     def report(self, dataset: GraphDataset) -> dict[str, np.ndarray]:
         """Report on inference and decoding: a dict of arrays with an entry per graph."""
         n = len(dataset)

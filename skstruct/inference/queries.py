@@ -105,6 +105,15 @@ def log_likelihood(plan: InferencePlan, scores: Scores, codes: np.ndarray) -> np
     return target - log_partition
 
 
+def log_likelihood_gradient(plan: InferencePlan, scores: Scores, codes: np.ndarray) -> Scores:
+    """Gradient of `log_likelihood` with respect to the scores, with a matrix for each edge.
+
+    It is the marginals given the labels minus the marginals. Raises InfeasibleGraph also if the labels are forbidden.
+    """
+    free, given = (pair_marginals(plan, own) for own in (scores, clamp(scores, codes)))
+    return Scores(given.node - free.node, given.edge - free.edge)
+
+
 def log_partition_bounds(plan: InferencePlan, scores: Scores) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper bounds of the log-partition, (n_graphs,), which are equal where inference is exact.
 
