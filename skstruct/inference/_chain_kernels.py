@@ -4,7 +4,7 @@ Each step from a node to the next one has a matrix of scores; few steps or many 
 too far apart for the probability domain is left to the kernels of trees, which are also the tested twins of these.
 """
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +54,7 @@ class Scratch(NamedTuple):
         """Scratch for some scores, and for messages of so many nodes."""
         n_matrices, n_states, _ = scores.edge.shape
         n, n_copied, length = n_matrices * n_states, n_rows if n_matrices > 1 else 0, padded(n_states)
-        ends = np.cumsum([3 * n, n_rows, n_rows, n_copied, n_copied]).tolist()
+        ends = list(accumulate([3 * n, n_rows, n_rows, n_copied, n_copied]))
         zeros = aligned_zeros(ends[-1] + 1, length, dtype=scores.node.dtype)
         matrices = zeros[: 3 * n].reshape(3, n_matrices, n_states, length)
         return cls._make([*matrices, *(zeros[i:j] for i, j in pairwise(ends)), zeros[-1:]])
