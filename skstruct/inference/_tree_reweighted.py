@@ -2,60 +2,67 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._loopy_log import Settings
-from skstruct.inference._message_passing import exponentiate
-from skstruct.inference._spanning_forests import Forests, spanning_forests
-from skstruct.inference._tree import Tree
-from skstruct.inference._tree_reweighted_kernels import Messages, Weighted, iterate
-from skstruct.scores import Marginals, Scores, edge_rows, weigh_nodes, with_rows
+from skstruct.inference._loopy_order import local_lists
+from skstruct.inference._node_orders import make_orders, one_weight
+from skstruct.inference._tree_reweighted_kernels import propagate_weighted
+from skstruct.inference._tree_reweighted_log import propagate_weighted_log
+from skstruct.kernels.simd import lanes
+from skstruct.scores import Marginals, Scores, weigh_nodes
 
 
 class TreeReweightedBP(InferenceBackend):
-    r"""Upper bound on the log-partition by a convex combination of spanning trees [1]_.
+    r"""Upper bound on the log-partition by a convex combination of spanning forests [1]_.
 
-    Scores are split over spanning forests :math:`T` with equal weights :math:`w_T`, such that
+    Scores are split over spanning forests :math:`T` with probabilities :math:`w_T`, such that
     :math:`\theta = \sum_T w_T \theta(T)`. As the log-partition is convex,
 
     .. math:: \log Z(\theta) \le \sum_T w_T \log Z_T(\theta(T)),
 
-    and inference on each tree is exact and cheap. The best split is found by passing messages; the weight of an edge
-    is the fraction :math:`\rho_{ij}` of the forests that use it:
+    and the best split is found by passing messages. They depend only on the weights :math:`\rho_{ij}` of the edges, the
+    probabilities that a forest contains them:
 
     .. math::
         m_{ij}(y) \propto \sum_x \exp\Big(\frac{\theta_{ij}(x, y)}{\rho_{ij}} + \theta_i(x)
         + \sum_k \rho_{ki} \log m_{ki}(x) - \log m_{ji}(x)\Big).
 
-    Any messages define a split, and hence a valid bound, whether they have converged or not. The node and pair
-    marginals are the averages of the marginals of the trees. They are the derivative of the bound for fixed messages,
-    and at the fixed point, where all trees agree, its full derivative. The bound is convex in the scores and has one
-    optimum. So training with it is stable where the objective of loopy belief propagation jumps between fixed points.
-    Its marginals tend to be less certain than the true ones. On graphs without cycles it is exact.
+    The weights follow from orders of the nodes. In an order, each node picks one of its `L` earlier neighbours at
+    random. The picked edges are a forest, and an edge is picked with probability ``1 / L``. One order is used for
+    forests and grids (there `L` is rounded up to a power of 2, so that square roots compute all powers), and the mean
+    of 4 orders (of 16 on dense graphs) elsewhere.
 
-    Messages are sent in sweeps over the nodes as in `LoopyBP`. A graph that does not converge within `max_iter` sweeps
-    gets as many more sweeps with damping. `decode` is the same as for `LoopyBP`: tree-reweighted max-product.
+    The bound eliminates the nodes in each order, and applies Hoelder's inequality to every sum over the states of a
+    node [2]_. It holds for any messages, whether they have converged or not. The node and pair marginals are its
+    derivative for fixed messages, and at the fixed point its full derivative. The bound at the fixed point is convex in
+    the scores. So training with it is stable where the objective of loopy belief propagation jumps between fixed
+    points. Its marginals tend to be less certain than the true ones. On graphs without cycles it is exact and does not
+    iterate.
+
+    Messages are sent in sweeps over the nodes as in `LoopyBP`. If the changes of the messages no longer decrease,
+    messages are damped: the log-messages that node `i` sends move by ``2 / max(2, sum_j rho_ij)`` of their change. A
+    graph that does not converge within `max_iter` sweeps gets as many more sweeps in which they move by half of that.
+    `decode` is the same as for `LoopyBP`: tree-reweighted max-product.
 
     Parameters
     ----------
-    rho : "trees" or float in (0, 1], default="trees"
-        Weights of the edges. "trees": the fractions of spanning forests that use them. Each forest is built from the
-        edges that the earlier forests used least. If `k` forests cover a graph, it has ``2 * k + 8`` forests. A number
-        is the weight of all edges. The log-partition is then a bound only if the number is small enough (at most
-        ``(n_nodes - 1) / n_edges``, in every subgraph). The number 1 is loopy belief propagation; smaller numbers have
-        an error between that of loopy belief propagation and that of the bound.
+    rho : "orders" or float in (0, 1], default="orders"
+        Weights of the edges. "orders": from orders of the nodes, as described above. A number is the weight of all
+        edges. The log-partition is then a bound only if the number is small enough (at most
+        ``(n_nodes - 1) / n_edges``, in every subgraph) and the messages have converged. The number 1 is loopy belief
+        propagation; smaller numbers have an error between that of loopy belief propagation and that of the bound.
     damping : float in [0, 1), default=0.0
         Fraction of the old log-message in the new one.
     max_iter : int, default=100
         Maximum number of sweeps, and of further sweeps with damping.
     tol : float, default=1e-5
-        Iterations end when no message (scaled to maximum 1) changes by more than this.
+        Iterations end when no message (scaled to maximum 1) changes by more than this. The error of the bound is of the
+        order of its square, so that training does not need a smaller one than 1e-3.
 
     Attributes
     ----------
@@ -64,13 +71,14 @@ class TreeReweightedBP(InferenceBackend):
 
     Notes
     -----
-    Time O(n_edges * n_states**2) per sweep; the trees add O(n_forests * n_nodes * n_states**2) once. Planning
-    needs time O(n_forests * n_edges) for the forests, which are many where the graph is dense.
+    Time O(n_edges * n_states**2) per sweep; the bound and its derivative cost about as much as a sweep for each order.
+    Memory O(n_edges * n_states) beside the edges' matrices. Planning needs time O(n_edges) for each order.
 
     References
     ----------
     .. [1] M. J. Wainwright, T. S. Jaakkola, A. S. Willsky, "A new class of upper bounds on the log partition
        function", *IEEE Trans. Information Theory* 51(7), 2005.
+    .. [2] Q. Liu, A. Ihler, "Bounding the partition function using Hoelder's inequality", *ICML*, 2011.
 
     Examples
     --------
@@ -87,7 +95,7 @@ class TreeReweightedBP(InferenceBackend):
     exact = False
     family = "any graph"
 
-    def __init__(self, rho="trees", damping=0.0, max_iter=100, tol=1e-5):
+    def __init__(self, rho="orders", damping=0.0, max_iter=100, tol=1e-5):
         self.rho = rho
         self.damping = damping
         self.max_iter = max_iter
@@ -103,186 +111,112 @@ class TreeReweightedBP(InferenceBackend):
         return np.ones(topology.n_graphs, bool)
 
     def _plan(self, topology, n_states):
-        by_trees = isinstance(self.rho, str) and self.rho == "trees"
-        if not by_trees and (isinstance(self.rho, str) or not 0 < self.rho <= 1):
-            raise ValueError(f"TreeReweightedBP: rho must be 'trees' or a number in (0, 1], got {self.rho!r}.")
+        by_orders = isinstance(self.rho, str) and self.rho == "orders"
+        if not by_orders and (isinstance(self.rho, str) or not 0 < self.rho <= 1):
+            raise ValueError(f"TreeReweightedBP: rho must be 'orders' or a number in (0, 1], got {self.rho!r}.")
         if not 0 <= self.damping < 1:
             raise ValueError(f"TreeReweightedBP: damping must be in [0, 1), got {self.damping!r}.")
         if self.max_iter < 1:
             raise ValueError(f"TreeReweightedBP: max_iter must be at least 1, got {self.max_iter!r}.")
         if not self.tol > 0:
             raise ValueError(f"TreeReweightedBP: tol must be positive, got {self.tol!r}.")
-        loopy = LoopyBP()._plan(topology, n_states)
         settings = Settings(float(self.damping), int(self.max_iter), float(self.tol))
-        if by_trees:
-            return _TreesPlan(topology, loopy, settings, spanning_forests(topology), n_states)
-        return _NumberPlan(topology, loopy, settings, float(self.rho))
+        return _TreeReweightedPlan(topology, n_states, settings, 0.0 if by_orders else float(self.rho))
 
 
 @dataclass(frozen=True)
-class _MessagePlan(InferencePlan):
-    """Messages with given edge weights; subclasses compute the marginals from them."""
-
+class _TreeReweightedPlan(InferencePlan):
     topology: Topology
-    loopy: Any  # plan of LoopyBP with default settings, for decoding
-    settings: Settings
-    name = TreeReweightedBP.name
-
-    def decode(self, scores):
-        return self.loopy.decode(scores)
-
-    @cached_property
-    def _receiver(self):
-        """Node that owns each slot, (2 * n_edges,)."""
-        sweep = self.loopy.sweep
-        return np.repeat(sweep.order, np.diff(sweep.lists.ptr))
-
-    @cached_property
-    def _slots(self):
-        """Slots of each edge's messages to its first and to its second end, (2, n_edges)."""
-        lists = self.loopy.sweep.lists
-        slots = np.empty((2, self.topology.n_edges), np.intp)
-        slots[lists.flipped.astype(np.intp), lists.edge] = np.arange(len(lists.edge))
-        return slots
-
-    def _iterate(self, graphs, rho, scores):
-        """Pass messages on `graphs`; edge scores are already divided by the weights `rho` of the edges."""
-        t = self.topology
-        found = Messages(
-            log_message=np.zeros((2 * t.n_edges, scores.node.shape[1])),
-            n_iter=np.zeros(t.n_graphs, np.intp),
-            residual=np.zeros(t.n_graphs),
-        )
-        potential, shift, _ = exponentiate(scores.edge, (1, 2))
-        with np.errstate(all="ignore"):  # -inf - -inf is expected in a kernel; seen with NUMBA_DISABLE_JIT=1 only
-            iterate(self.loopy.sweep, self.settings, graphs, Weighted(scores, rho, potential, shift), found)
-        return found
-
-    def _blocked(self, message):
-        """Replace -inf in `message` by 0, so that it can be weighted; returns the forbidden states of nodes."""
-        forbidden = np.isneginf(message)
-        blocked = np.zeros((self.topology.n_nodes, message.shape[1]), bool)
-        if forbidden.any():
-            message[forbidden] = 0.0
-            slot, state = np.nonzero(forbidden)
-            blocked[self._receiver[slot], state] = True
-        return blocked
-
-
-# ---------------------------------------------------------------------------------------------- trees
-@dataclass(frozen=True)
-class _TreesPlan(_MessagePlan):
-    """Edge weights from forests: messages split the scores among copies of the graph, where inference is exact."""
-
-    forests: Forests
     n_states: int
+    settings: Settings
+    rho: float  # weight of all edges, or 0: from orders
+    name = TreeReweightedBP.name
 
     @property
     def exact(self):
-        return bool(self.topology.is_forest.all())
+        return bool(self._orders.exact.all())
 
     @cached_property
-    def _tree(self):
-        return Tree()._plan(self.forests.copies, self.n_states)
+    def _loopy(self):
+        """Plan of loopy belief propagation: its sweep, and its decoder."""
+        return LoopyBP()._plan(self.topology, self.n_states)
 
     @cached_property
-    def _sums(self):
-        """Sparse matrices: weighted sum of messages to nodes, sum of those along copied edges, mean of the copies."""
-        f, n_slots = self.forests, len(self._receiver)
-        edge_of_slot = self.loopy.sweep.lists.edge
-        n_nodes, n_copied = self.topology.n_nodes, len(f.node)
-        weighted = _sparse(f.rho[edge_of_slot], self._receiver, np.arange(n_slots), n_nodes, n_slots)
-        slots = self._slots[:, f.edge].ravel()
-        inside = _sparse(np.ones(len(slots)), f.copies.edges.T.ravel(), slots, n_copied, n_slots)
-        fraction = 1.0 / f.number[f.graph]
-        mean = _sparse(fraction[f.copies.node_graph], f.node, np.arange(n_copied), n_nodes, n_copied)
-        return weighted, inside, mean, fraction
+    def _lists(self):
+        return local_lists(self.topology, self._loopy.sweep)
+
+    @cached_property
+    def _orders(self):
+        return one_weight(self._lists, self.rho) if self.rho else make_orders(self._lists, self.topology)
 
     @cached_property
     def _rates(self):
-        """Distinct numbers of uses among forests, (n_rates, 2), and which each edge has, (n_edges,)."""
-        pairs = np.column_stack([self.forests.used, self.forests.number[self.topology.edge_graph]])
-        rates, rate = np.unique(pairs, axis=0, return_inverse=True)
+        """Distinct weights of edges, and which one each edge has, (n_edges,)."""
+        rho = np.empty(self.topology.n_edges)
+        rho[self._lists.edge] = self._orders.rho
+        rates, rate = np.unique(rho, return_inverse=True)
         return rates, rate.reshape(-1)
 
     def marginals(self, scores, weights=None):
-        t, f = self.topology, self.forests
-        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-        weighted, inside, mean, fraction = self._sums
-        rates, rate = self._rates
-        # edges with the same matrix and the same weight still share a matrix after the division
-        kind = edge_rows(scores, t.n_edges) * len(rates) + rate
-        kinds, rows = np.unique(kind, return_inverse=True)
-        rows, source = rows.reshape(-1).astype(np.int32), kinds // max(len(rates), 1)
-        used, number = rates[kinds % max(len(rates), 1)].T
-        edge = scores.edge[source] * (number / used)[:, None, None]
-
-        cyclic = np.flatnonzero(~t.is_forest)
-        found = self._iterate(cyclic, f.rho, Scores(scores.node, edge, rows))
-        blocked = self._blocked(found.log_message)
-        node = (scores.node + weighted @ found.log_message)[f.node] - inside @ found.log_message
-        node[blocked[f.node]] = -np.inf
-        copies = self._tree.marginals(Scores(node, edge, rows[f.edge]), weights[f.graph])
-
-        log_partition = np.bincount(f.graph, copies.log_partition * fraction, minlength=t.n_graphs)
-        counts = np.zeros_like(scores.edge)
-        np.add.at(counts, source, copies.edge / used[:, None, None])
-        converged = found.residual <= self.settings.tol
-        return Marginals(log_partition, mean @ copies.node, counts, found.n_iter, found.residual, converged)
-
-
-def _sparse(values, row, column, n_rows, n_columns):
-    return csr_array((values, (row, column)), shape=(n_rows, n_columns))
-
-
-# --------------------------------------------------------------------------------------------- number
-@dataclass(frozen=True)
-class _NumberPlan(_MessagePlan):
-    """One weight for all edges: pseudo-marginals and log-partition follow from the messages."""
-
-    rho: float
-    exact = False
-
-    def marginals(self, scores, weights=None):
-        """Beliefs, and log Z = sum_i log Z_i + rho sum_ij log Z_ij with Z_ij = sum b_i b_j exp(theta_ij').
-
-        Z_i sums node i's scores and weighted messages, exponentiated; b_i is its belief; theta_ij' is the
-        edge's score divided by rho, less the messages along the edge.
-        """
+        """The bound and its derivative, by the fast kernels, and in the log domain for graphs out of their range."""
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-        scaled = with_rows(scores._replace(edge=scores.edge / self.rho), t.n_edges)
-        edge, rows = scaled.edge, edge_rows(scaled, t.n_edges)
-        found = self._iterate(np.arange(t.n_graphs), np.full(t.n_edges, self.rho), scaled)
-        message = found.log_message
-        blocked = self._blocked(message)
-        node = scores.node.copy()
-        np.add.at(node, self._receiver, self.rho * message)
-        node[blocked] = -np.inf
-        log_node = _log_sum(node, 1)
-        with np.errstate(invalid="ignore"):  # nan where no labelling is allowed
-            log_belief = node - log_node[:, None]
-            (i, j), (to_i, to_j) = t.edges.T, self._slots
-            pair = (
-                edge[rows] + (log_belief[i] - message[to_i])[:, :, None] + (log_belief[j] - message[to_j])[:, None, :]
+        divided, shared = self._divided(scores)
+        out = Marginals(
+            log_partition=np.zeros(t.n_graphs),
+            node=np.zeros(scores.node.shape),
+            edge=np.zeros_like(divided.edge),
+            n_iter=np.zeros(t.n_graphs, np.intp),
+            residual=np.zeros(t.n_graphs),
+            converged=np.ones(t.n_graphs, bool),
+        )
+        out_of_range = np.zeros(t.n_graphs, bool)
+        with np.errstate(all="ignore"):  # log 0 and -inf - -inf are expected; seen with NUMBA_DISABLE_JIT=1 only
+            propagate_weighted(
+                self._lists,
+                self._orders,
+                self.settings,
+                divided,
+                weights,
+                not shared,
+                lanes(self.n_states),
+                out,
+                out_of_range,
             )
-            pair[np.isnan(pair)] = -np.inf
-            log_pair = _log_sum(pair, (1, 2))
-            pair = np.exp(pair - log_pair[:, None, None])
-        log_partition = t.sum_nodes(log_node) + self.rho * t.sum_edges(log_pair)
-        allowed = log_partition > -np.inf
-        marginals = np.where(allowed[t.node_graph, None], np.exp(log_belief), np.nan)
-        counts = np.zeros_like(scores.edge)
-        kept = allowed[t.edge_graph]
-        np.add.at(counts, rows[kept], weights[t.edge_graph[kept]][:, None, None] * pair[kept])
-        weigh_nodes(t, marginals, weights)
-        converged = found.residual <= self.settings.tol
-        return Marginals(log_partition, marginals, counts, found.n_iter, found.residual, converged)
+            if not shared and (left := out_of_range | np.isneginf(out.log_partition)).any():
+                out.edge[left[t.edge_graph]] = 0.0  # it may hold potentials
+            if out_of_range.any():
+                propagate_weighted_log(
+                    self._lists, self._orders, self.settings, np.flatnonzero(out_of_range), divided, weights, out
+                )
+        out.node[np.isneginf(out.log_partition)[t.node_graph]] = np.nan
+        out.converged[:] = out.residual <= self.settings.tol
+        weigh_nodes(t, out.node, weights)
+        return out._replace(edge=self._gathered(out.edge, scores, shared))
 
+    def _divided(self, scores):
+        """Scores whose edge scores are divided by the weights of the edges; whether edges share matrices.
 
-def _log_sum(values, axes):
-    """``logsumexp`` over the trailing `axes`, -inf where all are."""
-    top = values.max(axis=axes, keepdims=True, initial=-np.inf)
-    top[np.isneginf(top)] = 0.0
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(values - top).sum(axis=axes)) + top.reshape(len(values))
+        Edges share a quotient if they share a matrix and a weight, unless that would be as many quotients as edges.
+        """
+        rates, rate = self._rates
+        rows, n_edges = scores.edge_matrix, self.topology.n_edges
+        if rows is None or len(scores.edge) * len(rates) > n_edges:
+            edge = scores.edge if rows is None else scores.edge[rows]
+            return Scores(scores.node, edge / rates[rate][:, None, None], np.arange(n_edges, dtype=np.int32)), False
+        edge = scores.edge[:, None] / rates[:, None, None]
+        rows = rows.astype(np.int32) * len(rates) + rate
+        return Scores(scores.node, edge.reshape(-1, *scores.edge.shape[1:]), rows.astype(np.int32)), True
+
+    def _gathered(self, counts, scores, shared):
+        """Pair counts of the matrices of `scores`, from those of the quotients."""
+        if shared:
+            return counts.reshape(len(scores.edge), -1, *counts.shape[1:]).sum(axis=1)
+        if scores.edge_matrix is None:
+            return counts
+        out = np.zeros_like(scores.edge)
+        np.add.at(out, scores.edge_matrix, counts)
+        return out
+
+    def decode(self, scores):
+        return self._loopy.decode(scores)

@@ -1,4 +1,4 @@
-"""Tree-reweighted belief propagation: its bound, its forests, its gradient."""
+"""Tree-reweighted belief propagation: its bound, its orders, its gradient, its kernels."""
 
 import itertools
 import os
@@ -10,8 +10,10 @@ import pytest
 
 from skstruct import Topology
 from skstruct.inference import JunctionTree, LoopyBP, MeanField, Tree, TreeReweightedBP
-from skstruct.inference._tree_reweighted import spanning_forests
-from skstruct.scores import Scores
+from skstruct.inference import _tree_reweighted_kernels as kernels
+from skstruct.inference import _tree_reweighted_log as log_kernels
+from skstruct.inference._node_orders import DENSE_ORDERS, SPARSE_ORDERS
+from skstruct.scores import Marginals, Scores, weigh_nodes
 from skstruct.testing import check_inference_backend, enumerate_exactly
 
 TIGHT = {"tol": 1e-13, "max_iter": 2000}
@@ -50,7 +52,7 @@ TOPOLOGIES = {"grid": grid(3, 3), "cycle": cycle(5), "complete": complete(5)}
 @pytest.mark.parametrize("edge_scale", [0.3, 1.0, 5.0, 100.0])
 @pytest.mark.parametrize("max_iter", [1, 100])
 def test_bounds_never_cross(name, edge_scale, max_iter, rng):
-    """Mean field <= enumeration <= tree-reweighted, settled or not."""
+    """Mean field <= enumeration <= tree-reweighted, converged or not."""
     topology = TOPOLOGIES[name]
     above, below = (b(max_iter=max_iter).plan(topology, 2) for b in (TreeReweightedBP, MeanField))
     for trial in range(20):
@@ -89,7 +91,7 @@ def test_exact_on_forests(rng):
 
 
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("rho", ["trees", 0.5])
+@pytest.mark.parametrize("rho", ["orders", 0.5])
 def test_marginals_are_the_gradient_of_the_bound(rho, shared, rng):
     topology = grid(4, 5)
     plan = TreeReweightedBP(rho=rho, **TIGHT).plan(topology, 3)
@@ -106,7 +108,7 @@ def test_marginals_are_the_gradient_of_the_bound(rho, shared, rng):
         assert (up - down)[0] / (2 * step) == pytest.approx((gradient * direction).sum(), rel=1e-6, abs=1e-7)
 
 
-def test_settled_marginals_agree_along_edges(rng):
+def test_converged_marginals_agree_along_edges(rng):
     topology = grid(4, 4)
     plan = TreeReweightedBP(**TIGHT).plan(topology, 3)
     scores = random_scores(topology, rng, n_states=3)
@@ -115,34 +117,76 @@ def test_settled_marginals_agree_along_edges(rng):
     np.testing.assert_allclose(pairs.sum(axis=1), node[topology.edges[:, 1]], atol=1e-9)
 
 
-@pytest.mark.parametrize("n", [3, 4, 6, 12])
-def test_forests_of_a_cycle_leave_each_edge_out_equally_often(n):
-    np.testing.assert_allclose(spanning_forests(cycle(n)).rho, (n - 1) / n)
+# --------------------------------------------------------------------------------------------- orders
+def random_graph(n, n_edges, rng):
+    pairs = np.array(list(itertools.combinations(range(n), 2)))
+    return Topology.from_edges(rng.permutation(pairs[rng.choice(len(pairs), n_edges, replace=False)], axis=1), n)
 
 
-@pytest.mark.parametrize(
-    ("make", "sizes"), [(cycle, [5]), (cycle, [30]), (complete, [4]), (complete, [9]), (grid, [6, 7])]
-)
-def test_forests_cover_and_span(make, sizes):
-    topology = make(*sizes)
-    forests = spanning_forests(topology)
-    n, e = topology.n_nodes, topology.n_edges
-    assert forests.copies.is_forest.all()
-    assert (np.diff(forests.copies.edge_ptr) == n - 1).all()
-    np.testing.assert_array_equal(np.bincount(forests.edge, minlength=e), forests.used)
-    assert (forests.used > 0).all()
-    assert forests.rho.sum() == pytest.approx(n - 1)
-    assert np.abs(forests.rho - (n - 1) / e).max() < 0.1
-    ends, copied = topology.edges[forests.edge], forests.node[forests.copies.edges]
-    np.testing.assert_array_equal(ends, copied)
+def orders_of(topology, n_states=3):
+    """Lists, orders and the weights of the edges."""
+    inner = TreeReweightedBP().plan(topology, n_states).inner
+    rates, rate = inner._rates
+    return inner._lists, inner._orders, rates[rate]
+
+
+def is_forest(edges, n):
+    component = np.arange(n)
+    for i, j in edges:
+        if component[i] == component[j]:
+            return False
+        component[component == component[j]] = component[i]
+    return True
+
+
+@pytest.mark.parametrize("name", ["chain", "star", "cycle", "grid", "8 neighbours", "sparse", "dense", "complete"])
+def test_weights_are_probabilities_of_edges_in_random_forests(name, rng):
+    number = np.arange(42).reshape(6, 7)
+    down = (
+        np.c_[number[:-1, :-1].ravel(), number[1:, 1:].ravel()],
+        np.c_[number[:-1, 1:].ravel(), number[1:, :-1].ravel()],
+    )
+    topology = {
+        "chain": Topology.from_edges([(0, 1), (2, 1), (2, 3)], 5),
+        "star": Topology.from_edges([(0, i) for i in range(1, 30)], 30),
+        "cycle": cycle(12),
+        "grid": grid(6, 7),
+        "8 neighbours": Topology.from_edges(np.concatenate([grid(6, 7).edges, *down]), 42),
+        "sparse": random_graph(40, 80, rng),
+        "dense": random_graph(30, 200, rng),
+        "complete": complete(20),
+    }[name]
+    lists, orders, rho = orders_of(topology)
+    n, wanted = topology.n_nodes, np.zeros(topology.n_edges)
+    expected = {"sparse": SPARSE_ORDERS, "cycle": SPARSE_ORDERS, "dense": DENSE_ORDERS, "complete": DENSE_ORDERS}
+    assert orders.number[0] == expected.get(name, 1)
+    for visit, share in zip(orders.node.reshape(-1, n), orders.share.reshape(-1, n)):
+        nodes = lists.order[visit]
+        np.testing.assert_array_equal(np.sort(nodes), np.arange(n))
+        place, share_of = np.empty(n, int), np.empty(n)
+        place[nodes], share_of[nodes] = np.arange(n), share
+        later = np.where(place[topology.edges[:, 0]] > place[topology.edges[:, 1]], *topology.edges.T)
+        wanted += share_of[later] / orders.number[0]
+        assert (np.bincount(later, minlength=n) * share_of <= 1 + 1e-12).all()
+        for _ in range(20):
+            picks = [rng.choice(np.flatnonzero(later == i)) for i in range(n) if (later == i).any()]
+            assert is_forest(topology.edges[picks], n)
+    np.testing.assert_allclose(rho, wanted, rtol=1e-12)
+    if name in ("chain", "star"):
+        np.testing.assert_array_equal(rho, 1.0)
+    if orders.number[0] > 1:
+        assert rho.sum() == pytest.approx(n - len(np.unique(topology.components)))
+    assert orders.rooted[0] == (name in ("chain", "grid", "8 neighbours"))
 
 
 def test_bridges_are_in_every_forest():
     lollipop = Topology.from_edges([(0, 1), (1, 2), (2, 0), (2, 3)], 4)
-    np.testing.assert_allclose(spanning_forests(lollipop).rho, [2 / 3, 2 / 3, 2 / 3, 1])
+    rho = orders_of(lollipop)[2]
+    assert rho[3] == 1.0
+    assert rho[:3].sum() == pytest.approx(2.0)
 
 
-def test_a_graph_has_the_same_forests_in_any_batch(rng):
+def test_a_graph_has_the_same_orders_in_any_batch(rng):
     square, triangles = cycle(4), complete(5)
     shift = square.n_nodes
     both = Topology(
@@ -154,9 +198,221 @@ def test_a_graph_has_the_same_forests_in_any_batch(rng):
     found = TreeReweightedBP().plan(both, 2).marginals(scores)
     for g, alone in enumerate((square, triangles)):
         nodes, edges = slice(*both.node_ptr[g : g + 2]), slice(*both.edge_ptr[g : g + 2])
-        np.testing.assert_array_equal(spanning_forests(alone).rho, spanning_forests(both).rho[edges])
+        np.testing.assert_array_equal(orders_of(alone)[2], orders_of(both)[2][edges])
         one = TreeReweightedBP().plan(alone, 2).marginals(Scores(scores.node[nodes], scores.edge[edges]))
         np.testing.assert_allclose(one.log_partition[0], found.log_partition[g], rtol=1e-12)
+
+
+# -------------------------------------------------------------------------------------------- kernels
+def plain_fixed_point(topology, scores, rho):
+    """Log-partition and marginals by synchronous damped updates in numpy, and the reweighted free energy."""
+    edge = scores.edge if scores.edge_matrix is None else scores.edge[scores.edge_matrix]
+    edge = edge / rho[:, None, None]
+    i, j = topology.edges.T
+    to_i, to_j = (np.zeros((topology.n_edges, scores.node.shape[1])) for _ in range(2))
+
+    def lse(values, axis):
+        top = values.max(axis=axis, keepdims=True)
+        return np.log(np.exp(values - top).sum(axis=axis)) + np.squeeze(top, axis)
+
+    def beliefs():
+        total = scores.node.copy()
+        np.add.at(total, i, rho[:, None] * to_i)
+        np.add.at(total, j, rho[:, None] * to_j)
+        return total
+
+    for _ in range(1000):
+        belief = beliefs()
+        new_j = lse((belief[i] - to_i)[:, :, None] + edge, 1)
+        new_i = lse((belief[j] - to_j)[:, None, :] + edge, 2)
+        to_i, to_j = ((old + new - new.max(axis=1, keepdims=True)) / 2 for old, new in ((to_i, new_i), (to_j, new_j)))
+    belief = beliefs()
+    log_z = lse(belief, 1)
+    belief -= log_z[:, None]
+    pair = edge + (belief[i] - to_i)[:, :, None] + (belief[j] - to_j)[:, None, :]
+    log_pair = lse(pair, (1, 2))
+    return log_z.sum() + rho @ log_pair, np.exp(belief), np.exp(pair - log_pair[:, None, None])
+
+
+@pytest.mark.parametrize("n_states", [2, 3])
+@pytest.mark.parametrize(
+    "make", [lambda rng: grid(4, 4), lambda rng: random_graph(15, 30, rng), lambda rng: complete(7)]
+)
+def test_fixed_point_of_synchronous_updates_in_numpy(make, n_states, rng):
+    topology = make(rng)
+    scores = random_scores(topology, rng, n_states=n_states, edge_scale=0.5)
+    found = TreeReweightedBP(**TIGHT).plan(topology, n_states).marginals(scores)
+    log_partition, node, edge = plain_fixed_point(topology, scores, orders_of(topology, n_states)[2])
+    assert found.log_partition[0] == pytest.approx(log_partition, abs=1e-9)
+    np.testing.assert_allclose(found.node, node, atol=1e-8)
+    np.testing.assert_allclose(found.edge, edge, atol=1e-8)
+
+
+def twin(plan, scores, weights):
+    """The log-domain kernel on all graphs."""
+    inner, t = plan.inner, plan.topology
+    divided, shared = inner._divided(scores)
+    zeros = np.zeros(t.n_graphs)
+    out = Marginals(
+        log_partition=zeros,
+        node=np.zeros(scores.node.shape),
+        edge=np.zeros_like(divided.edge),
+        n_iter=np.zeros(t.n_graphs, np.intp),
+        residual=zeros.copy(),
+        converged=np.ones(t.n_graphs, bool),
+    )
+    graphs = np.arange(t.n_graphs)
+    with np.errstate(all="ignore"):  # seen with NUMBA_DISABLE_JIT=1 only, as in the plan
+        log_kernels.propagate_weighted_log(inner._lists, inner._orders, inner.settings, graphs, divided, weights, out)
+    weigh_nodes(t, out.node, weights)
+    return out._replace(edge=inner._gathered(out.edge, scores, shared))
+
+
+def assert_same(found, expected, atol=1e-10):
+    np.testing.assert_allclose(found.log_partition, expected.log_partition, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(found.node, expected.node, atol=atol)
+    np.testing.assert_allclose(found.edge, expected.edge, atol=atol)
+
+
+def batch(rng):
+    """A grid, a graph without edges, a forest, and a graph that needs several orders."""
+    parts = [
+        grid(3, 4),
+        Topology.from_edges(np.zeros((0, 2), int), 2),
+        Topology.from_edges([(1, 0), (1, 2)], 4),
+        cycle(5),
+    ]
+    shift = np.cumsum([0, *(p.n_nodes for p in parts)])
+    edges = np.concatenate([p.edges + s for p, s in zip(parts, shift)]).astype(np.int32)
+    return Topology(edges, shift, np.cumsum([0, *(p.n_edges for p in parts)]))
+
+
+@pytest.mark.parametrize("max_iter", [1, 500])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("n_states", [2, 3, 9, 70])  # 70: more than registers hold
+def test_kernels_equal_the_log_domain_twin(n_states, shared, max_iter, rng):
+    topology = batch(rng)
+    plan = TreeReweightedBP(tol=1e-13, max_iter=max_iter).plan(topology, n_states)
+    scores = random_scores(topology, rng, n_states=n_states, edge_scale=0.5, shared=shared)
+    if shared:
+        scores = scores._replace(edge=np.concatenate([scores.edge, 0.7 * np.eye(n_states)[None]]))
+        scores.edge_matrix[::3] = 1
+    if n_states > 1:
+        scores.node[[0, 3, 15, 19], [0, n_states - 1, 1, 0]] = -np.inf
+    weights = np.array([0.5, 1.0, 3.0, 2.0])
+    found = plan.marginals(scores, weights)
+    assert_same(found, twin(plan, scores, weights))
+    assert found.n_iter[[0, 3]].min() > 1
+    assert (found.node[np.isneginf(scores.node)] == 0.0).all()
+
+
+@pytest.mark.parametrize("n_states", [2, 3])
+@pytest.mark.parametrize("lowest", [-30.0, -100.0, -400.0])
+def test_ranges_of_the_kernels(n_states, lowest, rng):
+    """Square roots, logarithms, and the twin: scores of edges are far apart in each graph of the batch."""
+    topology = batch(rng)
+    plan = TreeReweightedBP(max_iter=3, tol=1e-13).plan(topology, n_states)
+    scores = random_scores(topology, rng, n_states=n_states)
+    edges = np.flatnonzero(topology.edge_graph != 1)[::3]
+    scores.edge[edges, 0, 1] = lowest * plan.inner._rates[0][plan.inner._rates[1]][edges]
+    scores.node[0] = 1e4 * rng.normal(size=n_states)
+    weights = np.ones(4)
+    assert_same(plan.marginals(scores, weights), twin(plan, scores, weights), atol=1e-9)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("n_states", [2, 3])
+def test_out_of_range_and_impossible_graphs_among_others(n_states, shared, rng):
+    """The grid has a score of 1e4, the forest a forbidden pair, the cycle a node without an allowed state."""
+    topology = batch(rng)
+    plan = TreeReweightedBP(tol=1e-12, max_iter=500).plan(topology, n_states)
+    scores = random_scores(topology, rng, n_states=n_states, edge_scale=0.3, shared=shared)
+    alone = plan.marginals(scores)
+    if not shared:
+        scores.edge[0, 0, 1] = -1e4
+        scores.edge[17, 0, 1] = -np.inf
+    scores.node[20] = -np.inf
+    weights = np.array([0.5, 1.0, 3.0, 2.0])
+    found, expected = plan.marginals(scores, weights), twin(plan, scores, weights)
+    assert_same(found._replace(node=found.node[:18]), expected._replace(node=expected.node[:18]))
+    assert np.isneginf(found.log_partition).tolist() == [False, False, False, True]
+    assert np.isnan(found.node[18:]).all()
+    np.testing.assert_array_equal(found.node[12:14], alone.node[12:14])
+    if not shared:
+        assert found.edge[17, 0, 1] == 0.0
+        assert (found.edge[19:] == 0.0).all()
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.4])
+@pytest.mark.parametrize("n_states", [2, 3])
+def test_damped_kernels_equal_the_twin(n_states, damping, rng):
+    """Hubs among strong edges, which oscillate undamped."""
+    spokes = [(0, i) for i in range(1, 12)] + [(i, i % 11 + 1) for i in range(1, 12)]
+    topology = Topology.from_edges(spokes, 12)
+    scores = random_scores(topology, rng, n_states=n_states, edge_scale=3.0)
+    plan = TreeReweightedBP(damping=damping, tol=1e-10, max_iter=60).plan(topology, n_states)
+    found, expected = plan.marginals(scores), twin(plan, scores, np.ones(1))
+    assert abs(found.n_iter[0] - expected.n_iter[0]) < 10
+    assert found.n_iter[0] > kernels.STAGNATION_SWEEPS
+    assert_same(found, expected, atol=1e-7)
+
+
+def random_pass(topology, rng, n_states):
+    """The pieces of a pass of the twin, with messages that are no fixed point."""
+    inner = TreeReweightedBP().plan(topology, n_states).inner
+    lists, orders = inner._lists, inner._orders
+    messages = rng.normal(size=(2 * topology.n_edges, n_states))
+    visit, share = orders.node[: topology.n_nodes], orders.share[: topology.n_nodes]
+    place = np.empty(topology.n_nodes, np.int64)
+    place[visit] = np.arange(topology.n_nodes)
+
+    def bound(scores):
+        divided, shared = inner._divided(scores)
+        node = divided.node[lists.order]
+        graph = log_kernels._Graph(lists.bounds, lists.ends, orders.rho, lists.edge, lists.flipped, node, messages)
+        sent, beliefs = np.empty_like(messages), np.empty_like(node)
+        value = log_kernels._down(graph, divided, visit, place, share, sent, beliefs)
+        marginals, counts = np.empty_like(node), np.zeros_like(divided.edge)
+        log_kernels._up(graph, divided, visit, place, share, sent, beliefs, 1.0, 1.0, marginals, counts)
+        gradient = np.empty_like(node)
+        gradient[lists.order] = marginals
+        return value, gradient, inner._gathered(counts, scores, shared)
+
+    return bound
+
+
+@pytest.mark.parametrize("make", [lambda rng: grid(3, 4), lambda rng: random_graph(9, 16, rng)])
+def test_the_bound_has_its_gradient_at_any_messages(make, rng):
+    topology = make(rng)
+    scores, bound = random_scores(topology, rng, n_states=3), random_pass(topology, rng, 3)
+    _, *gradient = bound(scores)
+    for k in range(2):
+        direction = rng.normal(size=gradient[k].shape)
+        values = [
+            bound(Scores(*(a + h * direction if n == k else a for n, a in enumerate(scores[:2]))))[0]
+            for h in (1e-3, -1e-3, 2e-3, -2e-3)
+        ]
+        slope = (8 * (values[0] - values[1]) - (values[2] - values[3])) / 12e-3
+        assert slope == pytest.approx((gradient[k] * direction).sum(), abs=1e-8)
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_the_bound_is_convex_along_lines(name, rng):
+    plan = TreeReweightedBP(**TIGHT).plan(TOPOLOGIES[name], 3)
+    for _ in range(5):
+        a, b = (random_scores(TOPOLOGIES[name], rng, n_states=3) for _ in range(2))
+        middle = Scores((a.node + b.node) / 2, (a.edge + b.edge) / 2)
+        low, at_a, at_b = (plan.marginals(scores).log_partition[0] for scores in (middle, a, b))
+        assert low <= (at_a + at_b) / 2 + 1e-9
+
+
+def test_stars_of_any_size_are_exact(rng):
+    """Reverse Cuthill-McKee numbers put the centre of a star among its leaves."""
+    topology = Topology.from_edges([(0, i) for i in range(1, 3000)], 3000)
+    scores = random_scores(topology, rng)
+    found, exact = (b.plan(topology, 2).marginals(scores) for b in (TreeReweightedBP(), Tree()))
+    assert found.n_iter[0] == 0
+    assert_same(found, exact)
 
 
 def test_uniform_scores_give_the_number_of_labellings():

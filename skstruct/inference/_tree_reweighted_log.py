@@ -1,0 +1,228 @@
+"""Tree-reweighted belief propagation in the log domain, in plain loops: for any legal scores.
+
+The algorithm is that of ``_tree_reweighted_kernels.py``. A message is -inf where a state has no allowed partner. Such a
+state is impossible, so that removing it keeps the bound.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skstruct.inference._log_domain import log_sum, scale_log
+from skstruct.inference._tree_reweighted_kernels import REST, STAGNATION, STAGNATION_SWEEPS, fill_fractions
+from skstruct.kernels.jit import kernel
+
+LEAST_SUM = 1e-250  # the terms that a sum loses to underflow are below rounding while the sum is above this
+
+
+class _Graph(NamedTuple):
+    """One graph and its messages, as in the fast kernels."""
+
+    bounds: np.ndarray  # (n_nodes, 3)
+    ends: np.ndarray  # (n_slots, 2)
+    rho: np.ndarray  # (n_slots,)
+    edge: np.ndarray  # (n_slots,)
+    flipped: np.ndarray  # (n_slots,)
+    node: np.ndarray  # (n_nodes, n_states) scores
+    log_message: np.ndarray  # (n_slots, n_states) maximum 0; -inf: the state has no partner
+
+
+@kernel
+def _belief(graph, i, out):
+    """Log-belief of node `i`."""
+    for x in range(len(out)):
+        out[x] = graph.node[i, x]
+        for s in range(graph.bounds[i, 0], graph.bounds[i, 2]):
+            out[x] += graph.rho[s] * graph.log_message[s, x]
+
+
+@kernel
+def _pair_scores(graph, scores, s, out):
+    """Scores of the edge of slot `s`; rows are the states of the slot's node."""
+    e = scores.edge_matrix[graph.edge[s]]
+    for x in range(len(out)):
+        for y in range(len(out)):
+            out[x, y] = scores.edge[e, y, x] if graph.flipped[s] else scores.edge[e, x, y]
+
+
+@kernel
+def _send(belief, message, pair, cavity, out):
+    """Message ``out[y] = log sum_x exp(cavity[x] + pair[x, y])``, scaled to maximum 0; returns the maximum before.
+
+    ``cavity = belief - message`` is filled, too.
+    """
+    n_states, top = len(belief), -np.inf
+    for x in range(n_states):
+        cavity[x] = belief[x] - message[x] if belief[x] > -np.inf else -np.inf  # never -inf - -inf
+        top = max(top, cavity[x])
+    for y in range(n_states):
+        best, total = -np.inf, 0.0
+        for x in range(n_states):
+            best = max(best, cavity[x] + pair[x, y])
+        if best > -np.inf:
+            for x in range(n_states):
+                total += np.exp(cavity[x] + pair[x, y] - best)
+            best += np.log(total)
+        out[y] = best
+    return scale_log(out)
+
+
+@kernel
+def _sweeps(graph, scores, fraction, most, tol):
+    """Sweep until no message moves by more than `tol` or changes stagnate, at most `most` times; sweeps, change."""
+    n_nodes, n_states = graph.node.shape
+    belief, cavity, out, pair = (
+        np.empty(n_states),
+        np.empty(n_states),
+        np.empty(n_states),
+        np.empty((n_states, n_states)),
+    )
+    change, sweep, earlier = 0.0, 0, np.inf
+    while sweep < most:
+        sweep += 1
+        change = 0.0
+        for direction in range(2):
+            for step in range(n_nodes):
+                i = step if direction == 0 else n_nodes - 1 - step
+                first, last = graph.bounds[i, 0], graph.bounds[i, 1]
+                if direction == 0:
+                    first, last = graph.bounds[i, 1], graph.bounds[i, 2]
+                _belief(graph, i, belief)
+                for s in range(first, last):
+                    _pair_scores(graph, scores, s, pair)
+                    _send(belief, graph.log_message[s], pair, cavity, out)
+                    old = graph.log_message[graph.ends[s, 0]]
+                    for x in range(n_states):
+                        if fraction[i] < 1.0 and out[x] > -np.inf:
+                            out[x] = old[x] + fraction[i] * (out[x] - old[x])
+                    scale_log(out)
+                    for x in range(n_states):
+                        change = max(change, abs(np.exp(out[x]) - np.exp(old[x])))
+                        old[x] = out[x]
+        if change <= tol:
+            break
+        if sweep % STAGNATION_SWEEPS == 0:
+            if change > STAGNATION * earlier:
+                break
+            earlier = change
+    return sweep, change
+
+
+@kernel
+def _settle(graph, scores, settings):
+    """Sweep undamped, then damped: sweeps, last change."""
+    fraction = np.empty(len(graph.node))
+    sweeps, change, limit = 0, np.inf, settings.max_iter
+    for attempt in range(3):
+        if change <= settings.tol or not fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction):
+            continue
+        if attempt == 2:
+            limit = sweeps + settings.max_iter
+        while sweeps < limit:
+            more, change = _sweeps(graph, scores, fraction, limit - sweeps, settings.tol)
+            sweeps += more
+            if change <= settings.tol or attempt < 2:
+                break
+    return sweeps, change
+
+
+@kernel
+def _down(graph, scores, order, place, share, sent, beliefs):
+    """Eliminate the nodes, the last one first: log of the bound. Fills `sent`, (n_slots, n_states), and `beliefs`."""
+    n_states, bound = graph.node.shape[1], 0.0
+    cavity, pair = np.empty(n_states), np.empty((n_states, n_states))
+    for step in range(len(order) - 1, -1, -1):
+        i, rest = order[step], 1.0
+        belief = beliefs[i]
+        for x in range(n_states):
+            belief[x] = graph.node[i, x]
+        for s in range(graph.bounds[i, 0], graph.bounds[i, 2]):
+            later = place[graph.ends[s, 1]] - step
+            part = share[place[graph.ends[s, 1]]] if later > 0 else 0.0
+            for x in range(n_states):
+                if graph.log_message[s, x] == -np.inf or (later > 0 and sent[s, x] == -np.inf):
+                    belief[x] = -np.inf
+                else:
+                    belief[x] += (graph.rho[s] - part) * graph.log_message[s, x]
+                    if later > 0:
+                        belief[x] += part * sent[s, x]
+        for s in range(graph.bounds[i, 0], graph.bounds[i, 2]):
+            if place[graph.ends[s, 1]] < step:
+                _pair_scores(graph, scores, s, pair)
+                bound += share[step] * _send(belief, graph.log_message[s], pair, cavity, sent[graph.ends[s, 0]])
+                rest -= share[step]
+        total = log_sum(belief)
+        if total == -np.inf:
+            return total
+        if abs(rest) > REST:
+            bound += rest * total
+    return bound
+
+
+@kernel
+def _up(graph, scores, order, place, share, sent, beliefs, weight, fraction, marginals, counts):
+    """Derivative of the bound of `_down`, the first node first: node marginals, and pair counts that are added."""
+    n_states = graph.node.shape[1]
+    cavity, out, pair = np.empty(n_states), np.empty(n_states), np.empty((n_states, n_states))
+    for step in range(len(order)):
+        i, earlier = order[step], 0
+        for s in range(graph.bounds[i, 0], graph.bounds[i, 2]):
+            earlier += place[graph.ends[s, 1]] < step
+        pick, total = min(share[step], 1.0 / max(earlier, 1)), log_sum(beliefs[i])
+        for x in range(n_states):
+            rest = max(1.0 - earlier * pick, 0.0)
+            marginals[i, x] = rest * np.exp(beliefs[i, x] - total)
+        for s in range(graph.bounds[i, 0], graph.bounds[i, 2]):
+            if place[graph.ends[s, 1]] > step:
+                continue
+            j, e = graph.ends[s, 1], scores.edge_matrix[graph.edge[s]]
+            _pair_scores(graph, scores, s, pair)
+            top = _send(beliefs[i], graph.log_message[s], pair, cavity, out)
+            for y in range(n_states):
+                if marginals[j, y] == 0.0:
+                    continue
+                for x in range(n_states):
+                    joint = marginals[j, y] * np.exp(cavity[x] + pair[x, y] - out[y] - top)
+                    marginals[i, x] += pick * joint
+                    first, second = (y, x) if graph.flipped[s] else (x, y)
+                    counts[e, first, second] += weight * fraction * share[step] / graph.rho[s] * joint
+
+
+@kernel
+def propagate_weighted_log(lists, orders, settings, graphs, scores, weights, out):
+    """Fill the `Marginals` `out` for some graphs, as the fast kernels do."""
+    n_states = scores.node.shape[1]
+    for g in graphs:
+        start, end = lists.node_ptr[g], lists.node_ptr[g + 1]
+        first_slot, end_slot = 2 * lists.edge_ptr[g], 2 * lists.edge_ptr[g + 1]
+        n, order = end - start, lists.order[start:end]
+        node, log_message = np.empty((n, n_states)), np.zeros((end_slot - first_slot, n_states))
+        for i in range(n):
+            for x in range(n_states):
+                node[i, x] = scores.node[order[i], x]
+        graph = _Graph(
+            lists.bounds[start:end],
+            lists.ends[first_slot:end_slot],
+            orders.rho[first_slot:end_slot],
+            lists.edge[first_slot:end_slot],
+            lists.flipped[first_slot:end_slot],
+            node,
+            log_message,
+        )
+        if not orders.exact[g]:
+            out.n_iter[g], out.residual[g] = _settle(graph, scores, settings)
+        sent, beliefs, marginals = np.empty_like(log_message), np.empty_like(node), np.empty_like(node)
+        place, number = np.empty(n, np.int64), orders.number[g]
+        for k in range(number):
+            steps = slice(orders.ptr[g] + k * n, orders.ptr[g] + (k + 1) * n)
+            visit, share = orders.node[steps], orders.share[steps]
+            for step in range(n):
+                place[visit[step]] = step
+            bound = _down(graph, scores, visit, place, share, sent, beliefs)
+            out.log_partition[g] += bound / number
+            if bound == -np.inf:
+                break
+            _up(graph, scores, visit, place, share, sent, beliefs, weights[g], 1.0 / number, marginals, out.edge)
+            for i in range(n):
+                for x in range(n_states):
+                    out.node[order[i], x] += marginals[i, x] / number
