@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from skstruct.data import builders
+from skstruct.data import builders, other_formats
 from skstruct.data.graph import Graph, graph_fields, is_one_graph
 from skstruct.data.indexing import numpy_namespace, sample_key
 from skstruct.data.node_view import NodeView
+from skstruct.data.structure import as_edges, as_offsets, check_structure
 from skstruct.data.tables import as_table, join_columns, n_columns, n_rows, take_columns, take_rows
 from skstruct.data.topology import Topology, take_ranges
 
@@ -88,7 +89,7 @@ class GraphDataset:
         edge_ptr: Any = None,
     ):
         node_features = as_table(node_features, "node_features")
-        edges = builders.as_edges(edges, "edges")
+        edges = as_edges(edges, "edges")
         if node_ptr is None:
             node_ptr, edge_ptr = [0, n_rows(node_features)], [0, len(edges)]
         elif edge_ptr is None:
@@ -97,8 +98,8 @@ class GraphDataset:
             edge_ptr = np.zeros(len(node_ptr), np.intp)
         if edge_features is not None:
             edge_features = as_table(edge_features, "edge_features")
-        node_ptr, edge_ptr = builders.as_offsets(node_ptr, "node_ptr"), builders.as_offsets(edge_ptr, "edge_ptr")
-        builders.check_structure(node_features, edges, edge_features, node_ptr, edge_ptr)
+        node_ptr, edge_ptr = as_offsets(node_ptr, "node_ptr"), as_offsets(edge_ptr, "edge_ptr")
+        check_structure(node_features, edges, edge_features, node_ptr, edge_ptr)
         self._set(node_features, edges, edge_features, node_ptr, edge_ptr)
 
     def _set(self, node_features, edges, edge_features, node_ptr, edge_ptr):
@@ -236,7 +237,7 @@ class GraphDataset:
         ValueError
             If a node or an edge lacks an attribute.
         """
-        return cls(**builders.pack_graphs(builders.networkx_fields(graphs, node_attributes, edge_attributes)))
+        return cls(**builders.pack_graphs(other_formats.networkx_fields(graphs, node_attributes, edge_attributes)))
 
     @classmethod
     def from_scipy(
@@ -274,7 +275,7 @@ class GraphDataset:
         >>> GraphDataset.from_scipy([path], [[[0.1], [0.2], [0.3]]])[0].edges.tolist()
         [[0, 1], [1, 2]]
         """
-        return cls(**builders.pack_graphs(builders.scipy_fields(adjacencies, node_features, directed, weights)))
+        return cls(**builders.pack_graphs(other_formats.scipy_fields(adjacencies, node_features, directed, weights)))
 
     @classmethod
     def from_frame(
@@ -333,7 +334,7 @@ class GraphDataset:
         >>> dataset, RaggedArray(words["label"], dataset.node_ptr)[0].tolist()
         (GraphDataset(n_graphs=2, n_nodes=3, n_edges=1, n_features=1), ['N', 'V'])
         """
-        return cls(**builders.pack_frame(nodes, edges, graph, node, source, target, features))
+        return cls(**other_formats.pack_frame(nodes, edges, graph, node, source, target, features))
 
     @classmethod
     def from_nodes(cls, X: Any) -> "GraphDataset":

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skstruct.data.builders import as_edges
+from skstruct.data.structure import as_edges
 from skstruct.data.tables import as_table, is_frame, is_raw, n_columns, n_rows, tables_equal
 
 

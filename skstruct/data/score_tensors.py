@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skstruct.data.builders import as_edges
+from skstruct.data.structure import as_edges
 
 
 def check_score_tensors(node_scores: Any, edges: Any, edge_scores: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from skstruct.data.builders import as_edges, as_offsets, check_edges, check_offsets
+from skstruct.data.structure import as_edges, as_offsets, check_edges, check_offsets
 
 
 def take_ranges(ptr: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
