@@ -1,7 +1,6 @@
 """TokenTemplates against templates that plain Python fills in."""
 
 import gzip
-import itertools
 import pickle
 import re
 from pathlib import Path
@@ -16,11 +15,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
-from skstruct.preprocessing import SequencesToGraphs, TokenTemplates, _token_templates
+from skstruct.preprocessing import SequencesToGraphs, TokenTemplates
 from skstruct.preprocessing._template_notation import DERIVATIONS, parse_templates, shape
-from skstruct.preprocessing._token_codes import HashedPairs, PairTable
+
+"""TokenTemplates against templates that plain Python fills in."""
+
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
+
 
 CHUNKING = [
     *["w[-2..2]", "w[-1..0]|w[0..1]", "pos[-2..2]", "pos[-2..1]|pos[-1..2]"],
@@ -273,69 +275,6 @@ def test_a_dataset_keeps_its_edges():
     assert dataset.node_features.toarray().tolist() == [[0, 0], [1, 0], [0, 1]]
 
 
-def test_hashing():
-    exact = TokenTemplates(CHUNKING, ["w", "pos"]).fit(TAGGED)
-    hashed = TokenTemplates(CHUNKING, ["w", "pos"], n_bits=20).fit(TAGGED[:1])
-    X = hashed.transform(TAGGED).node_features
-    assert X.shape == (11, 2**20)
-    assert (X.data == 1).all()
-    # the same rows share the same features, whatever they are called
-    full = exact.transform(TAGGED).node_features
-    assert_array_equal((X @ X.T).toarray(), (full @ full.T).toarray())
-    again = clone(hashed).fit(TAGGED_TEST).transform(TAGGED).node_features
-    assert (again != X).nnz == 0
-    assert X.indices[:3].tolist() == [59018, 248219, 260932]  # in every process
-    few = TokenTemplates(CHUNKING, ["w", "pos"], n_bits=2).fit_transform(TAGGED).node_features
-    assert few.shape == (11, 4)
-    assert_array_equal(few.sum(axis=1), full.sum(axis=1))
-    assert few.data.max() > 1
-    assert few.has_canonical_format
-    assert not hasattr(hashed, "get_feature_names_out")
-
-
-def test_hashes_of_pairs_spread():
-    left, right = (codes.ravel() for codes in np.mgrid[:300, :300])
-    codes = HashedPairs(31).find(left, right)
-    assert codes.min() >= 0
-    assert codes.max() < 2**31
-    assert len(set(codes.tolist())) > 90000 - 10  # two expected collisions
-    counts = np.bincount(HashedPairs(8).find(left, right), minlength=256)
-    assert ((counts - 90000 / 256) ** 2).sum() / (90000 / 256) < 350  # chi-squared, 255 degrees of freedom
-    assert_array_equal(HashedPairs(8).find(np.array([-1, 0, -1]), np.array([0, -1, -1])), [-1, -1, -1])
-
-
-def test_hashes_of_pairs_are_those_of_plain_integers():
-    def mix(left, right):
-        mixed = left << 32 | right
-        for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-            mixed = (mixed ^ mixed >> 33) * factor % 2**64
-        return mixed
-
-    left, right = np.random.default_rng(2).integers(0, 2**31, (2, 100))
-    expected = [mix(a, b) for a, b in zip(left.tolist(), right.tolist())]
-    for n_bits in (1, 20, 31):
-        assert HashedPairs(n_bits).find(left, right).tolist() == [mixed >> 64 - n_bits for mixed in expected]
-
-
-def test_pairs_are_numbered_by_appearance():
-    rng = np.random.default_rng(1)
-    left, right = rng.integers(-1, 2**31 - 1, (2, 50)) // rng.choice([1, 2**29, 2**31], (2, 50))
-    rows = rng.integers(0, 50, 2000)
-    left, right = left[rows], right[rows]
-    numbers = {}
-    expected = [
-        -1 if a < 0 or b < 0 else numbers.setdefault((a, b), len(numbers))
-        for a, b in zip(left.tolist(), right.tolist())
-    ]
-    table, codes = PairTable.learn(left, right)
-    assert codes.tolist() == expected
-    assert table.find(left, right).tolist() == expected
-    assert [(key >> 32, key & (2**32 - 1)) for key in table.keys.tolist()] == list(numbers)
-    some = PairTable(table.keys[::2])
-    assert some.find(left, right).tolist() == [-1 if c % 2 else c // 2 for c in expected]
-    assert PairTable(table.keys[:0]).find(left, right).tolist() == [-1] * 2000
-
-
 def test_tags_strings_in_a_pipeline():
     X = [["the", "dog", "barks"], ["a", "cat", "sleeps"], ["the", "cat", "walks"], ["dogs", "walk"]] * 3
     y = [["D", "N", "V"]] * 3 + [["N", "V"]]
@@ -364,143 +303,6 @@ def test_pickle_and_clone():
         assert isinstance(vectorizer.set_output(transform="pandas").transform(X), GraphDataset)
 
 
-@pytest.mark.parametrize(
-    ("templates", "message"),
-    [
-        ("w[0]", r"write \['w\[0\]'\]"),
-        ([], "templates is empty"),
-        (["w"], r"'w': cannot read 'w'; write column\[offset\]"),
-        (["w[0]|"], r"cannot read ''"),
-        (["w[0]w[1]"], "cannot read"),
-        (["w[1..-1]"], r"range 1\.\.-1 is empty"),
-        (["v[0]"], r"unknown column 'v'; columns are \['w', 'pos'\]"),
-        (["w.stem[0]"], "unknown derivation 'stem'; known are"),
-        (["w[-1..1]|pos[0..1]"], r"equally long, got lengths \[3, 2\]"),
-        (["w[0]", "w[-1..1]"], r"w\[0\] comes twice"),
-    ],
-)
-def test_templates_that_cannot_be_read(templates, message):
-    with pytest.raises(ValueError, match=message):
-        TokenTemplates(templates, ["w", "pos"]).fit(TAGGED)
-
-
-def test_derivations_that_are_no_dict():
-    with pytest.raises(TypeError, match="derivations must be None or a dict of functions, got 3"):
-        TokenTemplates(["w[0]"], ["w", "pos"], derivations=3).fit(TAGGED)
-
-
-@pytest.mark.parametrize(
-    ("X", "error", "message"),
-    [
-        ("the dog", TypeError, "X must be a list of sequences of tokens or a GraphDataset, got a str"),
-        (3, TypeError, "X must be a list of sequences"),
-        ([], ValueError, "Found no sequences"),
-        (["the dog"], TypeError, "sequence 0 is a str; X must be a list of sequences"),
-        (
-            [[("a", "b")], [], [("a", "b"), "ab"]],
-            TypeError,
-            r"sequence 2, token 1: got 'ab' \(str\); a token is a tuple",
-        ),
-        (
-            [[("a", "b"), ("a", "b", "c")]],
-            ValueError,
-            "sequence 0, token 1: got .*; a token is a tuple of 2 strings: w, pos",
-        ),
-        ([["ab"]], TypeError, "sequence 0, token 0: got 'ab'"),
-        ([[("a", "b")], [("a", 3)]], TypeError, r"sequence 1, token 0: got 3 \(int\); column 'pos' of a token must be"),
-        ([[("a", "b"), (["a"], "b")]], TypeError, r"sequence 0, token 1: got \['a'\] \(list\); column 'w'"),
-        ([[{"w": "a", "pos": "b"}, {"w": "a"}]], TypeError, "sequence 0, token 1: got None .* column 'pos'"),
-        ([[{"w": "a", "pos": "b"}, ("a", "b")]], TypeError, "sequence 0, token 1: got .* tokens must all be dicts"),
-    ],
-)
-@pytest.mark.parametrize("method", ["fit", "transform"])
-def test_malformed_tokens(X, error, message, method):
-    vectorizer = TokenTemplates(["w[0]", "pos[0]"], ["w", "pos"]).fit(TAGGED)
-    with pytest.raises(error, match=message):
-        getattr(vectorizer, method)(X)
-    assert vectorizer.transform(TAGGED).shape == (4, 14)  # a failed fit changes nothing
-
-
-@pytest.mark.parametrize(
-    ("parameters", "error", "message"),
-    [
-        ({"columns": []}, ValueError, "columns must be different names"),
-        ({"columns": ["w", "w"]}, ValueError, "columns must be different names"),
-        ({"columns": ["w", "a b"]}, ValueError, "columns must be different names"),
-        ({"columns": ["w", "bias"]}, ValueError, "columns must be different names"),
-        ({"min_count": 0}, ValueError, "min_count == 0, must be >= 1"),
-        ({"min_count": 2.5}, TypeError, "min_count must be an instance of"),
-        ({"n_bits": 31}, ValueError, "n_bits == 31, must be <= 30"),
-        ({"n_bits": 10, "min_count": 2}, ValueError, "min_count=2 needs a vocabulary"),
-    ],
-)
-def test_bad_parameters(parameters, error, message):
-    with pytest.raises(error, match=message):
-        TokenTemplates(["w[0]"]).set_params(**parameters).fit([["a"]])
-
-
-def test_too_many_features(monkeypatch):
-    monkeypatch.setattr(_token_templates, "MAX_FEATURES", 2)
-    with pytest.raises(ValueError, match="3 features are too many for 32-bit indices; raise min_count"):
-        TokenTemplates(["w[0]"]).fit([["a", "b", "c"]])
-
-
-def test_a_frame_that_lacks_a_column():
-    pd = pytest.importorskip("pandas")
-    dataset = GraphDataset.from_frame(pd.DataFrame({"i": [1, 1], "w": ["a", "b"]}), graph="i")
-    with pytest.raises(ValueError, match=r"X has no column 'pos'; its columns are \['w'\]"):
-        TokenTemplates(["w[0]"], ["w", "pos"]).fit(dataset)
-
-
-@pytest.mark.parametrize(
-    "tokens",
-    [
-        [("a|b", "c"), ("a", "b|c")],
-        [("a|", "b"), ("a", "|b"), ("a", "b")],
-        [("|", ""), ("", "|"), ("", ""), ("|", "|")],
-        [("\\", "|"), ("\\|", ""), ("", "\\|"), ("|", "\\")],
-        [("a\\", "b"), ("a", "b"), ("a\\|b", "c"), ("a", "\\b|c"), ("a\\\\", "b|c"), ("a\\\\|b", "c")],
-        [("=", "w=|"), ("=|w=", ""), ("=", "|")],
-    ],
-)
-def test_names_are_unique(tokens):
-    """Pairs and triples of strings with bars and backslashes have names of their own."""
-    templates = ["w[0]|p[0]", "w[0]", "p[0]", "w[0]|p[0]|w[0]", "bias|w[0]", "bias|w[0]|p[0]", "w.shape[0]|p.lower[0]"]
-    vectorizer = TokenTemplates(templates, ["w", "p"])
-    X = vectorizer.fit_transform([[token] for token in tokens])
-    names = vectorizer.get_feature_names_out().tolist()
-    assert len(set(names)) == len(names) == X.node_features.shape[1]
-    assert f"w[0]={tokens[0][0]}" in names
-
-
-def test_every_pair_of_short_strings_has_its_name():
-    strings = ["".join(letters) for n in range(4) for letters in itertools.product("a|\\", repeat=n)]
-    vectorizer = TokenTemplates(["w[0]|p[0]"], ["w", "p"]).fit([list(itertools.product(strings, repeat=2))])
-    names = vectorizer.get_feature_names_out().tolist()
-    assert len(set(names)) == len(names) == len(strings) ** 2
-    plain = [f"w[0]|p[0]={a}|{b}" for a, b in itertools.product(strings, repeat=2) if "|" not in a + b]
-    assert set(plain) <= set(names)  # nothing is escaped that needs not
-
-
-@pytest.mark.parametrize("n_bits", [None, 1, 10])
-@pytest.mark.parametrize("token", ["\ud800", "a\udfff", "\ud83d\ude00", "\0", "", " ", "\U0010ffff", np.str_("\ud800")])
-def test_tokens_of_any_characters(token, n_bits):
-    templates = ["w[0]", "w.suffix(1)[0]", "w.lower[0]|w.shape[0]", "w[-1]|w[0]"]
-    X = [[token, "b", token], ["b"]]
-    dataset = TokenTemplates(templates, n_bits=n_bits).fit_transform(X)
-    rows = dataset.node_features.toarray()
-    assert_array_equal(TokenTemplates(templates, n_bits=n_bits).fit(X).transform(X).node_features.toarray(), rows)
-    vocabulary = TokenTemplates(["w[0]"], n_bits=n_bits and 20).fit_transform(X).node_features.toarray()
-    assert (vocabulary[0] == vocabulary[2]).all()
-    assert (vocabulary[0] != vocabulary[1]).any()
-
-
-def test_hashes_of_strings_stay():
-    """Columns of a model on disk: those of murmurhash3 of the UTF-8 bytes."""
-    X = TokenTemplates(["w[0]"], n_bits=20).fit_transform([["the", "Übung", "\U0001f600"]]).node_features
-    assert X.indices.tolist() == [762877, 173689, 796826]
-
-
 def test_derivations_as_dicts():
     clusters = {"the": "1", "dog": 2, "none": None}
     X = [["the", "dog", "none", "other"]]
@@ -514,3 +316,23 @@ def test_derivations_as_dicts():
     for odd in (["a"], "lower", None, 3):
         with pytest.raises(TypeError, match=r"derivations\['cluster'\] must be a function or a dict, got"):
             TokenTemplates(["w[0]"], derivations={"cluster": odd}).fit(X)
+
+
+def test_hashing():
+    exact = TokenTemplates(CHUNKING, ["w", "pos"]).fit(TAGGED)
+    hashed = TokenTemplates(CHUNKING, ["w", "pos"], n_bits=20).fit(TAGGED[:1])
+    X = hashed.transform(TAGGED).node_features
+    assert X.shape == (11, 2**20)
+    assert (X.data == 1).all()
+    # the same rows share the same features, whatever they are called
+    full = exact.transform(TAGGED).node_features
+    assert_array_equal((X @ X.T).toarray(), (full @ full.T).toarray())
+    again = clone(hashed).fit(TAGGED_TEST).transform(TAGGED).node_features
+    assert (again != X).nnz == 0
+    assert X.indices[:3].tolist() == [59018, 248219, 260932]  # in every process
+    few = TokenTemplates(CHUNKING, ["w", "pos"], n_bits=2).fit_transform(TAGGED).node_features
+    assert few.shape == (11, 4)
+    assert_array_equal(few.sum(axis=1), full.sum(axis=1))
+    assert few.data.max() > 1
+    assert few.has_canonical_format
+    assert not hasattr(hashed, "get_feature_names_out")
