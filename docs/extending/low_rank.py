@@ -53,6 +53,7 @@ class LowRankPlan(FeaturePlan):
     n_features: int
     rank: int
     n_states: int
+    has_tangent = True  # `tangent` is implemented
 
     @property
     def n_coef(self):

@@ -60,6 +60,7 @@ class TorchPlan(FeaturePlan):
 
     module: torch.nn.Module
     n_states: int
+    has_tangent = True  # `tangent` is implemented
 
     def __eq__(self, other):
         return isinstance(other, TorchPlan) and str(self.module) == str(other.module)

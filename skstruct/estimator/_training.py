@@ -69,13 +69,17 @@ class ChunkLoss:
 
         For a feature map that is not linear, the Gauss-Newton matrix takes the place of the Hessian.
         """
+        out = np.zeros(len(coef), coef.dtype)
+        self.add_product(coef, d_coef, out)
+        return out
+
+    def add_product(self, coef: np.ndarray, d_coef: np.ndarray, out: np.ndarray) -> None:
+        """Add the `product` to `out`."""
         scores, context = self._forward(coef)
         with numbered_from(self.first_graph):
             direction = self.feature_plan.tangent(context, d_coef)
             d_scores = self.objective.hessian_product(self.inference, scores, self.targets, direction)
-        out = np.zeros(len(coef), coef.dtype)
         self.feature_plan.pullback(context, d_scores, out)
-        return out
 
     def _forward(self, coef):
         scores, context = self.feature_plan.scores(self.inputs, coef)
@@ -97,7 +101,7 @@ class TrainingLoss:
     sums are added in the order of the groups, so that the result has the same bits for any number of threads. Memory is
     a vector of length `n_coef` per thread, and one for each partial sum that waits for an earlier group.
 
-    It is a `StochasticLoss`, too. A mini-batch contains a few graphs.
+    It is a `StochasticLoss` and a `SecondOrderLoss`, too. A mini-batch contains a few graphs.
 
     Parameters
     ----------
@@ -119,6 +123,8 @@ class TrainingLoss:
         self.chunks, self.feature_plan = chunks, feature_plan
         self.factor, self.batch_size, self.in_threads = factor, batch_size, in_threads
         self.smooth, self.convex = objective.smooth, objective.convex and feature_plan.linear
+        self.without_product = [type(objective).__name__] * (not objective.has_hessian)
+        self.without_product += [type(feature_plan).__name__] * (not feature_plan.has_tangent)
         is_complete = not (targets.codes == MISSING).any()
         self.piecewise_linear = objective.piecewise_linear and feature_plan.linear and is_complete
         self.free, self.l2 = feature_plan.free, l2 * (feature_plan.penalized * feature_plan.free)
@@ -157,8 +163,16 @@ class TrainingLoss:
 
     def product(self, coef: np.ndarray, d_coef: np.ndarray) -> np.ndarray:
         """Product of the Hessian at `coef` with `d_coef`, (n_coef,); see `ChunkLoss.product`."""
-        total = sum(self.in_threads(lambda loss: loss.product(coef, d_coef), self.losses))
-        return self.factor * total * self.free + self.l2 * d_coef
+        own_coef, own_d_coef, total = _aligned(coef, np.float64), _aligned(d_coef, np.float64), _OrderedSum([])
+
+        def multiply(group):
+            product = aligned_zeros(len(coef))
+            for number in self.groups[group]:
+                self.losses[number].add_product(own_coef, own_d_coef, product)
+            total.add(group, product)
+
+        self.in_threads(multiply, range(len(self.groups)))
+        return self.factor * total.value * self.free + self.l2 * d_coef
 
     # --------------------------------------------------------------------------------- mini-batches
     @cached_property

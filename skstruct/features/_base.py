@@ -34,6 +34,8 @@ class FeaturePlan:
         False for entries of `coef` that are no parameters and stay zero. Default: all are True.
     linear : bool
         Whether scores are linear functions of `coef`, apart from a constant. Default: False.
+    has_tangent : bool
+        Whether `tangent` is implemented, which Hessian products need. Default: False.
     dtype : numpy.dtype
         Type of the `coef` that training passes to `scores` and `pullback`: float64 (default) or float32. Scores have
         the type of the `coef` that is passed.
@@ -44,6 +46,11 @@ class FeaturePlan:
     @property
     def linear(self) -> bool:
         """Whether scores are linear functions of `coef`."""
+        return False
+
+    @property
+    def has_tangent(self) -> bool:
+        """Whether `tangent` is implemented."""
         return False
 
     @property

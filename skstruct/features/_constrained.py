@@ -266,6 +266,11 @@ class ConstrainedPlan(FeaturePlan):
         """As the inner map: constraints add constants."""
         return self.inner.linear
 
+    @property
+    def has_tangent(self):
+        """As the inner map."""
+        return self.inner.has_tangent
+
     def __eq__(self, other):
         return self.inner == other.inner if isinstance(other, ConstrainedPlan) else NotImplemented
 

@@ -142,6 +142,11 @@ class LinearPlan(FeaturePlan):
         return True
 
     @property
+    def has_tangent(self):
+        """True."""
+        return True
+
+    @property
     def dtype(self):
         """Type of the `coef` of training."""
         return np.dtype(self.precision)

@@ -241,6 +241,11 @@ class NetworkPlan(FeaturePlan):
         """1 for node weights, 0 for biases, (n_coef,); for edges times `edge_penalty`."""
         return np.concatenate([self.nodes.penalized, self.edges.penalized])
 
+    @property
+    def has_tangent(self):
+        """True."""
+        return True
+
     def initial_coef(self, random_state):
         """Random weights of the layers; linear edge weights are zero."""
         return np.concatenate([self.nodes.initial_coef(random_state), self.edges.initial_coef(random_state)])

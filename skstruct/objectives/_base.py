@@ -22,6 +22,8 @@ class Objective(BaseEstimator):
         Whether the loss has a gradient everywhere. L-BFGS refuses an objective with kinks.
     probabilistic : bool
         Whether training with the loss gives scores that define probabilities. `predict_proba` refuses otherwise.
+    has_hessian : bool
+        Whether `hessian_product` is implemented. `optimizer="newton_cg"` needs it.
     convex : bool
         Whether the loss is a convex function of the scores, where inference is exact.
     piecewise_linear : bool
@@ -30,6 +32,7 @@ class Objective(BaseEstimator):
     """
 
     parameter: ClassVar[str] = "objective"
+    has_hessian: ClassVar[bool] = False
     smooth: ClassVar[bool] = True
     probabilistic: ClassVar[bool] = True
     convex: ClassVar[bool] = True
@@ -62,5 +65,5 @@ class Objective(BaseEstimator):
         raise NotImplementedError
 
     def hessian_product(self, inference: LazyPlan, scores: Scores, targets: Targets, direction: Scores) -> Scores:
-        """Derivative of the gradient in the direction `direction`, a change of the scores; optional."""
+        """Derivative of the gradient in the direction `direction`, a change of the scores; if `has_hessian`."""
         raise NotImplementedError(f"{type(self).__name__} does not implement hessian_product.")

@@ -27,6 +27,8 @@ class Likelihood(Objective):
     GraphCRFClassifier(objective=Likelihood())
     """
 
+    has_hessian = True
+
     def value_and_gradient(self, inference, scores, targets):
         """Losses of a batch and their gradient; see `Objective`.
 

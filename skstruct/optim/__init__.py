@@ -4,18 +4,20 @@
 """
 
 from skstruct.optim._adam import Adam
-from skstruct.optim._base import Loss, Optimizer, OptimizerState, StochasticLoss
+from skstruct.optim._base import Loss, Optimizer, OptimizerState, SecondOrderLoss, StochasticLoss
 from skstruct.optim._lbfgs import LBFGS
+from skstruct.optim._newton import NewtonCG
 from skstruct.optim._owlqn import OWLQN
 from skstruct.optim._sgd import AveragedSGD
 
-OPTIMIZERS = {"lbfgs": LBFGS, "owlqn": OWLQN, "sgd": AveragedSGD, "adam": Adam}
+OPTIMIZERS = {"lbfgs": LBFGS, "owlqn": OWLQN, "sgd": AveragedSGD, "adam": Adam, "newton_cg": NewtonCG}
 
 __all__ = [
     "OPTIMIZERS",
     "Loss",
     "Optimizer",
     "OptimizerState",
+    "SecondOrderLoss",
     "StochasticLoss",
     *(cls.__name__ for cls in OPTIMIZERS.values()),
 ]

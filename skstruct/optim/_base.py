@@ -4,7 +4,7 @@ To add an optimiser, write one file with a subclass of `Optimizer` that implemen
 to ``OPTIMIZERS`` in ``optim/__init__.py``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -105,6 +105,21 @@ class StochasticLoss(Loss, Protocol):
         loss : float
             Sum of ``loss_b``, each at the `coef` before its step.
         """
+
+
+class SecondOrderLoss(Loss, Protocol):
+    """A function with products of its Hessian.
+
+    Attributes
+    ----------
+    without_product : sequence of str
+        Names of the parts of the function that cannot compute such products. If there are any, `product` fails.
+    """
+
+    without_product: Sequence[str]
+
+    def product(self, coef: np.ndarray, d_coef: np.ndarray) -> np.ndarray:
+        """Product of the Hessian at `coef` with `d_coef`, (n_coef,), or of a positive semi-definite approximation."""
 
 
 class Optimizer(BaseEstimator):

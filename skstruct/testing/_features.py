@@ -151,12 +151,10 @@ def _check_derivatives(case):
         node, edge = (_slope(a, b) for a, b in zip(ahead[:2], behind[:2]))
         slope = np.array((d_scores.node * node).sum() + (d_scores.edge * edge).sum())
         case.close(gradient @ direction, slope, "pullback is not the derivative of the scores")
-        try:
+        if plan.has_tangent:
             tangent = plan.tangent(context, direction)
-        except NotImplementedError:
-            continue
-        case.close(tangent.node, node, "tangent of the node scores")
-        case.close(tangent.edge, edge, "tangent of the edge scores")
+            case.close(tangent.node, node, "tangent of the node scores")
+            case.close(tangent.edge, edge, "tangent of the edge scores")
     stepped = coef.copy()
     _, context = case.scores(stepped)
     plan.step(context, _copied(d_scores), stepped, 0.01)

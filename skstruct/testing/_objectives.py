@@ -27,7 +27,7 @@ def check_objective(
     - The loss of a graph does not depend on its batch.
     - A constant that is added to all scores of a node does not change the loss.
     - A loss that is declared convex is convex along lines.
-    - The Hessian product is the derivative of the gradient, if it is implemented.
+    - The Hessian product is the derivative of the gradient, if `has_hessian`.
     - Arguments are not changed.
 
     Parameters
@@ -126,15 +126,12 @@ def _check_gradient(case, rng):
     for direction in _directions(rng, case.scores):
         ahead, behind = (case.total(case.moved(direction, step)) for step in (STEP, -STEP))
         case.close(_product(gradient, direction), np.array((ahead - behind) / (2 * STEP)), "derivative of the loss")
-        if case.objective.smooth:
+        if case.objective.has_hessian:
             _check_hessian_product(case, direction)
 
 
 def _check_hessian_product(case, direction):
-    try:
-        found = case.objective.hessian_product(case.inference, case.scores, case.targets, direction)
-    except NotImplementedError:
-        return
+    found = case.objective.hessian_product(case.inference, case.scores, case.targets, direction)
     (_, ahead), (_, behind) = (case.evaluate(case.moved(direction, step)) for step in (STEP, -STEP))
     case.close(found.node, (ahead.node - behind.node) / (2 * STEP), "Hessian product, nodes")
     case.close(found.edge, (ahead.edge - behind.edge) / (2 * STEP), "Hessian product, edges")

@@ -15,6 +15,7 @@ class LeastSquares:
     """``|X w - y|**2 / 2 + 0.05 |w|**2``, smooth and strictly convex; each row of `X` is a mini-batch."""
 
     smooth = True
+    without_product = ()
 
     def __init__(self, random_state):
         rng = np.random.default_rng(random_state)
@@ -48,6 +49,10 @@ class LeastSquares:
             coef -= rate * gradient
             total += value
         return total
+
+    def product(self, coef, d_coef):
+        """Product of the Hessian with a vector."""
+        return self.X.T @ (self.X @ d_coef) + 0.1 * d_coef
 
     def solution(self):
         """The minimum, by a direct solver."""

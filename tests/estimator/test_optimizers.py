@@ -85,6 +85,21 @@ def test_warm_start_by_sgd_ends_at_the_same_optimum(make_data):
     np.testing.assert_allclose(warm.coef_, cold.coef_, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["chain", "tree", "cycle"])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_newton_finds_the_optimum_with_more_digits(make_data, kind, hidden):
+    X, y = make_data(kind, sizes=SIZES[:20])
+    if hidden:
+        y.values[5::4] = -1
+    settings = {"missing_label": -1, "tol": 1e-8}
+    best = GraphCRFClassifier(**settings).fit(X, y)
+    found = GraphCRFClassifier(optimizer="newton_cg", **settings).fit(X, y)
+    assert found.loss_curve_[-1] == pytest.approx(best.loss_curve_[-1], rel=1e-9)
+    assert found.n_iter_ < best.n_iter_
+    again = GraphCRFClassifier(optimizer="newton_cg", n_jobs=2, **settings).fit(X, y)
+    np.testing.assert_array_equal(again.coef_, found.coef_)
+
+
 def test_sgd_refuses_an_l1_penalty(make_data):
     with pytest.raises(ValueError, match="L1 penalty; use optimizer='lbfgs'"):
         GraphCRFClassifier(optimizer="sgd", l1_ratio=0.5).fit(*make_data())
