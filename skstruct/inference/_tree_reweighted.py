@@ -13,6 +13,7 @@ from skstruct.inference._loopy_order import local_lists
 from skstruct.inference._node_orders import make_orders, one_weight
 from skstruct.inference._tree_reweighted_kernels import propagate_weighted
 from skstruct.inference._tree_reweighted_log import propagate_weighted_log
+from skstruct.inference._tree_reweighted_two_states import propagate_weighted_two_states
 from skstruct.kernels.simd import lanes
 from skstruct.scores import Marginals, Scores, weigh_nodes
 
@@ -172,17 +173,16 @@ class _TreeReweightedPlan(InferencePlan):
         )
         out_of_range = np.zeros(t.n_graphs, bool)
         with np.errstate(all="ignore"):  # log 0 and -inf - -inf are expected; seen with NUMBA_DISABLE_JIT=1 only
-            propagate_weighted(
-                self._lists,
-                self._orders,
-                self.settings,
-                divided,
-                weights,
-                not shared,
-                lanes(self.n_states),
-                out,
-                out_of_range,
-            )
+            if self.n_states == 2:
+                given, result = (record._replace(edge=record.edge.reshape(-1, 4)) for record in (divided, out))
+                propagate_weighted_two_states(
+                    self._lists, self._orders, self.settings, given, weights, result, out_of_range
+                )
+            else:
+                n_lanes = lanes(self.n_states)
+                propagate_weighted(
+                    self._lists, self._orders, self.settings, divided, weights, not shared, n_lanes, out, out_of_range
+                )
             if not shared and (left := out_of_range | np.isneginf(out.log_partition)).any():
                 out.edge[left[t.edge_graph]] = 0.0  # it may hold potentials
             if out_of_range.any():

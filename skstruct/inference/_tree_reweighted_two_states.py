@@ -1,0 +1,286 @@
+"""Tree-reweighted belief propagation for two states: a message is one number, the ratio of its two entries.
+
+The kernels do the same as those in ``_tree_reweighted_kernels.py``, for the same graphs. Messages are scaled such that
+the entry of state 0 is 1.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skstruct.inference._tree_reweighted_kernels import LOWEST, REST, STAGNATION, STAGNATION_SWEEPS, fill_fractions
+from skstruct.kernels.jit import kernel
+
+LOWEST_ROOTED = -40.0  # ratios of messages, raised to powers that sum to 4, are within exp(160) of 1
+WIDEST = 500.0  # with square roots, scores of a node that are further apart are moved to this distance: e^-340 is lost
+
+
+class _Graph(NamedTuple):
+    """One graph and its messages."""
+
+    bounds: np.ndarray  # (n_nodes, 3), as in `LocalLists`
+    ends: np.ndarray  # (n_slots, 2), as in `LocalLists`
+    rho: np.ndarray  # (n_slots,), as in `Orders`
+    row: np.ndarray  # (n_slots,) number of the edge's matrix
+    flipped: np.ndarray  # (n_slots,), as in `LocalLists`
+    sent: np.ndarray  # (>= n_slots, 4) potentials; index ``2 * own state + other state``
+    node: np.ndarray  # (>= n_nodes, 2) scores, less the maximum of the node
+    odds: np.ndarray  # (>= n_nodes,) potential of state 1 over that of state 0, for square roots
+    ratio: np.ndarray  # (>= n_slots,) the message to the slot's node: entry of state 1 over that of state 0
+    log_ratio: np.ndarray  # (>= n_slots,)
+    belief: np.ndarray  # (>= n_nodes, 2)
+    dirty: np.ndarray  # (>= n_nodes,) bit 1: the node has news for its higher neighbours; bit 2: for the lower ones
+
+
+@kernel
+def _rooted_odds(graph, i, begin, stop):
+    """Odds of state 1 of node `i`, where all weights are 1, 1/2 or 1/4."""
+    whole, half, quarter = graph.odds[i], 1.0, 1.0
+    for s in range(begin, stop):
+        weight = graph.rho[s]
+        if weight == 0.5:
+            half *= graph.ratio[s]
+        elif weight == 1.0:
+            whole *= graph.ratio[s]
+        else:
+            quarter *= graph.ratio[s]
+    return whole * np.sqrt(half if quarter == 1.0 else half * np.sqrt(quarter))
+
+
+@kernel
+def _belief(graph, i, begin, stop):
+    """Log of the largest entry of the belief of node `i`, and the entries divided by it."""
+    first, second = graph.node[i, 0], graph.node[i, 1]
+    for s in range(begin, stop):
+        second += graph.rho[s] * graph.log_ratio[s]
+    if first >= second:
+        return first, 1.0, np.exp(second - first)
+    return second, np.exp(first - second), 1.0
+
+
+@kernel
+def _sweeps(graph, fraction, most, tol, rooted):
+    """Sweep until no message moves by more than `tol`, or the change stagnates, at most `most` times: sweeps, change.
+
+    The node sends ``(a * psi[0, y] + b * psi[1, y] / ratio[s])``; multiplied by ``ratio[s]``, nothing is divided twice.
+    """
+    bounds, ends, _, _, _, sent, _, _, ratio, log_ratio, _, dirty = graph
+    n_nodes = len(bounds)
+    change, sweep, earlier = 0.0, 0, np.inf
+    for k in range(n_nodes):
+        dirty[k] = 3
+    last_node = np.uint64(max(n_nodes - 1, 0))
+    while sweep < most:
+        sweep += 1
+        change = 0.0
+        for direction in range(2):
+            bit = np.uint8(1 + direction)
+            for step in range(np.uint64(n_nodes)):
+                i = np.uint64(step) if direction == 0 else last_node - np.uint64(step)
+                if not dirty[i] & bit:
+                    continue
+                dirty[i] &= ~bit
+                begin, middle, stop = np.uint64(bounds[i, 0]), np.uint64(bounds[i, 1]), np.uint64(bounds[i, 2])
+                first = middle if direction == 0 else begin
+                last = stop if direction == 0 else middle
+                if rooted:
+                    a, b = 1.0, _rooted_odds(graph, i, begin, stop)
+                else:
+                    _, a, b = _belief(graph, i, begin, stop)
+                for s in range(first, last):
+                    r, own = ends[s, 0], a * ratio[s]
+                    new = (sent[s, 1] * own + sent[s, 3] * b) / (sent[s, 0] * own + sent[s, 2] * b)
+                    old = ratio[r]
+                    if not rooted:
+                        log_new = np.log(new)
+                        if fraction[i] != 1.0:
+                            log_new = log_ratio[r] + fraction[i] * (log_new - log_ratio[r])
+                            new = np.exp(log_new)
+                        log_ratio[r] = log_new
+                    ratio[r] = new
+                    moved, scale = abs(new - old), max(max(new, old), 1.0)
+                    if moved > change * scale:  # rare, so that most divisions are avoided
+                        change = moved / scale
+                    news = np.uint8(moved > tol * scale)
+                    dirty[ends[s, 1]] |= np.uint8(3) * news
+                    if fraction[i] != 1.0:
+                        dirty[i] |= bit * news  # it has more to say
+        if change <= tol:
+            break
+        if sweep % STAGNATION_SWEEPS == 0:
+            if change > STAGNATION * earlier:
+                break
+            earlier = change
+    return sweep, change
+
+
+@kernel
+def _settle(graph, settings, rooted, fraction):
+    """Sweep undamped, then damped: sweeps, last change, whether roots were sufficient."""
+    sweeps, change, limit = 0, np.inf, settings.max_iter
+    for attempt in range(3):
+        if change <= settings.tol or not fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction):
+            continue
+        if attempt == 2:
+            limit = sweeps + settings.max_iter
+        if attempt > 0 and rooted:
+            rooted = False
+            for s in range(len(graph.ends)):
+                graph.log_ratio[s] = np.log(graph.ratio[s])
+        while sweeps < limit:  # the last attempt continues where it stagnates
+            more, change = _sweeps(graph, fraction, limit - sweeps, settings.tol, rooted)
+            sweeps += more
+            if change <= settings.tol or attempt < 2:
+                break
+    return sweeps, change, rooted
+
+
+@kernel
+def _down(graph, order, place, share, settled, rooted):
+    """Eliminate the nodes, the last one first: log of the bound. Fills the graph's beliefs, and overwrites messages."""
+    bounds, ends, rho, _, _, sent, node, _, ratio, log_ratio, belief, _ = graph
+    bound = 0.0
+    for step in range(len(order) - 1, -1, -1):
+        i = np.int64(order[step])
+        begin, stop = np.int64(bounds[i, 0]), np.int64(bounds[i, 2])
+        if rooted:
+            peak, a, b = max(node[i, 0], node[i, 1] - WIDEST), 1.0, _rooted_odds(graph, i, begin, stop)
+            a = 0.0 if node[i, 0] == -np.inf else a  # exact zeros for forbidden states
+            b = 0.0 if node[i, 1] == -np.inf else b
+        else:
+            peak, a, b = _belief(graph, i, begin, stop)
+        belief[i, 0], belief[i, 1] = a, b
+        rest = 1.0
+        for s in range(begin, stop):
+            if place[ends[s, 1]] > step:
+                continue
+            r, own = np.int64(ends[s, 0]), a * ratio[s]
+            low = sent[s, 0] * own + sent[s, 2] * b
+            bound += share[step] * (peak + np.log(low / ratio[s]))
+            rest -= share[step]
+            ratio[r] = (sent[s, 1] * own + sent[s, 3] * b) / low
+            if not rooted:
+                log_ratio[r] = settled[r] + share[step] / rho[s] * (np.log(ratio[r]) - settled[r])
+        if abs(rest) > REST:
+            bound += rest * (peak + np.log(a + b))
+    return bound
+
+
+@kernel
+def _up(graph, order, place, share, weight, fraction, marginals, counts):
+    """Derivative of the bound of `_down`, the first node first: node marginals, and pair counts that are added."""
+    bounds, ends, rho, row, flipped, sent, _, _, ratio, _, belief, _ = graph
+    for step in range(len(order)):
+        i = np.int64(order[step])
+        begin, stop, earlier = np.int64(bounds[i, 0]), np.int64(bounds[i, 2]), 0
+        for s in range(begin, stop):
+            earlier += place[ends[s, 1]] < step
+        pick = min(share[step], 1.0 / max(earlier, 1))  # less than the share if weights are no probabilities
+        rest = max(1.0 - earlier * pick, 0.0) / (belief[i, 0] + belief[i, 1])
+        first, second = rest * belief[i, 0], rest * belief[i, 1]
+        for s in range(begin, stop):
+            if place[ends[s, 1]] > step:
+                continue
+            j, own, b = np.int64(ends[s, 1]), belief[i, 0] * ratio[s], belief[i, 1]
+            p = marginals[j, 0] / (own * sent[s, 0] + b * sent[s, 2])
+            q = marginals[j, 1] / (own * sent[s, 1] + b * sent[s, 3])
+            both_0, own_1, other_1, both_1 = (
+                own * sent[s, 0] * p,
+                b * sent[s, 2] * p,
+                own * sent[s, 1] * q,
+                b * sent[s, 3] * q,
+            )
+            first += pick * (both_0 + other_1)
+            second += pick * (own_1 + both_1)
+            factor, e, flip = weight * fraction * share[step] / rho[s], row[s], np.int64(flipped[s])
+            counts[e, 0] += factor * both_0
+            counts[e, 1 + flip] += factor * other_1
+            counts[e, 2 - flip] += factor * own_1
+            counts[e, 3] += factor * both_1
+        marginals[i, 0], marginals[i, 1] = first, second
+
+
+@kernel
+def _exponentiate(edge, potential, top, low):
+    """Potentials of the matrices, their largest score, and the lowest score less the largest."""
+    for e in range(len(edge)):
+        top[e] = max(max(edge[e, 0], edge[e, 1]), max(edge[e, 2], edge[e, 3]))
+        low[e] = 0.0
+        for k in range(4):
+            low[e] = min(low[e], edge[e, k] - top[e])
+            potential[e, k] = np.exp(edge[e, k] - top[e])
+
+
+@kernel
+def _load(graph, order, node_scores):
+    """Fill the node scores of a graph and start its messages: sum of the maxima, -inf if a node has no state."""
+    constant = 0.0
+    for i in range(len(graph.bounds)):
+        a, b = node_scores[order[i], 0], node_scores[order[i], 1]
+        top = max(a, b)
+        constant += top
+        graph.node[i, 0], graph.node[i, 1] = a - top, b - top
+        graph.odds[i] = np.exp(min(max(b - a, -WIDEST), WIDEST))
+    for s in range(len(graph.ends)):
+        graph.ratio[s], graph.log_ratio[s] = 1.0, 0.0
+    return constant
+
+
+@kernel
+def propagate_weighted_two_states(lists, orders, settings, scores, weights, out, out_of_range):
+    """Do as `propagate_weighted`; the matrices of ``scores.edge`` and ``out.edge`` are rows of four."""
+    n_graphs, n_matrices = len(lists.node_ptr) - 1, len(scores.edge)
+    most_nodes, most_slots = 0, 0
+    for g in range(n_graphs):
+        most_nodes = max(most_nodes, lists.node_ptr[g + 1] - lists.node_ptr[g])
+        most_slots = max(most_slots, 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g]))
+    node, belief, marginals = np.empty((most_nodes, 2)), np.empty((most_nodes, 2)), np.empty((most_nodes, 2))
+    odds, fraction, dirty = np.empty(most_nodes), np.empty(most_nodes), np.empty(most_nodes, np.uint8)
+    place, rows = np.empty(most_nodes, np.int64), np.empty(most_slots, np.int64)
+    sent, ratio, log_ratio = np.empty((most_slots, 4)), np.empty(most_slots), np.empty(most_slots)
+    passed, log_passed = np.empty(most_slots), np.empty(most_slots)
+    potential, top, low = np.empty((n_matrices, 4)), np.empty(n_matrices), np.empty(n_matrices)
+    _exponentiate(scores.edge, potential, top, low)
+    for g in range(n_graphs):
+        start, end = lists.node_ptr[g], lists.node_ptr[g + 1]
+        first, stop = 2 * lists.edge_ptr[g], 2 * lists.edge_ptr[g + 1]
+        n, order = end - start, lists.order[start:end]
+        bounds, ends, rho, flipped = (
+            lists.bounds[start:end],
+            lists.ends[first:stop],
+            orders.rho[first:stop],
+            lists.flipped[first:stop],
+        )
+        graph = _Graph(bounds, ends, rho, rows, flipped, sent, node, odds, ratio, log_ratio, belief, dirty)
+        passing = _Graph(bounds, ends, rho, rows, flipped, sent, node, odds, passed, log_passed, belief, dirty)
+        constant, lowest = _load(graph, order, scores.node), 0.0
+        for s in range(stop - first):
+            e, flip = scores.edge_matrix[lists.edge[first + s]], np.int64(flipped[s])
+            rows[s] = e
+            sent[s, 0], sent[s, 3] = potential[e, 0], potential[e, 3]
+            sent[s, 1], sent[s, 2] = potential[e, 1 + flip], potential[e, 2 - flip]
+            constant += 0.5 * rho[s] * top[e]
+            lowest = min(lowest, low[e])
+        if constant == -np.inf:  # a node without an allowed state
+            out.log_partition[g] = -np.inf
+            continue
+        out_of_range[g] = lowest < LOWEST
+        if out_of_range[g]:
+            continue
+        rooted = orders.rooted[g] and settings.damping == 0.0 and lowest >= LOWEST_ROOTED
+        if not orders.exact[g]:
+            out.n_iter[g], out.residual[g], rooted = _settle(graph, settings, rooted, fraction)
+        number = orders.number[g]
+        for k in range(number):
+            steps = slice(orders.ptr[g] + k * n, orders.ptr[g] + (k + 1) * n)
+            visit, share = orders.node[steps], orders.share[steps]
+            for step in range(n):
+                place[visit[step]] = step
+            for s in range(stop - first):
+                passed[s], log_passed[s] = ratio[s], log_ratio[s]
+            bound = _down(passing, visit, place, share, log_ratio, rooted)
+            out.log_partition[g] += (constant + bound) / number
+            _up(passing, visit, place, share, weights[g], 1.0 / number, marginals, out.edge)
+            for i in range(n):
+                out.node[order[i], 0] += marginals[i, 0] / number
+                out.node[order[i], 1] += marginals[i, 1] / number
