@@ -31,7 +31,7 @@ def require_component(component: Any, base: type, requirement: str) -> None:
     raise TypeError(f"{requirement}, got {component!r}, which {belongs}.")
 
 
-def resolve(component: Any, base: type, table: Mapping[str, type]) -> Any:
+def resolve(component: Any, base: type, table: Mapping[str, type], name: str | None = None) -> Any:
     """Turn the name of a row of `table` into an instance with default parameters; return objects as they are.
 
     Parameters
@@ -40,6 +40,8 @@ def resolve(component: Any, base: type, table: Mapping[str, type]) -> Any:
     base : type
         Base class of the components. Its attribute `parameter` is the name of the parameter that accepts them.
     table : dict of {str: type}
+    name : str, default=None
+        Name of the parameter in messages. None: ``base.parameter``.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def resolve(component: Any, base: type, table: Mapping[str, type]) -> Any:
     >>> resolve("lbfgs", Optimizer, OPTIMIZERS)
     LBFGS()
     """
-    name = base.parameter  # type: ignore[attr-defined]  # every base class of components has it
+    name = name or base.parameter  # type: ignore[attr-defined]  # every base class of components has it
     if isinstance(component, str):
         if component not in table:
             raise ValueError(f"{name} must be one of {list(table)} or an object, got {component!r}.")

@@ -23,13 +23,12 @@ from skstruct.estimator._known import TrainingLabels, known_codes
 from skstruct.estimator._model import Model
 from skstruct.estimator._parameters import check_parameters
 from skstruct.estimator._training import TrainingLoss, warn_inference, warn_not_converged
-from skstruct.estimator._weights import graph_weights
+from skstruct.estimator._weights import weighted_targets, without_weightless
 from skstruct.exceptions import numbered_by
 from skstruct.features import FEATURE_MAPS, FeatureMap
 from skstruct.inference import BACKENDS, InferenceBackend, queries
-from skstruct.objectives import MISSING, OBJECTIVES, Objective
+from skstruct.objectives import MISSING, OBJECTIVES, Objective, stages
 from skstruct.optim import OPTIMIZERS, Optimizer
-from skstruct.scores import Targets
 
 
 def _gives_probabilities(estimator):
@@ -81,8 +80,9 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
     l1_ratio : float in [0, 1], default=0.0
         Fraction of the L1 penalty. An L1 penalty sets some weights to exactly zero.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes. The likelihood of a graph is one number. The weight of a graph is therefore the mean
-        class weight of its labelled nodes. For one-node graphs this is the definition of scikit-learn. "balanced" uses
+        Weights of the classes. They multiply the terms of nodes if the objective is a sum over nodes. The likelihood
+        of a graph, however, is one number. The weight of a graph is then the mean class weight of its labelled nodes.
+        For one-node graphs both are the definition of scikit-learn. "balanced" uses
         ``n / (n_classes * n_class)``. Here ``n`` is the sum of the sample weights of all labelled nodes, and
         ``n_class`` the sum over the labelled nodes of the class.
     classes : array-like, default=None
@@ -230,8 +230,9 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         y : RaggedArray, list of array-like, or array-like of shape (n_samples,)
             A label for each node, in the order of the nodes.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight for each graph (row of a table, node of a NodeView). Weights per node, ragged like `y`, must be
-            constant within each graph, because the likelihood of a graph is one number.
+            A weight for each graph (row of a table, node of a NodeView). Weights per node, ragged like `y`, multiply
+            the terms of nodes if the objective is a sum over nodes ("marginal", "pseudolikelihood", "expected_loss").
+            Otherwise they must be constant within each graph, because the loss of a graph is one number.
 
         Returns
         -------
@@ -283,32 +284,34 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         if (codes == MISSING).all():
             raise ValueError("y has no labelled node: at least one is needed, of at least one class.")
         self._training_labels = TrainingLabels.of(dataset, codes) if self.transductive else None
-        weights = graph_weights(inputs, codes, classes, sample_weight, self.class_weight)
-        kept = np.flatnonzero(weights)
-        if len(kept) < len(weights):  # a graph of weight 0 is omitted, even if its labels are forbidden
-            codes = codes[np.isin(dataset.topology.node_graph, kept)]
-            dataset, weights = dataset[kept], weights[kept]
+        targets = weighted_targets(inputs, codes, classes, sample_weight, self.class_weight, objective)
+        dataset, targets, kept = without_weightless(dataset, targets)
 
-        feature_plan = feature_map.plan(dataset, classes, codes)
-        coef0 = self._warm_coef(feature_plan, classes) if self.warm_start else None
-        if coef0 is None:
-            coef0 = feature_plan.initial_coef(check_random_state(self.random_state))
+        feature_plan = feature_map.plan(dataset, classes, targets.codes)
+        coef = self._warm_coef(feature_plan, classes) if self.warm_start else None
+        objectives = stages(objective) if coef is None else [objective]
+        if coef is None:
+            coef = feature_plan.initial_coef(check_random_state(self.random_state))
         # The optimiser sees the objective divided by C and the weighted number of nodes, so that tol is relative.
-        scale = self.C * (weights @ np.diff(dataset.node_ptr))
+        scale = self.C * (targets.graph_weight @ np.diff(dataset.node_ptr))
         l1 = self.l1_ratio * feature_plan.penalized / scale if self.l1_ratio else None
 
         with numbered_by(kept), thread_map(self.n_jobs) as in_threads, single_blas_thread:
             chunks = cut(dataset, len(classes), backend)
             factors = self.C / scale, (1 - self.l1_ratio) / scale
-            targets = Targets(codes, weights)
-            loss = TrainingLoss(chunks, feature_plan, objective, targets, *factors, optimizer.batch_size, in_threads)
 
             def report(state):
                 if self.verbose:
                     known = "" if np.isnan(state.gradient_norm) else f", relative gradient {state.gradient_norm:.2e}"
                     print(f"[{type(self).__name__}] iteration {state.n_iter}: loss {state.value * scale:.8g}{known}")
 
-            result = optimizer.minimize(loss, coef0, l1=l1, max_iter=self.max_iter, tol=self.tol, callback=report)
+            n_evaluations = 0
+            for stage in objectives:
+                loss = TrainingLoss(chunks, feature_plan, stage, targets, *factors, optimizer.batch_size, in_threads)
+                result = optimizer.minimize(loss, coef, l1=l1, max_iter=self.max_iter, tol=self.tol, callback=report)
+                coef, n_evaluations = result.x, n_evaluations + result.nfev
+                if result.interrupt is not None:
+                    break
 
         self.classes_ = classes
         self.inference_ = backend
@@ -316,7 +319,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         # scikit-learn requires n_iter_ >= 1: an end before the first iteration counts as one iteration
         curve = result.loss_curve if len(result.loss_curve) else np.array([result.fun])
         self.n_iter_ = len(curve)
-        self.n_evaluations_ = result.nfev
+        self.n_evaluations_ = n_evaluations
         self.loss_curve_ = curve * scale
         attributes = feature_plan.attributes(result.x)
         for name in set(self._attributes) - set(attributes):  # attributes of the previous map

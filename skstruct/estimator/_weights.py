@@ -1,18 +1,30 @@
-"""Weights of graphs from sample weights and class weights."""
+"""Weights of graphs and nodes from sample weights and class weights."""
 
 from typing import Any
 
 import numpy as np
 from sklearn.utils import compute_class_weight
 
+from skstruct.data.dataset import GraphDataset
 from skstruct.estimator._input import GraphInput, NodeInput
-from skstruct.scores import MISSING
+from skstruct.objectives import OBJECTIVES, Objective
+from skstruct.scores import MISSING, Targets
 
 
-def graph_weights(
-    data: GraphInput | NodeInput, codes: np.ndarray, classes: np.ndarray, sample_weight: Any, class_weight: Any
-) -> np.ndarray:
-    """Weight of each graph, (n_graphs,): its sample weight times the mean class weight of its labelled nodes."""
+def weighted_targets(
+    data: GraphInput | NodeInput,
+    codes: np.ndarray,
+    classes: np.ndarray,
+    sample_weight: Any,
+    class_weight: Any,
+    objective: Objective,
+) -> Targets:
+    """Labels with the weights that sample weights and class weights define.
+
+    The weight of a node is the product of its sample weight and its class weight. The weight of a graph is the mean
+    weight of its labelled nodes. For an objective that is a sum over nodes, ``node_weight`` is the weight of each node
+    divided by that of its graph.
+    """
     t = data.dataset.topology
     node = np.ones(t.n_nodes) if sample_weight is None else data.node_weights(sample_weight)
     weights = np.ones(t.n_graphs)
@@ -20,24 +32,40 @@ def graph_weights(
     graphs = t.node_graph[nodes]
     weights[graphs] = node[nodes]
     uneven = np.flatnonzero(weights[graphs] != node[nodes])
-    if len(uneven):
+    if len(uneven) and not objective.node_weighted:
         g = graphs[uneven[0]]
+        supporting = [name for name, row in OBJECTIVES.items() if row.node_weighted]
         raise ValueError(
-            f"sample_weight differs between the nodes of graph {g}: the likelihood of a graph is one "
-            "number, so that all its nodes must have the same weight (a NodeView with repeated nodes "
-            "cannot be fitted either)."
+            f"sample_weight differs between the nodes of graph {g}: the loss of objective={objective!r} is one number "
+            "per graph, so that all its nodes must have the same weight (a NodeView with repeated nodes cannot be "
+            f"fitted either). The objectives {supporting} support weights per node."
         )
     is_known = codes != MISSING
     if class_weight is not None:
         by_class = _class_weights(class_weight, classes, codes[is_known], node[is_known])
-        total = t.sum_nodes(np.where(is_known, by_class[codes], 0.0))
-        weights = weights * total / np.maximum(t.sum_nodes(is_known), 1)
+        node = node * np.where(is_known, by_class[codes], 0.0)
+    if len(uneven) or class_weight is not None:
+        weights = t.sum_nodes(np.where(is_known, node, 0.0)) / np.maximum(t.sum_nodes(is_known), 1)
     if not weights[t.node_graph[is_known]].any():
         raise ValueError(
             "sample_weight and class_weight are zero for every graph that has a labelled node: at least "
             "one weight must be a non-zero number."
         )
-    return weights
+    if not objective.node_weighted:
+        return Targets(codes, weights)
+    of_graph = weights[t.node_graph]
+    relative = np.divide(node, of_graph, out=np.zeros(t.n_nodes), where=of_graph > 0)
+    return Targets(codes, weights, None if (node == of_graph)[is_known].all() else relative)
+
+
+def without_weightless(dataset: GraphDataset, targets: Targets) -> tuple[GraphDataset, Targets, np.ndarray]:
+    """Omit the graphs of weight 0, whose labels may be forbidden; also returns the numbers of the other graphs."""
+    kept = np.flatnonzero(targets.graph_weight)
+    if len(kept) == len(dataset):
+        return dataset, targets, kept
+    nodes = np.isin(dataset.topology.node_graph, kept)
+    node_weight = None if targets.node_weight is None else targets.node_weight[nodes]
+    return dataset[kept], Targets(targets.codes[nodes], targets.graph_weight[kept], node_weight), kept
 
 
 def _class_weights(class_weight, classes, codes, node_weights):

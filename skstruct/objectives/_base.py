@@ -25,10 +25,17 @@ class Objective(BaseEstimator):
     has_hessian : bool
         Whether `hessian_product` is implemented. `optimizer="newton_cg"` needs it.
     convex : bool
-        Whether the loss is a convex function of the scores, where inference is exact.
+        Whether the loss is a convex function of the scores, where inference is exact and all labels are known.
     piecewise_linear : bool
         Whether the loss is a maximum of linear functions of the scores, where inference is exact and all labels are
         known. Block-coordinate Frank-Wolfe and the averaged perceptron refuse other objectives.
+    node_weighted : bool
+        Whether the loss of a graph is a sum over nodes, and ``targets.node_weight`` multiplies its terms. Default:
+        False. Such an objective accepts a `sample_weight` per node, and class weights multiply the terms of nodes. All
+        other objectives ignore ``targets.node_weight``.
+    start_with : str, Objective or None
+        Objective that `fit` minimises first, if it does not start from weights of an earlier fit. Its solution is the
+        start. Default: None. Objectives that are not convex have a parameter of this name.
     """
 
     parameter: ClassVar[str] = "objective"
@@ -37,6 +44,8 @@ class Objective(BaseEstimator):
     probabilistic: ClassVar[bool] = True
     convex: ClassVar[bool] = True
     piecewise_linear: ClassVar[bool] = False
+    node_weighted: ClassVar[bool] = False
+    start_with: "str | Objective | None" = None
 
     def value_and_gradient(self, inference: LazyPlan, scores: Scores, targets: Targets) -> tuple[np.ndarray, Scores]:
         """Loss of each graph, and the gradient of the weighted sum with respect to the scores.

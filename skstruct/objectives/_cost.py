@@ -8,14 +8,17 @@ from numbers import Real
 
 import numpy as np
 
+from skstruct.data.topology import Topology
+from skstruct.objectives._labels import check_codes
 from skstruct.scores import MISSING, Scores, Targets
 
 
-def node_costs(cost: float | np.ndarray, targets: Targets, n_states: int) -> np.ndarray:
+def node_costs(topology: Topology, cost: float | np.ndarray, targets: Targets, n_states: int) -> np.ndarray:
     """Cost of each state at each node, (n_nodes, n_states); 0 at nodes without a label.
 
     Parameters
     ----------
+    topology : Topology
     cost : float, or array-like of shape (n_states, n_states)
         Cost of any wrong label, or ``cost[label, predicted]``.
     targets : Targets
@@ -24,8 +27,10 @@ def node_costs(cost: float | np.ndarray, targets: Targets, n_states: int) -> np.
     Raises
     ------
     ValueError
-        If `cost` has another shape, an entry that is negative or not finite, or a cost of the correct label.
+        If a state code does not exist, or if `cost` has another shape, an entry that is negative or not finite, or a
+        cost of the correct label.
     """
+    check_codes(topology, targets.codes, n_states)
     wanted = f"cost must be a number >= 0, or a matrix of shape ({n_states}, {n_states}), cost[label, predicted]"
     if isinstance(cost, Real):
         matrix = np.full((n_states, n_states), float(cost))
@@ -51,7 +56,7 @@ def node_costs(cost: float | np.ndarray, targets: Targets, n_states: int) -> np.
     return costs
 
 
-def augment(scores: Scores, cost: float | np.ndarray, targets: Targets) -> Scores:
+def augment(topology: Topology, scores: Scores, cost: float | np.ndarray, targets: Targets) -> Scores:
     """Add the costs to the node scores. The score of a labelling increases by its cost."""
-    costs = node_costs(cost, targets, scores.node.shape[1])
+    costs = node_costs(topology, cost, targets, scores.node.shape[1])
     return scores._replace(node=scores.node + costs.astype(scores.node.dtype, copy=False))

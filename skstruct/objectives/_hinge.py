@@ -36,6 +36,7 @@ class Hinge(Objective):
     See Also
     --------
     Perceptron : the same loss without a margin.
+    SoftmaxMargin : a smooth loss with the same costs.
 
     References
     ----------
@@ -60,6 +61,7 @@ class Hinge(Objective):
 
     smooth = False
     probabilistic = False
+    piecewise_linear = True
 
     def __init__(self, cost=1.0):
         self.cost = cost
@@ -75,7 +77,8 @@ class Hinge(Objective):
             If `cost` is invalid.
         """
         scores = in_double(scores)
-        return maximum_less_labels(inference, scores, augment(scores, self.cost, targets), targets)
+        augmented = augment(inference.topology, scores, self.cost, targets)
+        return maximum_less_labels(inference, scores, augmented, targets)
 
 
 def maximum_less_labels(inference, scores, augmented, targets):

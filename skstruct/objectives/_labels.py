@@ -28,6 +28,18 @@ def require_finite(label_scores):
         raise InfeasibleGraph(forbidden[0], "the labels in y are forbidden, they score -inf")
 
 
+def node_terms(targets):
+    """Nodes that have a term in a loss that is a sum over nodes, and the weights of these nodes.
+
+    A node has none if its label is unknown or its weight is 0. The label of a node of weight 0 may be forbidden.
+    """
+    if targets.node_weight is None:
+        nodes = np.flatnonzero(targets.codes != MISSING)
+        return nodes, np.ones(len(nodes))
+    nodes = np.flatnonzero((targets.codes != MISSING) & (targets.node_weight > 0))
+    return nodes, targets.node_weight[nodes]
+
+
 def subtract_labelling(topology, scores, codes, weights, out):
     """Subtract the indicators of a labelling, times the weights of the graphs, from `out`, in place.
 

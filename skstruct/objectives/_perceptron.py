@@ -44,6 +44,7 @@ class Perceptron(Objective):
 
     smooth = False
     probabilistic = False
+    piecewise_linear = True
 
     def value_and_gradient(self, inference, scores, targets):
         """Losses of a batch and a subgradient; see `Objective`.

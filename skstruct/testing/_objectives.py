@@ -25,6 +25,7 @@ def check_objective(
       is also checked at zero scores, where most losses with kinks have one.
     - Weights of graphs multiply the gradient, and not the loss.
     - The loss of a graph does not depend on its batch.
+    - If the objective is declared a sum over nodes, loss and gradient are linear in the weights of nodes.
     - A constant that is added to all scores of a node does not change the loss.
     - A loss that is declared convex is convex along lines.
     - The Hessian product is the derivative of the gradient, if `has_hessian`.
@@ -64,6 +65,8 @@ def check_objective(
                 _check_gradient(case, rng)
                 _check_weights(case)
                 _check_batch(case)
+                if objective.node_weighted:
+                    _check_node_weights(case, rng)
                 if objective.convex and not n_hidden:
                     _check_convexity(case, rng)
                     zero = Scores(np.zeros_like(scores.node), np.zeros_like(scores.edge), scores.edge_matrix)
@@ -157,6 +160,18 @@ def _check_batch(case):
         alone = LazyPlan(Enumeration(), one, node.shape[1])
         found, _ = case.objective.value_and_gradient(alone, own, targets)
         case.close(found, losses[g : g + 1], f"graph {g} alone has another loss")
+
+
+def _check_node_weights(case, rng):
+    """The sum of two vectors of weights, some of them 0, gives the sum of losses and gradients; equal weights scale."""
+    first, second = rng.integers(0, 2, case.topology.n_nodes) * 1.0, rng.random(case.topology.n_nodes)
+    results = []
+    for weights in (first, second, first + second, np.full(len(first), 3.0), None):
+        losses, (node, edge, _) = case.evaluate(targets=case.targets._replace(node_weight=weights))
+        results.append((losses, node.copy(), edge.copy()))
+    for one, other, both, threefold, plain in zip(*results):
+        case.close(both, one + other, "not linear in the weights of nodes")
+        case.close(threefold, 3 * plain, "equal weights of nodes are no factor")
 
 
 def _check_convexity(case, rng):

@@ -35,7 +35,7 @@ def component(file, name):
 SingleNode = component("single_node", "SingleNode")
 Independent = component("independent", "Independent")
 LowRankEdges = component("low_rank", "LowRankEdges")
-Pseudolikelihood = component("pseudolikelihood", "Pseudolikelihood")
+Piecewise = component("piecewise", "Piecewise")
 Momentum = component("momentum", "Momentum")
 
 
@@ -43,7 +43,7 @@ def test_batteries():
     assert check_inference_backend(SingleNode(), n_models=20) > 20
     assert check_decoder(Independent()) > 20
     check_feature_map(LowRankEdges(), sparse=False)
-    check_objective(Pseudolikelihood(), hidden=False)
+    check_objective(Piecewise())
     check_optimizer(Momentum())
 
 
@@ -54,7 +54,7 @@ OPTIMIZERS = {
     "momentum": Momentum(),
 }
 MAPS = {"linear": "linear", "low rank": LowRankEdges()}
-OBJECTIVES = {"likelihood": "likelihood", "pseudolikelihood": Pseudolikelihood()}
+OBJECTIVES = {"likelihood": "likelihood", "piecewise": Piecewise()}
 
 
 @pytest.mark.parametrize(("features", "objective", "optimizer"), [*itertools.product(MAPS, OBJECTIVES, OPTIMIZERS)])
@@ -66,7 +66,7 @@ def test_every_combination_learns(features, objective, optimizer):
     start, end = crf.loss_curve_[0], crf.loss_curve_[-1]
     assert end < start
     best = GraphCRFClassifier().fit(X, y).score(X, y)
-    assert crf.score(X, y) > best - 0.05
+    assert crf.score(X, y) > best - 0.08  # piecewise training loses .05 here
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch itself calls what it has deprecated
