@@ -57,4 +57,17 @@ def check_snakes(text):
     assert numbers_after(text, "no edges:")[1] < 0.5
 
 
-FIGURES = {"plot_letters": check_letters, "plot_snakes": check_snakes}
+def check_citations(text):
+    (words,) = numbers_after(text, "words only:")[:1]
+    (citations,) = numbers_after(text, "citations only:")
+    (both,) = numbers_after(text, "words and citations:")[:1]
+    assert words == pytest.approx(0.489, abs=0.02)
+    assert citations == pytest.approx(0.716, abs=0.02)
+    assert both == pytest.approx(0.84, abs=0.03)
+
+
+FIGURES = {
+    "plot_cora_transductive": check_citations,
+    "plot_letters": check_letters,
+    "plot_snakes": check_snakes,
+}

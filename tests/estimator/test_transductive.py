@@ -277,3 +277,20 @@ def test_refusals(data):
         model.fit(X, y)
     rounded = graph.with_node_features(graph.node_features * (1 + 1e-12))
     np.testing.assert_array_equal(model.predict(rounded.nodes_whole), model.predict(graph.nodes_whole))
+
+
+@pytest.mark.slow
+def test_letters_of_which_some_are_hidden(shared_data):
+    """OCR letters, fold 1 trains, the other folds test: hiding 30 % of the labels costs less than two points."""
+    with np.load(shared_data("letters.npz")) as stored:
+        pixels, labels, ptr, folds = (stored[name] for name in ("pixels", "labels", "word_ptr", "folds"))
+    X, y = GraphDataset.from_sequences(RaggedArray(pixels.astype(float), ptr)), RaggedArray(labels, ptr)
+    train, truth, test = X[folds == 1], y[folds == 1].values, folds != 1
+    model = crf(tol=1e-4)
+    full = model.fit(train, y[folds == 1]).score(X[test], y[test])
+    assert full == pytest.approx(0.8167, abs=0.002)
+    accuracies = []
+    for seed in range(3):
+        shown = np.flatnonzero(np.random.default_rng(seed).random(len(truth)) >= 0.3)
+        accuracies.append(model.fit(train.nodes_whole[shown], truth[shown]).score(X[test], y[test]))
+    assert np.mean(accuracies) > full - 0.02  # .8021, spread .003
