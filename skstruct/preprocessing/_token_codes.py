@@ -186,6 +186,16 @@ def first_slot(left, right, n_slots):
 
 
 @kernel
+def slot_of(left, right, keys, slots):
+    """Slot that holds the number of a pair, or the free slot where it belongs."""
+    key = (left << 32) | right
+    j = first_slot(left, right, len(slots))
+    while slots[j] >= 0 and keys[slots[j]] != key:
+        j = (j + 1) & (len(slots) - 1)
+    return j
+
+
+@kernel
 def insert(left, right, keys, slots):
     """Number pairs without a -1 by first appearance; fill `keys` and `slots`."""
     codes = np.full(len(left), -1, np.int64)
@@ -193,13 +203,10 @@ def insert(left, right, keys, slots):
     for i in range(len(left)):
         if left[i] < 0 or right[i] < 0:
             continue
-        key = (left[i] << 32) | right[i]
-        j = first_slot(left[i], right[i], len(slots))
-        while slots[j] >= 0 and keys[slots[j]] != key:
-            j = (j + 1) & (len(slots) - 1)
+        j = slot_of(left[i], right[i], keys, slots)
         if slots[j] < 0:
             slots[j] = n
-            keys[n] = key
+            keys[n] = (left[i] << 32) | right[i]
             n += 1
         codes[i] = slots[j]
     return codes, n
@@ -212,9 +219,5 @@ def find(left, right, keys, slots):
     for i in range(len(left)):
         if left[i] < 0 or right[i] < 0:
             continue
-        key = (left[i] << 32) | right[i]
-        j = first_slot(left[i], right[i], len(slots))
-        while slots[j] >= 0 and keys[slots[j]] != key:
-            j = (j + 1) & (len(slots) - 1)
-        codes[i] = slots[j]
+        codes[i] = slots[slot_of(left[i], right[i], keys, slots)]
     return codes
