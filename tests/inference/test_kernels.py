@@ -139,20 +139,11 @@ def test_a_chain_as_a_tree(rng):
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("number", range(4))
-def test_marginals_are_the_gradient_of_the_log_partition(number, shared, rng):
+def test_marginals_are_the_gradient_of_the_log_partition(number, shared, rng, check_gradient_of_log_partition):
     """Of the backend's own log-partition: the exact one, or Bethe's at a fixed point. Central differences."""
     plan = list(plans(rng))[number]
     scores = random_scores(plan.topology, rng, scale=0.5, shared=shared)
-    found = plan.marginals(scores)
-    step = 1e-5
-    for tensor, gradient in (("node", found.node), ("edge", found.edge)):
-        direction = rng.normal(size=gradient.shape)
-        up, down = (
-            plan.marginals(scores._replace(**{tensor: getattr(scores, tensor) + h * direction})).log_partition
-            for h in (step, -step)
-        )
-        numeric = (up - down)[0] / (2 * step)
-        assert numeric == pytest.approx((gradient * direction).sum(), rel=1e-6, abs=1e-7)
+    check_gradient_of_log_partition(plan, scores)
 
 
 def test_mass_that_underflows_in_the_probability_domain_is_not_lost(rng):

@@ -66,18 +66,10 @@ def test_value_is_that_of_its_own_marginals(forbidden, rng):
 
 
 @pytest.mark.parametrize("forbidden", [0.0, 0.2])
-def test_marginals_are_the_gradient_of_the_bound(forbidden, rng):
+def test_marginals_are_the_gradient_of_the_bound(forbidden, rng, check_gradient_of_log_partition):
     scores = random_scores(rng, scale=0.5, forbidden=forbidden)
     plan = MeanField(tol=1e-14).plan(SQUARE, 3)
-    found = plan.marginals(scores)
-    step = 1e-5
-    for tensor, gradient in (("node", found.node), ("edge", found.edge)):
-        direction = rng.normal(size=gradient.shape)
-        up, down = (
-            plan.marginals(scores._replace(**{tensor: getattr(scores, tensor) + h * direction})).log_partition
-            for h in (step, -step)
-        )
-        assert (up - down)[0] / (2 * step) == pytest.approx((gradient * direction).sum(), rel=1e-6, abs=1e-7)
+    check_gradient_of_log_partition(plan, scores)
 
 
 def test_feasible_models_have_a_finite_bound(rng):
