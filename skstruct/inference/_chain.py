@@ -10,8 +10,9 @@ from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._chain_derivative import derive_chains
 from skstruct.inference._chain_kernels import ROWS, SINGLE_RANGE, Scratch, StepScores, forward_backward, viterbi
+from skstruct.inference._covariance import derivatives_of
 from skstruct.inference._rooted_forest import ROOT, RootedForest
-from skstruct.inference._tree import TreePlan, derivatives_of, derive_log, two_passes_log
+from skstruct.inference._tree import TreePlan, derive_log, two_passes_log
 from skstruct.kernels.simd import lanes
 from skstruct.scores import Scores, direct_marginals, edge_rows, exact_decoding, in_double, weigh_nodes, with_rows
 

@@ -33,8 +33,13 @@ class PairTables(NamedTuple):
     without: np.ndarray  # (n_nodes, n_states), by position
 
 
+def derivatives_of(scores):
+    """Room for derivatives: nan for nodes, which stays where a graph has no allowed labelling, and 0 for pairs."""
+    return Scores(np.full_like(scores.node, np.nan), np.zeros_like(scores.edge))
+
+
 @kernel(fastmath={"contract", "reassoc"})
-def _conditional_means(table, change, transposed, weight, value, mean, total):
+def conditional_means(table, change, transposed, weight, value, mean, total):
     """``mean[x]`` of ``change[x, y] + value[y]`` with the weights ``table[x, y] * weight[y]``, whose sum is `total`.
 
     Where the sum is 0, the mean has no meaning, and is 0. `transposed` exchanges the axes of `table` and `change`.
@@ -62,12 +67,12 @@ def _conditional_means(table, change, transposed, weight, value, mean, total):
 
 
 @kernel(fastmath={"contract", "reassoc"})
-def _add_covariances(table, change, before, after, first, second, mean, factor, out):
-    """Add ``factor * before[x] * table[x, y] * after[y] * (first[x] + change[x, y] + second[y] - mean)`` to `out`."""
+def add_covariances(table, change, before, after, first, second, factor, out):
+    """Add ``factor * before[x] * table[x, y] * after[y] * (first[x] + change[x, y] + second[y])`` to `out`."""
     for x in range(len(before)):
-        scale, value = factor * before[x], first[x] - mean
+        scale = factor * before[x]
         for y in range(len(before)):
-            out[x, y] += scale * table[x, y] * after[y] * (value + change[x, y] + second[y])
+            out[x, y] += scale * table[x, y] * after[y] * (first[x] + change[x, y] + second[y])
 
 
 @kernel
@@ -96,8 +101,8 @@ def add_forest_covariances(rooted, graphs, node, pairs, direction, weights, mean
     longest = 0
     for g in graphs:
         longest = max(longest, node_ptr[g + 1] - node_ptr[g])
-    inner, outer, sent = np.empty((3, longest, n_states))  # a, o and u, by position in the graph
-    rest, total, component = np.empty(n_states), np.empty(n_states), np.empty(longest)
+    inner, outer, sent = np.empty((3, longest, n_states))  # a, o - E[t] and u, by position in the graph
+    rest, total = np.empty(n_states), np.empty(n_states)
     for g in graphs:
         start, end = node_ptr[g], node_ptr[g + 1]
         mean[g] = 0.0
@@ -106,35 +111,31 @@ def add_forest_covariances(rooted, graphs, node, pairs, direction, weights, mean
                 inner[p - start, x] = direction.node[order[p], x]
         for p in range(end - 1, start - 1, -1):
             q, e, i = parent[p], parent_edge[p], p - start
-            if q == ROOT:
-                continue
-            table = tables.edge[tables.edge_matrix[e]]
-            _conditional_means(table, change[rows[e]], flipped[p], pairs.below[p], inner[i], sent[i], total)
-            for x in range(n_states):
-                inner[q - start, x] += sent[i, x]
+            if q != ROOT:
+                table = tables.edge[tables.edge_matrix[e]]
+                conditional_means(table, change[rows[e]], flipped[p], pairs.below[p], inner[i], sent[i], total)
+                for x in range(n_states):
+                    inner[q - start, x] += sent[i, x]
         for p in range(start, end):
             q, e, i = parent[p], parent_edge[p], p - start
             if q == ROOT:
-                component[i] = 0.0
+                expected = 0.0
                 for x in range(n_states):
-                    outer[i, x] = 0.0
-                    component[i] += node[order[p], x] * inner[i, x]
-                mean[g] += component[i]
+                    expected += node[order[p], x] * inner[i, x]
+                mean[g] += expected
+                outer[i] = -expected
             else:
-                table, j = tables.edge[tables.edge_matrix[e]], q - start
-                component[i] = component[j]
+                table, moved = tables.edge[tables.edge_matrix[e]], change[rows[e]]
                 for x in range(n_states):
-                    rest[x] = inner[j, x] + outer[j, x] - sent[i, x]
-                _conditional_means(table, change[rows[e]], not flipped[p], pairs.without[p], rest, outer[i], total)
+                    rest[x] = inner[q - start, x] + outer[q - start, x] - sent[i, x]
+                conditional_means(table, moved, not flipped[p], pairs.without[p], rest, outer[i], total)
                 size = 0.0
                 for y in range(n_states):
                     size += total[y] * pairs.below[p, y]
-                given = change[rows[e]], component[i], weights[g] / size, out.edge[rows[e]]
+                factor, count = weights[g] / size, out.edge[rows[e]]
                 if flipped[p]:
-                    before, after, first, second = pairs.below[p], pairs.without[p], inner[i], rest
+                    add_covariances(table, moved, pairs.below[p], pairs.without[p], inner[i], rest, factor, count)
                 else:
-                    before, after, first, second = pairs.without[p], pairs.below[p], rest, inner[i]
-                _add_covariances(table, given[0], before, after, first, second, given[1], given[2], given[3])
+                    add_covariances(table, moved, pairs.without[p], pairs.below[p], rest, inner[i], factor, count)
             for x in range(n_states):
-                covariance = node[order[p], x] * (inner[i, x] + outer[i, x] - component[i])
-                out.node[order[p], x] = weights[g] * covariance
+                out.node[order[p], x] = weights[g] * node[order[p], x] * (inner[i, x] + outer[i, x])

@@ -9,13 +9,16 @@ import numpy as np
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
+from skstruct.inference._covariance import derivatives_of
 from skstruct.inference._elimination import Elimination, collect_scopes, eliminate
+from skstruct.inference._junction_tree_derivative import derive_tables
 from skstruct.inference._junction_tree_kernels import (
     propagate,
     propagate_log,
     sample_labels,
 )
-from skstruct.inference._message_passing import LabelledExactly, sum_product
+from skstruct.inference._message_passing import LabelledExactly, potentials_of, sum_product
+from skstruct.scores import weigh_nodes, with_rows
 
 LARGEST = 1e15  # entries, 8e15 bytes: more than any memory, and few enough for 64-bit offsets
 
@@ -175,6 +178,19 @@ class _JunctionTreePlan(LabelledExactly):
 
     def marginals(self, scores, weights=None):
         return sum_product(self, scores, weights, propagate, propagate_log, whole_counts=True)
+
+    def derivative(self, scores, direction, weights=None):
+        t = self.topology
+        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
+        scores = with_rows(scores, t.n_edges)
+        potentials, _, unsafe = potentials_of(t, scores)
+        mean, out = np.full(t.n_graphs, np.nan), derivatives_of(scores)
+        with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
+            for values, in_logs, graphs in ((potentials, False, ~unsafe), (scores, True, unsafe)):
+                chosen = np.flatnonzero(graphs)  # the second time, also graphs that turned out to be unsafe
+                derive_tables(self.wiring, chosen, values, in_logs, direction, weights, mean, out, unsafe)
+        weigh_nodes(t, out.node, weights)
+        return mean, out._replace(edge_matrix=scores.edge_matrix)
 
     def _draw(self, scores, uniforms, labels):
         sample_labels(self.wiring, scores, uniforms, labels)

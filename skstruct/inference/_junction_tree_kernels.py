@@ -168,14 +168,46 @@ def _read_out(p, buckets, rows, weight, table, stride, node_out, counts):
 
 
 @kernel
+def _upward(start, stop, buckets, potentials, tables, stride):
+    """Fill tables and messages of one graph: log of the sum over labellings, and whether a number got too small."""
+    (node, edge, rows), (table_ptr, table_values, message_ptr, messages) = potentials, tables
+    n_states, ptr, parent = node.shape[1], buckets.ptr, buckets.parent
+    log_z, too_small = 0.0, False
+    for p in range(start, stop):
+        table = _segment(table_values, table_ptr, p - start)
+        too_small |= _load(p, buckets, node, edge, rows, True, table, stride)
+    for p in range(start, stop):
+        table = _segment(table_values, table_ptr, p - start)
+        message = _segment(messages, message_ptr, p - start)
+        top = 0.0
+        for k in range(len(message)):
+            total = 0.0
+            for x in range(n_states):
+                total += table[k * n_states + x]
+            message[k] = total
+            top = max(top, total)
+        log_z += np.log(top)
+        if top == 0.0 or too_small:
+            break
+        for k in range(len(message)):
+            message[k] /= top
+            too_small |= (message[k] < SMALLEST_MESSAGE) & (message[k] > 0.0)
+        q = parent[p]
+        if q >= 0:
+            target = _segment(table_values, table_ptr, q - start)
+            _up_stride(p, buckets, n_states, stride)
+            too_small |= _combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, True)
+    return log_z, too_small
+
+
+@kernel
 def propagate(buckets, potentials, weights, out, unsafe):
     """Messages to the roots and back; each message is scaled to maximum 1.
 
     On the way back a table is multiplied by (the parent's belief summed to the separator) / (its own message), with
     0 / 0 = 0.
     """
-    (node, edge, rows), node_out, counts = potentials, out.node, out.edge
-    n_states = node.shape[1]
+    rows, node_out, counts, n_states = potentials.edge_matrix, out.node, out.edge, potentials.node.shape[1]
     node_ptr, ptr, parent = buckets.node_ptr, buckets.ptr, buckets.parent
     stride = np.zeros(_longest(ptr), np.int64)
     for g in range(len(node_ptr) - 1):
@@ -184,31 +216,7 @@ def propagate(buckets, potentials, weights, out, unsafe):
             continue
         tables = _tables(start, stop, ptr, n_states)
         table_ptr, table_values, message_ptr, messages = tables
-        log_z, too_small = 0.0, False
-        for p in range(start, stop):
-            table = _segment(table_values, table_ptr, p - start)
-            too_small |= _load(p, buckets, node, edge, rows, True, table, stride)
-        for p in range(start, stop):
-            table = _segment(table_values, table_ptr, p - start)
-            message = _segment(messages, message_ptr, p - start)
-            top = 0.0
-            for k in range(len(message)):
-                total = 0.0
-                for x in range(n_states):
-                    total += table[k * n_states + x]
-                message[k] = total
-                top = max(top, total)
-            log_z += np.log(top)
-            if top == 0.0 or too_small:
-                break
-            for k in range(len(message)):
-                message[k] /= top
-                too_small |= (message[k] < SMALLEST_MESSAGE) & (message[k] > 0.0)
-            q = parent[p]
-            if q >= 0:
-                target = _segment(table_values, table_ptr, q - start)
-                _up_stride(p, buckets, n_states, stride)
-                too_small |= _combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, True)
+        log_z, too_small = _upward(start, stop, buckets, potentials, tables, stride)
         if too_small:
             unsafe[g] = True
             continue

@@ -7,7 +7,7 @@ import numpy as np
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
-from skstruct.inference._covariance import PairTables, add_forest_covariances
+from skstruct.inference._covariance import PairTables, add_forest_covariances, derivatives_of
 from skstruct.inference._log_domain import draw_label, log_sum, send_log
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, LabelledExactly, potentials_of, sum_product
 from skstruct.inference._rooted_forest import ROOT, RootedForest, rooted_forest
@@ -98,11 +98,6 @@ class Messages(NamedTuple):
         """Room for the messages of some nodes."""
         below, up, without = (np.empty_like(node) for _ in range(3))
         return cls(below, up, without, np.empty(len(node)))
-
-
-def derivatives_of(scores):
-    """Room for derivatives: nan for nodes, which stays where a graph has no allowed labelling, and 0 for pairs."""
-    return Scores(np.full_like(scores.node, np.nan), np.zeros_like(scores.edge))
 
 
 def derive_log(rooted, graphs, scores, direction, weights, mean, out):

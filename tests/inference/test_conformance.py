@@ -21,7 +21,7 @@ ACCEPTED = {"edgeless": EDGELESS, "chain": CHAINS, "tree": FORESTS}
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", BACKENDS)
 def test_battery(name, family):
-    n_checked = check_inference_backend(BACKENDS[name](), n_models=4, families=[family])
+    n_checked = check_inference_backend(BACKENDS[name](), n_models=4, families=[family], derivative_accuracy=1e-10)
     assert n_checked == (32 if family in ACCEPTED.get(name, FAMILIES) else 0)
 
 
