@@ -56,6 +56,84 @@ def test_entropy_is_the_definition(model):
     assert F.entropy(node, edges, edge) == pytest.approx(-(np.exp(finite) * finite).sum(), abs=1e-10)
 
 
+def test_expectation_is_the_definition(model):
+    node, edges, edge, labels, log_probability, _ = model
+    rng, p = np.random.default_rng(3), np.exp(log_probability)
+    node_values, edge_values = rng.normal(size=node.shape), rng.normal(size=edge.shape)
+    t = node_values[np.arange(len(node)), labels].sum(axis=1)
+    t += sum(edge_values[e, labels[:, i], labels[:, j]] for e, (i, j) in enumerate(edges))
+    value, d_node, d_edge = F.expectation(node, edges, edge, node_values, edge_values)
+    assert value == pytest.approx(p @ t, abs=1e-10)
+    excess = p * (t - p @ t)
+    for i, c in np.ndindex(node.shape):
+        assert d_node[i, c] == pytest.approx(excess[labels[:, i] == c].sum(), abs=1e-10)
+    for e, (i, j) in enumerate(edges):
+        for c, d in np.ndindex(N_STATES, N_STATES):
+            expected = excess[(labels[:, i] == c) & (labels[:, j] == d)].sum()
+            assert d_edge[e, c, d] == pytest.approx(expected, abs=1e-10)
+
+
+def test_expectation_on_one_node_is_the_softargmax_derivative():
+    """Softargmax ``p = exp(h) / sum(exp(h))`` and its derivatives, written out."""
+    rng = np.random.default_rng(0)
+    h, t, target = rng.normal(size=5), rng.normal(size=5), 2
+    p = np.exp(h) / np.exp(h).sum()
+
+    def gradient(values):
+        return F.expectation(h[None], [], [], values[None])[1][0]
+
+    value, d_node, d_edge = F.expectation(h[None], [], [], t[None])
+    assert value == pytest.approx(sum(p[k] * t[k] for k in range(5)), abs=1e-15)
+    np.testing.assert_allclose(d_node[0], [p[c] * (t[c] - sum(p * t)) for c in range(5)], atol=1e-15)
+    assert d_edge.shape == (0, 5, 5)
+    jacobian = np.array([gradient(unit) for unit in np.eye(5)])  # d p_k / d h_c
+    np.testing.assert_allclose(jacobian, np.diag(p) - np.outer(p, p), atol=1e-15)
+    np.testing.assert_allclose(gradient(np.eye(5)[target] / p), np.eye(5)[target] - p, atol=1e-15)  # cross entropy
+    np.testing.assert_allclose(gradient(np.log(p)), p * (np.log(p) - p @ np.log(p)), atol=1e-15)  # minus the entropy
+
+
+@pytest.mark.parametrize("shared_scores", [False, True])
+@pytest.mark.parametrize("form", ["own", "shared", "none"])
+@pytest.mark.parametrize("inference", ["auto", "loopy_bp"])
+def test_gradients_of_an_expectation_are_differences(shared_scores, form, inference):
+    rng, edges = np.random.default_rng(1), [(0, 1), (2, 1), (2, 3)]
+    node, node_values = rng.normal(size=(2, 4, 3))
+    edge = rng.normal(size=(1 if shared_scores else 3, 3, 3))
+    edge_values = {"own": rng.normal(size=(3, 3, 3)), "shared": rng.normal(size=(1, 3, 3)), "none": ()}[form]
+    values = node_values, edge_values, inference
+    _, d_node, d_edge = F.expectation(node, edges, edge, *values)
+    assert d_edge.shape == edge.shape
+    for tensor, gradient, number in ((node, d_node, 0), (edge, d_edge, 2)):
+        for place in list(np.ndindex(tensor.shape))[::5]:
+            slope = 0.0
+            for step in (1e-5, -1e-5):
+                moved = tensor.copy()
+                moved[place] += step
+                given = (moved, edges, edge) if number == 0 else (node, edges, moved)
+                slope += F.expectation(*given, *values)[0] / (2 * step)
+            assert gradient[place] == pytest.approx(slope, abs=1e-6)
+
+
+def test_expectation_given_known_labels():
+    agree, count = [[[1.0, 0.0], [0.0, 1.0]]], [[0.0, 1.0], [0.0, 1.0]]
+    value, d_node, _ = F.expectation(np.zeros((2, 2)), [(0, 1)], agree, count, known=[1, -1])
+    p = np.e / (1 + np.e)
+    assert value == pytest.approx(1 + p)
+    np.testing.assert_allclose(d_node, [[0, 0], [-p * (1 - p), p * (1 - p)]], atol=1e-15)
+
+
+def test_expectation_refuses():
+    node, edges, edge = np.zeros((2, 2)), [(0, 1)], np.zeros((1, 2, 2))
+    with pytest.raises(ValueError, match=r"node_values must have shape \(2, 2\), got \(2,\)"):
+        F.expectation(node, edges, edge, [0.0, 1.0])
+    with pytest.raises(ValueError, match=r"edge_values must have shape \(1, 2, 2\) or \(1, 2, 2\), got \(2, 2\)"):
+        F.expectation(node, edges, edge, node, np.zeros((2, 2)))
+    with pytest.raises(ValueError, match=r"node_values\[1, 0\] is -inf; values must be finite"):
+        F.expectation(node, edges, edge, [[0.0, 0.0], [-np.inf, 0.0]])
+    with pytest.raises(InfeasibleGraph, match="no labelling is allowed"):
+        F.expectation([[-np.inf, -np.inf], [0.0, 0.0]], edges, edge, node)
+
+
 @pytest.mark.parametrize("k", [1, 7, 1000])
 def test_top_k_is_the_sorted_enumeration(model, k):
     node, edges, edge, labels, log_probability, best = model

@@ -1,4 +1,4 @@
-"""The check of the score tensors of one graph that a user passes."""
+"""Checks of the score tensors of one graph that a user passes."""
 
 from typing import Any
 
@@ -45,6 +45,33 @@ def check_score_tensors(node_scores: Any, edges: Any, edge_scores: Any) -> tuple
             f"one matrix shared by all edges; got {edge.shape}."
         )
     return node, edges, edge
+
+
+def check_finite(values: Any, name: str, *shapes: tuple[int, ...]) -> np.ndarray:
+    """Check an array of finite numbers, and return a copy as float64.
+
+    Parameters
+    ----------
+    values : array-like
+    name : str
+        For messages.
+    *shapes : tuple of int
+        Legal shapes. If there are several, an empty array means 0, in the last shape.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or a number is not finite.
+    """
+    values = _as_floats(values, name)
+    if len(shapes) > 1 and not values.size:
+        return np.zeros(shapes[-1])
+    if values.shape not in shapes:
+        raise ValueError(f"{name} must have shape {' or '.join(map(str, shapes))}, got {values.shape}.")
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        raise ValueError(f"{name}{bad[0].tolist()} is {values[tuple(bad[0])]}; values must be finite.")
+    return values
 
 
 def _check_scores(scores, name, n_dimensions):

@@ -81,6 +81,33 @@ def entropy(plan: InferencePlan, scores: Scores) -> np.ndarray:
     return found.log_partition - t.sum_nodes(node) - t.sum_edges(edge)
 
 
+def expectation(plan: InferencePlan, scores: Scores, values: Scores) -> tuple[np.ndarray, Scores]:
+    """Expectation of an additive function of the labelling, and its gradient with respect to the scores.
+
+    Parameters
+    ----------
+    plan : InferencePlan
+    scores : Scores
+    values : Scores
+        Terms of the function; finite arrays of the shapes of `scores`.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_graphs,)
+    covariances : Scores
+        Covariances of the function with the indicators of states, and of pairs of states summed per matrix.
+
+    Raises
+    ------
+    InfeasibleGraph
+        If a graph has no allowed labelling.
+    """
+    mean, covariances = plan.derivative(scores, values)
+    plan.require_allowed(scores, np.where(np.isnan(mean), -np.inf, 0.0))
+    require_possible(plan, scores, scores.node.argmax(axis=1))
+    return mean, covariances
+
+
 def decode(plan: InferencePlan, scores: Scores, decoder: Any = None) -> Decoding:
     """Decode a batch by a `Decoder`; None: by the plan. Raises InfeasibleGraph where no allowed labelling is found."""
     found = plan.decode(scores) if decoder is None else decoder.decode(plan.topology, scores)
