@@ -11,6 +11,7 @@ from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._loopy_log import Settings
 from skstruct.inference._loopy_order import local_lists
 from skstruct.inference._node_orders import make_orders, one_weight
+from skstruct.inference._tree_reweighted_derivative import differentiate
 from skstruct.inference._tree_reweighted_kernels import propagate_weighted
 from skstruct.inference._tree_reweighted_log import propagate_weighted_log
 from skstruct.inference._tree_reweighted_two_states import propagate_weighted_two_states
@@ -163,36 +164,62 @@ class _TreeReweightedPlan(InferencePlan):
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
         divided, shared = self._divided(scores)
+        out = self._propagate(divided, shared, weights, np.zeros((0, self.n_states)))
+        out.node[np.isneginf(out.log_partition)[t.node_graph]] = np.nan
+        out.converged[:] = out.residual <= self.settings.tol
+        weigh_nodes(t, out.node, weights)
+        return out._replace(edge=self._gathered(out.edge, scores, shared))
+
+    def derivative(self, scores, direction, weights=None):
+        """Derivatives by tangents of the messages; those of the fixed point, to which messages converge."""
+        t = self.topology
+        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
+        (divided, shared), (change, _) = self._divided(scores), self._divided(direction)
+        settled = np.zeros((2 * t.n_edges, self.n_states))
+        self._propagate(divided, shared, weights, settled)
+        out = np.zeros(t.n_graphs), Scores(np.zeros_like(scores.node), np.zeros_like(divided.edge), divided.edge_matrix)
+        with np.errstate(all="ignore"):  # as below
+            differentiate(
+                self._lists,
+                self._orders,
+                self.settings,
+                divided,
+                change,
+                weights,
+                settled,
+                not shared,
+                lanes(self.n_states),
+                out,
+            )
+        mean, (node, edge, _) = out
+        weigh_nodes(t, node, weights)
+        return mean, Scores(node, self._gathered(edge, scores, shared), scores.edge_matrix)
+
+    def _propagate(self, divided, shared, weights, settled):
+        """Pass messages; `settled` as in `propagate_weighted`."""
+        t = self.topology
         out = Marginals(
             log_partition=np.zeros(t.n_graphs),
-            node=np.zeros(scores.node.shape),
+            node=np.zeros(divided.node.shape),
             edge=np.zeros_like(divided.edge),
             n_iter=np.zeros(t.n_graphs, np.intp),
             residual=np.zeros(t.n_graphs),
             converged=np.ones(t.n_graphs, bool),
         )
         out_of_range = np.zeros(t.n_graphs, bool)
+        plan = self._lists, self._orders, self.settings
         with np.errstate(all="ignore"):  # log 0 and -inf - -inf are expected; seen with NUMBA_DISABLE_JIT=1 only
             if self.n_states == 2:
                 given, result = (record._replace(edge=record.edge.reshape(-1, 4)) for record in (divided, out))
-                propagate_weighted_two_states(
-                    self._lists, self._orders, self.settings, given, weights, result, out_of_range
-                )
+                propagate_weighted_two_states(*plan, given, weights, result, out_of_range, settled)
             else:
                 n_lanes = lanes(self.n_states)
-                propagate_weighted(
-                    self._lists, self._orders, self.settings, divided, weights, not shared, n_lanes, out, out_of_range
-                )
+                propagate_weighted(*plan, divided, weights, not shared, n_lanes, out, out_of_range, settled)
             if not shared and (left := out_of_range | np.isneginf(out.log_partition)).any():
                 out.edge[left[t.edge_graph]] = 0.0  # it may hold potentials
             if out_of_range.any():
-                propagate_weighted_log(
-                    self._lists, self._orders, self.settings, np.flatnonzero(out_of_range), divided, weights, out
-                )
-        out.node[np.isneginf(out.log_partition)[t.node_graph]] = np.nan
-        out.converged[:] = out.residual <= self.settings.tol
-        weigh_nodes(t, out.node, weights)
-        return out._replace(edge=self._gathered(out.edge, scores, shared))
+                propagate_weighted_log(*plan, np.flatnonzero(out_of_range), divided, weights, out, settled)
+        return out
 
     def _divided(self, scores):
         """Scores whose edge scores are divided by the weights of the edges; whether edges share matrices.

@@ -291,7 +291,7 @@ def _load(graph, order, node_scores):
 
 
 @kernel
-def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, lanes, out, out_of_range):
+def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, lanes, out, out_of_range, settled):
     """Messages, the bound, and its derivative, for graphs whose potentials are in range.
 
     Parameters
@@ -312,6 +312,8 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
         Output, which is added to. Pair counts are those of the matrices of `scores`.
     out_of_range : ndarray of shape (n_graphs,)
         Output: graphs whose marginals are not computed.
+    settled : ndarray of shape (n_slots, n_states)
+        Output: logarithms of the messages, which then are the only output. If it has no row, it is not filled.
     """
     n_graphs, n_states, n_matrices = len(lists.node_ptr) - 1, scores.node.shape[1], len(scores.edge)
     most_nodes, most_slots, most_orders = 0, 0, 0
@@ -354,8 +356,12 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
         if rooted:
             for i in range(n):
                 exp_row(node, i, potential, i, lanes)
-        if not orders.exact[g]:
+        if len(settled) or not orders.exact[g]:
             out.n_iter[g], out.residual[g], rooted = _settle(graph, matrices, settings, rooted, fraction, lanes)
+        if len(settled):
+            for s in range(end_slot - first_slot):
+                log_row(message, s, settled, first_slot + s, lanes)
+            continue
         number = orders.number[g]
         for k in range(number):
             steps = slice(orders.ptr[g] + k * n, orders.ptr[g] + (k + 1) * n)

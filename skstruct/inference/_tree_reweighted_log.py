@@ -189,7 +189,7 @@ def _up(graph, scores, order, place, share, sent, beliefs, weight, fraction, mar
 
 
 @kernel
-def propagate_weighted_log(lists, orders, settings, graphs, scores, weights, out):
+def propagate_weighted_log(lists, orders, settings, graphs, scores, weights, out, settled):
     """Fill the `Marginals` `out` for some graphs, as the fast kernels do."""
     n_states = scores.node.shape[1]
     for g in graphs:
@@ -209,8 +209,13 @@ def propagate_weighted_log(lists, orders, settings, graphs, scores, weights, out
             node,
             log_message,
         )
-        if not orders.exact[g]:
+        if len(settled) or not orders.exact[g]:
             out.n_iter[g], out.residual[g] = _settle(graph, scores, settings)
+        if len(settled):
+            for s in range(end_slot - first_slot):
+                for x in range(n_states):
+                    settled[first_slot + s, x] = log_message[s, x]
+            continue
         sent, beliefs, marginals = np.empty_like(log_message), np.empty_like(node), np.empty_like(node)
         place, number = np.empty(n, np.int64), orders.number[g]
         for k in range(number):

@@ -227,7 +227,7 @@ def _load(graph, order, node_scores):
 
 
 @kernel
-def propagate_weighted_two_states(lists, orders, settings, scores, weights, out, out_of_range):
+def propagate_weighted_two_states(lists, orders, settings, scores, weights, out, out_of_range, settled):
     """Do as `propagate_weighted`; the matrices of ``scores.edge`` and ``out.edge`` are rows of four."""
     n_graphs, n_matrices = len(lists.node_ptr) - 1, len(scores.edge)
     most_nodes, most_slots = 0, 0
@@ -268,8 +268,12 @@ def propagate_weighted_two_states(lists, orders, settings, scores, weights, out,
         if out_of_range[g]:
             continue
         rooted = orders.rooted[g] and settings.damping == 0.0 and lowest >= LOWEST_ROOTED
-        if not orders.exact[g]:
+        if len(settled) or not orders.exact[g]:
             out.n_iter[g], out.residual[g], rooted = _settle(graph, settings, rooted, fraction)
+        if len(settled):
+            for s in range(stop - first):
+                settled[first + s, 0], settled[first + s, 1] = 0.0, np.log(ratio[s])
+            continue
         number = orders.number[g]
         for k in range(number):
             steps = slice(orders.ptr[g] + k * n, orders.ptr[g] + (k + 1) * n)

@@ -86,13 +86,31 @@ def move_message(message, spare, target, log_message, fraction, lanes):
     return moved
 
 
-def _emit_weighted_belief(r, node, i, log_message, begin, stop, weight, out):
-    total = r.variables(r.load(r.row(0, i), 0))
+def _weighted_sum(r, node, i, rows, begin, stop, weight):
+    """Registers of ``node[i] + weight[begin:stop] @ rows[begin:stop]``; arrays are positions of arguments."""
+    total = r.variables(r.load(r.row(node, i), node))
     with r.loop(begin, stop) as (s, _):
-        factor = r.broadcast(r.number(5, s))
-        for variable, register in zip(total, r.load(r.row(2, s), 0)):
+        factor = r.broadcast(r.number(weight, s))
+        for variable, register in zip(total, r.load(r.row(rows, s), node)):
             r.builder.store(r.add(r.builder.load(variable), r.multiply(factor, register)), variable)
-    registers = [r.builder.load(variable) for variable in total]
+    return [r.builder.load(variable) for variable in total]
+
+
+def _emit_weighted_sum(r, node, i, rows, begin, stop, weight, out):
+    r.store(_weighted_sum(r, 0, i, 2, begin, stop, 5), r.row(6, i), 0)
+
+
+@primitive(_emit_weighted_sum)
+def weighted_sum(node, i, rows, begin, stop, weight, out, lanes):
+    """``out[i] = node[i] + weight[begin:stop] @ rows[begin:stop]``."""
+    for x in range(node.shape[1]):
+        out[i, x] = node[i, x]
+        for s in range(begin, stop):
+            out[i, x] += weight[s] * rows[s, x]
+
+
+def _emit_weighted_belief(r, node, i, log_message, begin, stop, weight, out):
+    registers = _weighted_sum(r, 0, i, 2, begin, stop, 5)
     top = r.reduce(registers, r.greater)
     r.store([r.exp(r.builder.fsub(register, r.broadcast(top))) for register in registers], r.row(6, i), 0)
     return (top,)
@@ -175,3 +193,42 @@ def divide_row(values, row, divisor, divisor_row, out, out_row, lanes):
     """``out[out_row] = values[row] / divisor[divisor_row]``."""
     for x in range(values.shape[1]):
         out[out_row, x] = values[row, x] / divisor[divisor_row, x]
+
+
+def _emit_send_tangent(r, tangent, target, s, total, i, cavity, inverse, constant, psi, number, fraction, scratch):
+    b, line, spare = r.builder, r.row(0, target), r.row(11, r.integer(0))
+    r.select_matrix(8, number)
+    change = zip(r.load(r.row(3, i), 0), r.load(r.row(0, s), 0), r.load(r.row(5, s), 0))
+    r.store([r.multiply(factor, b.fsub(x, y)) for x, y, factor in change], spare, 0)
+    sent = zip(r.times_matrix(spare, 8), r.load(r.row(6, s), 0), r.load(r.row(7, s), 0))
+    new = [r.add(r.multiply(x, factor), y) for x, factor, y in sent]
+    length = b.sitofp(r.lengths[0], r.element)
+    mean, part, moved = r.broadcast(b.fdiv(r.sum(new, 0), length)), r.broadcast(fraction), []
+    mixed = []
+    for register, old in zip(new, r.load(line, 0)):
+        step = r.multiply(part, b.fsub(b.fsub(register, mean), old))
+        moved.append(r.greater(step, b.fneg(step)))
+        mixed.append(b.fadd(old, step))
+    r.store(mixed, line, 0)
+    return (r.reduce(moved, r.greater),)
+
+
+@primitive(_emit_send_tangent, returns=1)
+def send_tangent(tangent, target, s, total, i, cavity, inverse, constant, psi, number, fraction, scratch, lanes):
+    """Move ``tangent[target]`` by a fraction of the way to the tangent of the message of slot `s` of node `i`.
+
+    That is ``(cavity[s] * (total[i] - tangent[s])) @ psi[number] * inverse[s] + constant[s]``, less its mean. Returns
+    the largest change. The first row of `scratch` is overwritten.
+    """
+    n, mean, moved = tangent.shape[1], 0.0, 0.0
+    for y in range(n):
+        scratch[0, y] = 0.0
+        for x in range(n):
+            scratch[0, y] += cavity[s, x] * (total[i, x] - tangent[s, x]) * psi[number, x, y]
+        scratch[0, y] = scratch[0, y] * inverse[s, y] + constant[s, y]
+        mean += scratch[0, y] / n
+    for y in range(n):
+        step = fraction * (scratch[0, y] - mean - tangent[target, y])
+        moved = max(moved, abs(step))
+        tangent[target, y] += step
+    return moved

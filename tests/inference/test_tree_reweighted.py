@@ -256,7 +256,9 @@ def twin(plan, scores, weights):
     )
     graphs = np.arange(t.n_graphs)
     with np.errstate(all="ignore"):  # seen with NUMBA_DISABLE_JIT=1 only, as in the plan
-        log_kernels.propagate_weighted_log(inner._lists, inner._orders, inner.settings, graphs, divided, weights, out)
+        log_kernels.propagate_weighted_log(
+            inner._lists, inner._orders, inner.settings, graphs, divided, weights, out, np.zeros((0, inner.n_states))
+        )
     weigh_nodes(t, out.node, weights)
     return out._replace(edge=inner._gathered(out.edge, scores, shared))
 
@@ -494,3 +496,63 @@ def test_without_compilation():
     ]  # of loopy belief propagation's decoder
     done = subprocess.run([sys.executable, *warnings, "-c", code], env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+# ----------------------------------------------------------------------------------------- derivative
+def difference(plan, scores, direction, weights, step=1e-3):
+    """Central differences of fourth order of log-partition, node marginals and pair counts."""
+    found = []
+    for h in (step, -step, 2 * step, -2 * step):
+        node, edge = (a + h * b for a, b in zip(scores[:2], direction[:2]))
+        found.append(plan.marginals(Scores(node, edge, scores.edge_matrix), weights))
+    names = ("log_partition", "node", "edge")
+    ahead, behind, far, far_behind = ([getattr(f, name) for name in names] for f in found)
+    return [(8 * (a - b) - (c - d)) / (12 * step) for a, b, c, d in zip(ahead, behind, far, far_behind)]
+
+
+@pytest.mark.parametrize("rho", ["orders", 0.6])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("n_states", [2, 3])
+def test_derivative_equals_differences_of_the_marginals(n_states, shared, rho, rng):
+    topology = batch(rng)
+    plan = TreeReweightedBP(rho=rho, **TIGHT).plan(topology, n_states)
+    scores, direction = (
+        random_scores(topology, rng, n_states=n_states, edge_scale=0.5, shared=shared) for _ in range(2)
+    )
+    scores.node[[0, 15], [0, 1]] = -np.inf
+    if not shared:
+        scores.edge[1, 0, 1] = -np.inf  # the grid is out of the range of the fast kernels
+    weights = np.array([0.5, 1.0, 3.0, 2.0])
+    mean, found = plan.derivative(scores, direction, weights)
+    wanted = difference(plan, scores, direction, weights)
+    np.testing.assert_allclose(mean, wanted[0], atol=1e-7)
+    np.testing.assert_allclose(found.node, wanted[1], atol=1e-7)
+    np.testing.assert_allclose(found.edge, wanted[2], atol=1e-7)
+    assert (found.node[np.isneginf(scores.node)] == 0.0).all()
+
+
+@pytest.mark.parametrize("lowest", [0.0, -400.0])
+@pytest.mark.parametrize("n_states", [1, 3])
+def test_derivative_is_exact_on_forests(n_states, lowest, rng):
+    topology = Topology.from_edges([(3, 0), (3, 1), (2, 3), (5, 4)], 7)
+    scores, direction = (random_scores(topology, rng, n_states=n_states) for _ in range(2))
+    if n_states > 1:
+        scores.edge[1, 0, 1] = scores.node[5, 1] = lowest
+    weights = np.array([2.0])
+    mean, found = TreeReweightedBP().plan(topology, n_states).derivative(scores, direction, weights)
+    exact = JunctionTree().plan(topology, n_states)
+    wanted = difference(exact, scores, direction, weights)
+    np.testing.assert_allclose(mean, wanted[0], atol=1e-10)
+    np.testing.assert_allclose(found.node, wanted[1], atol=1e-10)
+    np.testing.assert_allclose(found.edge, wanted[2], atol=1e-10)
+
+
+def test_derivative_of_an_impossible_graph_is_nan(rng):
+    topology = batch(rng)
+    plan = TreeReweightedBP().plan(topology, 3)
+    scores, direction = (random_scores(topology, rng, n_states=3) for _ in range(2))
+    scores.node[20] = -np.inf
+    mean, found = plan.derivative(scores, direction)
+    np.testing.assert_array_equal(np.isnan(mean), [False, False, False, True])
+    np.testing.assert_array_equal(np.isnan(found.node).all(axis=1), topology.node_graph == 3)
+    assert not np.isnan(found.edge).any()

@@ -5,22 +5,32 @@ import pytest
 
 from skstruct.kernels import powers
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.powers import divide_row, log_row, move_message, rooted_belief, weighted_belief
+from skstruct.kernels.powers import (
+    divide_row,
+    log_row,
+    move_message,
+    rooted_belief,
+    send_tangent,
+    weighted_belief,
+    weighted_sum,
+)
 from skstruct.kernels.simd import lanes
 
 SIZES = [1, 2, 3, 5, 9, 65]  # with and without overlap, and longer than registers hold
 
 
 @kernel
-def run_all(node, message, log_message, weight, powers_of_2, out, lanes):
+def run_all(node, message, log_message, weight, powers_of_2, out, tangent, psi, lanes):
     """All primitives, each with rows of its own."""
     log_row(message, 0, out, 0, lanes)
     top = weighted_belief(node, 1, log_message, 1, 4, weight, out, lanes)
     rooted_belief(node, 2, message, 0, 5, powers_of_2, out, lanes)
     rooted_belief(node, 3, message, 0, 2, powers_of_2, out, lanes)
     divide_row(node, 0, message, 2, out, 4, lanes)
+    weighted_sum(node, 5, message, 1, 4, weight, out, lanes)
     moved = move_message(message, 5, 4, log_message, 0.3, lanes)
-    return top, moved
+    turned = send_tangent(tangent, 2, 1, node, 3, tangent, node, node, psi, 1, 0.7, out[6:], lanes)
+    return top, moved, turned
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -29,23 +39,27 @@ def test_primitives_equal_their_plain_twins(n):
     message = rng.uniform(1e-3, 1.0, (6, n)) ** rng.integers(1, 40, (6, 1))
     message[0] = np.resize([1.0, 1e-300, 0.5**0.5, 2**0.5, 1 - 1e-16, 1e300], n)
     arguments = (
-        rng.uniform(0.5, 2.0, (5, n)),
+        rng.uniform(0.5, 2.0, (6, n)),
         message,
         np.log(message),
         rng.uniform(0.1, 1.0, 6),
         np.array([0.5, 1.0, 0.25, 0.5, 0.25, 1.0]),
-        np.zeros((5, n)),
+        np.zeros((7, n)),
+        rng.normal(size=(3, n)),
+        rng.uniform(size=(2, n, n)),
     )
     ours, twin = ([array.copy() for array in arguments] for _ in range(2))
     found = run_all(*ours, lanes(n))
-    plain = {name: getattr(powers, name).function for name in ("log_row", "weighted_belief", "rooted_belief")}
-    node, message, log_message, weight, powers_of_2, out = twin
-    plain["log_row"](message, 0, out, 0, ())
-    top = plain["weighted_belief"](node, 1, log_message, 1, 4, weight, out, ())
-    plain["rooted_belief"](node, 2, message, 0, 5, powers_of_2, out, ())
-    plain["rooted_belief"](node, 3, message, 0, 2, powers_of_2, out, ())
+    node, message, log_message, weight, powers_of_2, out, tangent, psi = twin
+    powers.log_row.function(message, 0, out, 0, ())
+    top = powers.weighted_belief.function(node, 1, log_message, 1, 4, weight, out, ())
+    powers.rooted_belief.function(node, 2, message, 0, 5, powers_of_2, out, ())
+    powers.rooted_belief.function(node, 3, message, 0, 2, powers_of_2, out, ())
     powers.divide_row.function(node, 0, message, 2, out, 4, ())
+    powers.weighted_sum.function(node, 5, message, 1, 4, weight, out, ())
     moved = powers.move_message.function(message, 5, 4, log_message, 0.3, ())
-    np.testing.assert_allclose(found, (top, moved), rtol=1e-13)
+    turned = powers.send_tangent.function(tangent, 2, 1, node, 3, tangent, node, node, psi, 1, 0.7, out[6:], ())
+    out[6] = ours[5][6]  # scratch space of `send_tangent`
+    np.testing.assert_allclose(found, (top, moved, turned), rtol=1e-12)
     for a, b in zip(ours, twin):
-        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
