@@ -5,8 +5,17 @@ from skstruct.data.graph import Graph
 from skstruct.data.node_view import NodeView
 from skstruct.data.ragged import RaggedArray, as_ragged
 from skstruct.data.topology import Topology
-from skstruct.estimator import GraphCRFClassifier
+from skstruct.estimator import GraphCRFClassifier, MultiLabelCRFClassifier
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["Graph", "GraphCRFClassifier", "GraphDataset", "NodeView", "RaggedArray", "Topology", "as_ragged"]
+__all__ = [
+    "Graph",
+    "GraphCRFClassifier",
+    "GraphDataset",
+    "MultiLabelCRFClassifier",
+    "NodeView",
+    "RaggedArray",
+    "Topology",
+    "as_ragged",
+]

@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.utils import get_tags
 
 HELPERS = ("numpy", "sklearn.utils", "sklearn.externals", "skstruct.data.ragged", __name__)
 ADVICE = {
@@ -74,6 +75,9 @@ def refuse_flat_scoring(frame, is_ragged):
     ):
         frame = frame.f_back
     if frame is None or not is_ragged(frame.f_locals.get("y")):
+        return
+    classifier_tags = get_tags(frame.f_locals["estimator"]).classifier_tags
+    if classifier_tags is not None and classifier_tags.multi_label:  # its samples are rows, and their labels are rows
         return
     scorer = frame.f_locals.get("scorer")
     for each in getattr(scorer, "_scorers", {"": scorer}).values():

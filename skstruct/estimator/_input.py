@@ -57,8 +57,8 @@ class GraphInput:
         """Weights per graph, or per node if they are ragged, as one flat array, (n_nodes,)."""
         if is_ragged(sample_weight):
             weights = flatten_values(sample_weight, self.dataset.node_ptr, "sample_weight")
-            return _checked_weights(weights, self.dataset.n_nodes, "node")
-        weights = _checked_weights(sample_weight, len(self.dataset), "graph")
+            return checked_weights(weights, self.dataset.n_nodes, "node")
+        weights = checked_weights(sample_weight, len(self.dataset), "graph")
         return np.repeat(weights, np.diff(self.dataset.node_ptr))
 
 
@@ -113,11 +113,12 @@ class NodeInput:
 
     def node_weights(self, sample_weight: Any) -> np.ndarray:
         """Weights per sample, summed over the samples of each node, (n_nodes,)."""
-        weights = _checked_weights(sample_weight, len(self.view), "sample")
+        weights = checked_weights(sample_weight, len(self.view), "sample")
         return np.bincount(self.view.gather(np.arange(self.dataset.n_nodes)), weights, self.dataset.n_nodes)
 
 
-def _checked_weights(weights, n, item):
+def checked_weights(weights: Any, n: int, item: str) -> np.ndarray:
+    """Weights as an array, (n,), of finite numbers that are not negative; `item` names in messages what has one."""
     refuse_masked(weights, "sample_weight")
     try:
         weights = np.asarray(weights, dtype=np.float64)

@@ -6,6 +6,7 @@
 from skstruct.features._base import FEATURE_MAPS, FeatureMap, FeaturePlan
 from skstruct.features._chunk_schemes import bio_forbidden_pairs
 from skstruct.features._constrained import ConstrainedFeatures
+from skstruct.features._label_features import LabelFeatures
 from skstruct.features._linear import LinearFeatures
 from skstruct.features._network import NetworkFeatures
 
@@ -15,6 +16,7 @@ __all__ = [
     "FEATURE_MAPS",
     "FeatureMap",
     "FeaturePlan",
+    "LabelFeatures",
     "bio_forbidden_pairs",
     *(cls.__name__ for cls in FEATURE_MAPS.values()),
 ]
