@@ -29,6 +29,7 @@ from sklearn.semi_supervised import LabelPropagation
 
 from skstruct import GraphCRFClassifier, GraphDataset
 from skstruct.features import LinearFeatures
+from skstruct.inference import TreeReweightedBP
 from skstruct.preprocessing import NodeClassifier
 
 # %%
@@ -79,7 +80,7 @@ print(f"{graph}, {len(labelled)} labels")
 
 crf = GraphCRFClassifier(
     LinearFeatures(edge_weights="potts"),
-    inference="tree_reweighted",
+    inference=TreeReweightedBP(tol=1e-3),
     decoding="marginal",
     transductive=True,
     classes=np.unique(topics),

@@ -561,7 +561,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         require_comparable(given, self.classes_)
         codes = np.full(len(labels), MISSING, np.intp)
         codes[scored] = find_codes(given, self.classes_)
-        weights = scored if sample_weight is None else inputs.node_weights(sample_weight) * scored
+        weights = inputs.node_weights(sample_weight) * scored
         if not weights.any():
             raise ValueError("sample_weight is zero for every labelled node: accuracy is not defined.")
         t = inputs.dataset.topology

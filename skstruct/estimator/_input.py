@@ -54,7 +54,9 @@ class GraphInput:
         return RaggedArray(values, self.dataset.node_ptr)
 
     def node_weights(self, sample_weight: Any) -> np.ndarray:
-        """Weights per graph, or per node if they are ragged, as one flat array, (n_nodes,)."""
+        """Weights per graph, or per node if they are ragged, as one flat array, (n_nodes,). None: 1."""
+        if sample_weight is None:
+            return np.ones(self.dataset.n_nodes)
         if is_ragged(sample_weight):
             weights = flatten_values(sample_weight, self.dataset.node_ptr, "sample_weight")
             return checked_weights(weights, self.dataset.n_nodes, "node")
@@ -112,8 +114,8 @@ class NodeInput:
         return self.view.gather(values)
 
     def node_weights(self, sample_weight: Any) -> np.ndarray:
-        """Weights per sample, summed over the samples of each node, (n_nodes,)."""
-        weights = checked_weights(sample_weight, len(self.view), "sample")
+        """Weights per sample, summed over the samples of each node, (n_nodes,). None: 1 for each sample."""
+        weights = None if sample_weight is None else checked_weights(sample_weight, len(self.view), "sample")
         return np.bincount(self.view.gather(np.arange(self.dataset.n_nodes)), weights, self.dataset.n_nodes)
 
 

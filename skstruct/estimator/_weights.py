@@ -26,7 +26,7 @@ def weighted_targets(
     divided by that of its graph.
     """
     t = data.dataset.topology
-    node = np.ones(t.n_nodes) if sample_weight is None else data.node_weights(sample_weight)
+    node = data.node_weights(sample_weight)
     weights = np.ones(t.n_graphs)
     nodes = np.flatnonzero(data.selected)
     graphs = t.node_graph[nodes]

@@ -205,6 +205,30 @@ def test_several_graphs_and_weights(make_data):
     assert 0 <= crf(transductive=True).fit(X_train, y_train).score(X_test, y_test) <= 1
 
 
+@pytest.mark.parametrize("objective", ["marginal", "pseudolikelihood"])
+def test_weights_of_nodes(make_data, objective):
+    """Where the loss is a sum over nodes, each sample has its weight, and a repeated sample counts twice."""
+    X, y = make_data("chain", sizes=(5, 4, 6, 3))
+    train = np.array([0, 3, 4, 6, 8, 9, 10, 13, 16, 17])
+    weight = np.linspace(1.0, 3.0, 10)
+    shown, weights = np.full(18, -1), np.ones(18)
+    shown[train], weights[train] = y.values[train], weight
+    expected = crf(objective=objective, missing_label=-1)
+    expected.fit(X, RaggedArray(shown, X.node_ptr), sample_weight=RaggedArray(weights, X.node_ptr))
+    model = crf(objective=objective).fit(X.nodes_whole[train], y.values[train], sample_weight=weight)
+    np.testing.assert_array_equal(model.coef_, expected.coef_)
+    twice = np.append(train, train[:2])
+    model.fit(X.nodes_whole[twice], y.values[twice])
+    weights[train] = [2.0] * 2 + [1.0] * 8
+    expected.fit(X, RaggedArray(shown, X.node_ptr), sample_weight=RaggedArray(weights, X.node_ptr))
+    np.testing.assert_array_equal(model.coef_, expected.coef_)
+    for view in (X.nodes_whole[twice], X.nodes[twice]):
+        right = model.predict(view) == y.values[twice]
+        assert model.score(view, y.values[twice]) == pytest.approx(right.mean(), rel=1e-12)
+    with pytest.raises(ValueError, match=r"sample_weight differs between the nodes of graph 0.*repeated nodes"):
+        crf().fit(X.nodes_whole[twice], y.values[twice])
+
+
 def test_weights_by_metadata_routing(make_data):
     X, y = make_data("chain", sizes=(8, 8))
     weight = np.repeat([1.0, 3.0], 8)
