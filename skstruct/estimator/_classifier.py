@@ -2,7 +2,9 @@
 
 import sys
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -17,12 +19,15 @@ from skstruct.data.node_view import NodeView
 from skstruct.data.ragged import RaggedArray, is_ragged
 from skstruct.data.sklearn_callers import refuse_flat_scoring
 from skstruct.decoding import DECODERS, Decoder
-from skstruct.estimator._chunks import cut, single_blas_thread, thread_map
+from skstruct.estimator._callbacks import CallbackSupportMixin, FitTask, with_callbacks
+from skstruct.estimator._early_stopping import EarlyStopping, Part
+from skstruct.estimator._fitting import Progress, Training
 from skstruct.estimator._input import encode, find_codes, read_classes, read_X
 from skstruct.estimator._known import TrainingLabels, known_codes
-from skstruct.estimator._model import Model
 from skstruct.estimator._parameters import check_parameters
-from skstruct.estimator._training import TrainingLoss, warn_inference, warn_not_converged
+from skstruct.estimator._partial import first_classes, is_incremental, refuse_partial, same_classes
+from skstruct.estimator._training import warn_inference, warn_not_converged
+from skstruct.estimator._warnings import stack_level
 from skstruct.estimator._weights import weighted_targets, without_weightless
 from skstruct.exceptions import numbered_by
 from skstruct.features import FEATURE_MAPS, FeatureMap
@@ -43,7 +48,7 @@ def _gives_probabilities(estimator):
     return True
 
 
-class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
+class GraphCRFClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     r"""Conditional random field on labelled graphs.
 
     Each sample is a graph. Its nodes have features and labels, and its edges couple the labels of neighbours:
@@ -71,10 +76,10 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         May be set after `fit`.
     objective : {"likelihood", "hinge", ...} or Objective, default="likelihood"
         Definition of the loss of a graph: a name in `skstruct.objectives.OBJECTIVES`, or an object with parameters.
-    optimizer : {"lbfgs", "sgd"} or Optimizer, default="lbfgs"
+    optimizer : name in `skstruct.optim.OPTIMIZERS` or Optimizer, default="lbfgs"
         Algorithm that minimises the objective. "lbfgs" finds the optimum; with an L1 penalty it is OWL-QN. "sgd" stops
-        earlier: predictions are about as good, and training on many graphs is many times faster. "sgd" does not support
-        an L1 penalty.
+        earlier: predictions are about as good, and training on many graphs is many times faster. "adam" trains
+        networks. "sgd" and "adam" do not support an L1 penalty.
     C : float, default=1.0
         Inverse strength of regularisation, as in `LogisticRegression`.
     l1_ratio : float in [0, 1], default=0.0
@@ -107,14 +112,27 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         weighted number of nodes, exceeds `tol`.
     warm_start : bool, default=False
         Whether `fit` starts from the solution of the last fit. If the classes, the features or their map have changed,
-        `fit` warns and starts from the initial weights.
+        `fit` warns and starts from the initial weights. If the last fit was stopped (by `max_iter`, Ctrl-C, a callback
+        or early stopping) and data and objective are the same, `fit` continues it: the state of the optimiser and the
+        held-out graphs are those of the last fit, also after pickling. The iterations before the stop count. If they
+        have reached `max_iter`, `max_iter` iterations more are made.
+    early_stopping : bool, default=False
+        Whether training holds out a fraction of the graphs, scores each iterate on them, and stops when the score has
+        not improved by more than `tol` for `n_iter_no_change` iterations. The iterate with the best score is kept. The
+        score is the fraction of right labels, predicted by `decoding`, with the weights of training. If `X` is one
+        graph, some of its labelled nodes are held out: training treats their labels as unknown, and they are predicted
+        given the other labels.
+    validation_fraction : float in (0, 1), default=0.1
+        Fraction of the graphs (nodes) with labels to hold out. Used if `early_stopping` is True.
+    n_iter_no_change : int, default=10
+        Number of iterations without improvement after which training stops. Used if `early_stopping` is True.
     n_jobs : int, default=None
         Number of threads for chunks of graphs. None means 1, and -1 means all processors. Results have the same bits
         for any number of threads, on one machine with the same versions and settings of the libraries, such as the
         number of threads of numpy.
     random_state : int, RandomState or None, default=None
-        Seed of optimisers that draw graphs at random ("sgd"), and of feature maps with random initial parameters (the
-        linear map has none).
+        Seed of optimisers that draw graphs at random ("sgd", "adam"), of the graphs that early stopping holds out, and
+        of feature maps with random initial parameters (the linear map has none).
     verbose : int, default=0
         With 1, a line is printed after each iteration.
 
@@ -141,6 +159,10 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
     loss_curve_ : ndarray of shape (`n_iter_`,)
         Value of the objective above after each iteration. If training ended before the first iteration was complete,
         it contains the value at the start.
+    validation_scores_ : ndarray of shape (`n_iter_`,) or None
+        Score on the held-out graphs after each iteration; None if `early_stopping` is False.
+    best_validation_score_ : float or None
+        Score of the weights that were kept; None if `early_stopping` is False.
 
     See Also
     --------
@@ -174,6 +196,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _attributes: tuple[str, ...] = ()  # names of the attributes from the feature map of the last fit
+    _progress: Progress | None = None  # from which `warm_start` and `partial_fit` continue
 
     def __init__(
         self,
@@ -192,6 +215,9 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         max_iter=1000,
         tol=1e-6,
         warm_start=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -210,6 +236,9 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -219,6 +248,7 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None):
         """Estimate the weights from labelled graphs.
 
@@ -250,23 +280,138 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         UserWarning
             If `warm_start` is not possible, or `X` is a NodeView that has lost edges.
         """
-        before = vars(self).copy()
-        try:
-            interrupt = self._fit(X, y, sample_weight)
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        task = FitTask(self, X, y)
+        with self._unchanged_by_errors():
+            interrupt = self._fit(X, y, sample_weight, task)
         if interrupt is not None:  # Ctrl-C: the best iterate is kept before the interrupt is raised again
             raise interrupt
         return self
 
-    def _fit(self, X, y, sample_weight):
+    @available_if(is_incremental)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Pass once over some graphs, and update the weights.
+
+        For data that do not fit into memory, or arrive one after the other. The optimiser continues from its state
+        after the last call of `fit` or `partial_fit`. The first call determines classes, features and the parameters of
+        the feature map. The penalty counts in full in each call: to train on `k` parts of the data as on the whole,
+        multiply `C` by `k`.
+
+        Parameters
+        ----------
+        X : GraphDataset, NodeView, list of graphs, or array-like of shape (n_samples, n_features)
+            As in `fit`.
+        y : RaggedArray, list of array-like, or array-like of shape (n_samples,)
+        classes : array-like, default=None
+            All classes. The first call needs them, unless they are a parameter of the estimator.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : GraphCRFClassifier
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the input or a parameter is invalid, `classes` is missing or has changed, or a parameter needs all data
+            (`early_stopping`, ``class_weight="balanced"``). The estimator is then unchanged, as it is after Ctrl-C.
+
+        Examples
+        --------
+        >>> from skstruct import GraphCRFClassifier
+        >>> from skstruct.datasets import make_chain
+        >>> X, y = make_chain(n_graphs=100, return_X_y=True, random_state=0)
+        >>> crf = GraphCRFClassifier(optimizer="sgd", C=5, random_state=0)
+        >>> for start in range(0, 100, 20):
+        ...     part = slice(start, start + 20)
+        ...     crf = crf.partial_fit(X[part], y[part], classes=[0, 1, 2])
+        >>> crf.n_iter_
+        5
+        """
+        with self._unchanged_by_errors():
+            self._partial_fit(X, y, classes, sample_weight)
+        return self
+
+    @contextmanager
+    def _unchanged_by_errors(self):
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _fit(self, X, y, sample_weight, task):
+        feature_map, backend, objective, optimizer = self._components()
+        whole, classes = self._read_training(X, y, sample_weight, objective, reset=True)
+        earlier = self._progress if self.warm_start else None
+        part, stopper = whole, None
+        if self.early_stopping:
+            part, stopper = EarlyStopping.hold_out(self, whole, None if earlier is None else earlier.validation)
+
+        feature_plan = feature_map.plan(part.dataset, classes, part.targets.codes)
+        coef = self._warm_coef(feature_plan, classes) if self.warm_start else None
+        objectives = stages(objective) if coef is None or earlier is not None else [objective]
+        if coef is None:
+            coef, earlier = feature_plan.initial_coef(check_random_state(self.random_state)), None
+        training = Training(self, backend, optimizer, feature_plan, part, len(classes))
+        attributes_at = partial(self._attributes_at, training, classes)
+        if stopper is not None:
+            stopper.predict = lambda coef, *data: self._decode(training.model_at(coef, classes), *data)
+
+        def report(state):
+            if self.verbose:
+                known = "" if np.isnan(state.gradient_norm) else f", relative gradient {state.gradient_norm:.2e}"
+                value = state.value * training.scale
+                print(f"[{type(self).__name__}] iteration {state.n_iter}: loss {value:.8g}{known}")
+            return task.iteration(state, attributes_at)
+
+        with training.losses() as loss_of:
+            result, self._progress, loss = training.run(loss_of, objectives, coef, earlier, stopper, report)
+
+        # scikit-learn requires n_iter_ >= 1: an end before the first iteration counts as one iteration
+        curve = result.loss_curve if len(result.loss_curve) else np.array([result.fun])
+        self._set_fitted(attributes_at(result.x), curve * training.scale, result.nfev)
+        scores = None if stopper is None else stopper.record
+        self.validation_scores_ = None if scores is None else np.array(scores.scores)
+        self.best_validation_score_ = None if scores is None else scores.best_score
+        if not result.success and result.interrupt is None:
+            warn_not_converged(result, self.max_iter, loss)
+        warn_inference(loss, result.x)
+        task.end()
+        return result.interrupt
+
+    def _partial_fit(self, X, y, classes, sample_weight):
+        feature_map, backend, objective, optimizer = self._components()
+        refuse_partial(self)
+        is_first = not hasattr(self, "_model")
+        classes = first_classes(self, classes) if is_first else same_classes(self, classes)
+        part, classes = self._read_training(X, y, sample_weight, objective, reset=is_first, classes=classes)
+        if is_first:
+            feature_plan = feature_map.plan(part.dataset, classes, part.targets.codes)
+            coef = feature_plan.initial_coef(check_random_state(self.random_state))
+        else:
+            self._check_edge_features(part.dataset)
+            feature_plan, coef = self._model.feature_plan, self._model.coef
+        training = Training(self, backend, optimizer, feature_plan, part, len(classes))
+        with training.losses() as loss_of:
+            self._progress = training.update(loss_of(objective), coef, self._progress)
+        state = self._progress.state
+        curve = np.append(getattr(self, "loss_curve_", []), state.value * training.scale)
+        self._set_fitted(self._attributes_at(training, classes, state.x), curve, state.n_evaluations)
+
+    def _components(self):
+        """Check the parameters, and return feature map, backend, objective and optimiser."""
         check_parameters(self)
-        backend = resolve(self.inference, InferenceBackend, BACKENDS)
-        feature_map = resolve(self.features, FeatureMap, FEATURE_MAPS)
-        objective = resolve(self.objective, Objective, OBJECTIVES)
-        optimizer = self._seeded(resolve(self.optimizer, Optimizer, OPTIMIZERS))
+        return (
+            resolve(self.features, FeatureMap, FEATURE_MAPS),
+            resolve(self.inference, InferenceBackend, BACKENDS),
+            resolve(self.objective, Objective, OBJECTIVES),
+            self._seeded(resolve(self.optimizer, Optimizer, OPTIMIZERS)),
+        )
+
+    def _read_training(self, X, y, sample_weight, objective, *, reset, classes=None):
+        """Return the training data, without graphs of weight 0, and the classes."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         if isinstance(X, NodeView) and X.lost_edges:
@@ -274,64 +419,40 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
                 f"the NodeView has lost {X.lost_edges} edges to splitting inside graphs; split by whole graphs, e.g. "
                 "with GroupKFold(groups=X.groups), or select from dataset.nodes_whole, which keeps all edges.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=stack_level(),
             )
         refuse_flat_scoring(sys._getframe(), is_ragged)
-        inputs = read_X(self, X, reset=True)
+        inputs = read_X(self, X, reset=reset)
         dataset = inputs.dataset
-        classes = None if self.classes is None else read_classes(self.classes)
+        if classes is None and self.classes is not None:
+            classes = read_classes(self.classes)
         codes, classes = self._encode(inputs, y, classes, self.missing_label)
         if (codes == MISSING).all():
             raise ValueError("y has no labelled node: at least one is needed, of at least one class.")
         self._training_labels = TrainingLabels.of(dataset, codes) if self.transductive else None
         targets = weighted_targets(inputs, codes, classes, sample_weight, self.class_weight, objective)
-        dataset, targets, kept = without_weightless(dataset, targets)
+        return Part(*without_weightless(dataset, targets)), classes
 
-        feature_plan = feature_map.plan(dataset, classes, targets.codes)
-        coef = self._warm_coef(feature_plan, classes) if self.warm_start else None
-        objectives = stages(objective) if coef is None else [objective]
-        if coef is None:
-            coef = feature_plan.initial_coef(check_random_state(self.random_state))
-        # The optimiser sees the objective divided by C and the weighted number of nodes, so that tol is relative.
-        scale = self.C * (targets.graph_weight @ np.diff(dataset.node_ptr))
-        l1 = self.l1_ratio * feature_plan.penalized / scale if self.l1_ratio else None
+    def _attributes_at(self, training, classes, coef):
+        """Attributes of an estimator with the parameters `coef`, a dict."""
+        edge_features = training.part.dataset.edge_features
+        of_map = training.feature_plan.attributes(coef)
+        return {
+            "classes_": classes,
+            "inference_": training.backend,
+            "n_edge_features_in_": 0 if edge_features is None else edge_features.shape[1],
+            "_model": training.model_at(coef, classes),
+            "_attributes": tuple(of_map),
+            **of_map,
+        }
 
-        with numbered_by(kept), thread_map(self.n_jobs) as in_threads, single_blas_thread:
-            chunks = cut(dataset, len(classes), backend)
-            factors = self.C / scale, (1 - self.l1_ratio) / scale
-
-            def report(state):
-                if self.verbose:
-                    known = "" if np.isnan(state.gradient_norm) else f", relative gradient {state.gradient_norm:.2e}"
-                    print(f"[{type(self).__name__}] iteration {state.n_iter}: loss {state.value * scale:.8g}{known}")
-
-            n_evaluations = 0
-            for stage in objectives:
-                loss = TrainingLoss(chunks, feature_plan, stage, targets, *factors, optimizer.batch_size, in_threads)
-                result = optimizer.minimize(loss, coef, l1=l1, max_iter=self.max_iter, tol=self.tol, callback=report)
-                coef, n_evaluations = result.x, n_evaluations + result.nfev
-                if result.interrupt is not None:
-                    break
-
-        self.classes_ = classes
-        self.inference_ = backend
-        self.n_edge_features_in_ = 0 if dataset.edge_features is None else dataset.edge_features.shape[1]
-        # scikit-learn requires n_iter_ >= 1: an end before the first iteration counts as one iteration
-        curve = result.loss_curve if len(result.loss_curve) else np.array([result.fun])
-        self.n_iter_ = len(curve)
-        self.n_evaluations_ = n_evaluations
-        self.loss_curve_ = curve * scale
-        attributes = feature_plan.attributes(result.x)
+    def _set_fitted(self, attributes, loss_curve, n_evaluations):
         for name in set(self._attributes) - set(attributes):  # attributes of the previous map
             delattr(self, name)
-        for name, value in attributes.items():
-            setattr(self, name, value)
-        self._attributes = tuple(attributes)
-        self._model = Model(feature_plan, result.x, backend, classes)
-        if not result.success and result.interrupt is None:
-            warn_not_converged(result, self.max_iter, loss)
-        warn_inference(loss, result.x)
-        return result.interrupt
+        self.__dict__.update(attributes)
+        self.n_iter_ = len(loss_curve)
+        self.n_evaluations_ = n_evaluations
+        self.loss_curve_ = loss_curve
 
     def _seeded(self, optimizer):
         """Return the optimiser with the `random_state` of the estimator, where it is None in the optimiser."""
@@ -347,14 +468,14 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         model = getattr(self, "_model", None)
         if model is None:
             return None
-        same_classes = model.classes.tolist() == classes.tolist()
-        if same_classes and model.feature_plan == feature_plan:
+        has_same_classes = model.classes.tolist() == classes.tolist()
+        if has_same_classes and model.feature_plan == feature_plan:
             return model.coef
-        what = "features or their map" if same_classes else "classes"
+        what = "features or their map" if has_same_classes else "classes"
         warnings.warn(
             f"warm_start=True, but the {what} differ from those of the last fit: training starts anew.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=stack_level(),
         )
         return None
 
@@ -369,15 +490,18 @@ class GraphCRFClassifier(ClassifierMixin, BaseEstimator):
         """Return the model, with the current parameters `inference` and `n_jobs`, and the input."""
         check_is_fitted(self)
         inputs = read_X(self, X, reset=False)
-        given = inputs.dataset.edge_features
-        n_given = 0 if given is None else given.shape[1]
-        if inputs.dataset.n_edges and n_given != self.n_edge_features_in_:
+        self._check_edge_features(inputs.dataset)
+        backend = resolve(self.inference, InferenceBackend, BACKENDS)
+        return replace(self._model, backend=backend, n_jobs=self.n_jobs), inputs
+
+    def _check_edge_features(self, dataset):
+        """Refuse another number of edge features than in `fit`."""
+        n_given = 0 if dataset.edge_features is None else dataset.edge_features.shape[1]
+        if dataset.n_edges and n_given != self.n_edge_features_in_:
             raise ValueError(
                 f"X has {n_given} edge features, but {type(self).__name__} was fitted with "
                 f"{self.n_edge_features_in_} edge features; give the same ones in fit and here."
             )
-        backend = resolve(self.inference, InferenceBackend, BACKENDS)
-        return replace(self._model, backend=backend, n_jobs=self.n_jobs), inputs
 
     def _known_codes(self, inputs, known):
         """State codes of the labels to condition on, (n_nodes,), or None."""

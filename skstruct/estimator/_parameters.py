@@ -42,6 +42,11 @@ def check_parameters(estimator: BaseEstimator) -> None:
         "None or an integer, not 0",
     )
     require("transductive", isinstance(estimator.transductive, bool | np.bool_), "True or False")
+    require("early_stopping", isinstance(estimator.early_stopping, bool | np.bool_), "True or False")
+    fraction = estimator.validation_fraction
+    require("validation_fraction", is_number(fraction, Real) and 0 < fraction < 1, "a number between 0 and 1")
+    number = estimator.n_iter_no_change
+    require("n_iter_no_change", is_number(number, Integral) and number >= 1, "an integer >= 1")
     require("warm_start", isinstance(estimator.warm_start, bool | np.bool_), "True or False")
     require(
         "verbose",

@@ -16,6 +16,7 @@ from scipy.optimize import OptimizeResult
 from sklearn.exceptions import ConvergenceWarning
 
 from skstruct.estimator._chunks import cut_minibatches
+from skstruct.estimator._warnings import stack_level
 from skstruct.exceptions import numbered_from
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import CACHE_LINE, aligned_zeros
@@ -272,7 +273,7 @@ def warn_not_converged(result: OptimizeResult, max_iter: int, loss: TrainingLoss
     warnings.warn(
         f"the optimiser stopped after {result.nit} iterations: {result.message}. The best iterate is kept. {remedy}",
         ConvergenceWarning,
-        stacklevel=4,
+        stacklevel=stack_level(),
     )
 
 
@@ -289,5 +290,5 @@ def warn_inference(loss: TrainingLoss, coef: np.ndarray) -> None:
             "solution, so that loss and gradient are inexact there; see inference_report. Try a smaller C, "
             "LoopyBP(damping=0.5), or an exact backend.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=stack_level(),
         )

@@ -1,14 +1,14 @@
 """Adam: steps of similar length for every parameter, in the direction of a decaying mean of the gradients."""
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from skstruct.kernels.jit import kernel
-from skstruct.optim._base import Optimizer, OptimizerState
+from skstruct.optim._base import Optimizer, OptimizerState, own_generator
 
 SCHEDULES = {
     "constant": lambda fraction: 1.0,
@@ -129,7 +129,7 @@ class Adam(Optimizer):
             yield state
             return
         while state.n_iter < min(self.n_epochs, max_iter):
-            self._epoch(loss, state, SCHEDULES[self.schedule])
+            state = self._epoch(loss, state, SCHEDULES[self.schedule])
             yield state
         state.value, state.n_evaluations = loss(state.x)[0], state.n_evaluations + 1
         if not state.value < state.start_value:
@@ -144,8 +144,7 @@ class Adam(Optimizer):
     def update(self, loss, start):
         """One epoch with a constant rate; see `Optimizer`."""
         state = start if isinstance(start, _AdamState) else self._start(start, math.nan, np.full(1, math.nan))
-        self._epoch(loss, state, SCHEDULES["constant"])
-        return state
+        return self._epoch(loss, state, SCHEDULES["constant"])
 
     def _start(self, coef, value, gradient):
         coef = np.array(coef, np.float64)
@@ -158,22 +157,24 @@ class Adam(Optimizer):
             start_value=value,
             mean=np.zeros_like(coef),
             square=np.zeros_like(coef),
-            rng=check_random_state(self.random_state),
+            rng=own_generator(self.random_state),
         )
 
-    def _epoch(self, loss, state, schedule):
-        coef, total, n = state.x.copy(), 0.0, loss.n_batches
+    def _epoch(self, loss, before, schedule):
+        """Return the state after a pass over the data; an interrupted pass leaves the state before it unchanged."""
+        state, n = deepcopy(before), loss.n_batches
+        state.value, state.gradient_norm = 0.0, math.nan
         for step, number in enumerate(state.rng.permutation(n)):
-            value, gradient = loss.batch(number, coef)
-            total += value
+            value, gradient = loss.batch(number, state.x)
+            state.value += value
             state.n_steps += 1
             corrections = [1 - beta**state.n_steps for beta in self.betas]
             rate = self.learning_rate * schedule((state.n_iter + step / n) / self.n_epochs) / corrections[0]
             settings = rate, corrections[1] ** -0.5, *map(float, self.betas), float(self.epsilon)
-            _step(coef, gradient, n, loss.l2, state.mean, state.square, settings)
-        state.x, state.gradient_norm = coef, math.nan
-        state.value = total + 0.5 * float((loss.l2 * coef) @ coef)
+            _step(state.x, gradient, n, loss.l2, state.mean, state.square, settings)
+        state.value += 0.5 * float((loss.l2 * state.x) @ state.x)
         state.n_iter += 1
+        return state
 
 
 @dataclass(kw_only=True)

@@ -11,8 +11,15 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 
-STOPPED = "stopped by the callback"
+
+def own_generator(random_state: Any) -> np.random.RandomState:
+    """Generator that belongs to the state of an optimiser: copies of a state draw the same numbers.
+
+    It is seeded by `random_state`, which may be a generator that the user or the whole program shares.
+    """
+    return np.random.RandomState(check_random_state(random_state).randint(2**31 - 1))
 
 
 @dataclass
@@ -250,8 +257,8 @@ class Optimizer(BaseEstimator):
         -------
         result : OptimizeResult
             Best iterate `x` with its value `fun`, iterations `nit`, evaluations `nfev`, `success`, `message`,
-            `loss_curve` (value after each iteration), the last `state`, and `interrupt` (the KeyboardInterrupt that
-            ended the iterations, or None).
+            `loss_curve` (value after each iteration), the last `state`, `stopped` (whether the callback ended the
+            iterations), and `interrupt` (the KeyboardInterrupt that ended the iterations, or None).
 
         Raises
         ------
@@ -274,7 +281,7 @@ class Optimizer(BaseEstimator):
                 raise
             interrupt = error
         assert state is not None, f"{self!r} yielded no state"
-        message = "interrupted" if interrupt else STOPPED if stopped else state.message
+        message = "interrupted" if interrupt else "stopped by the callback" if stopped else state.message
         return OptimizeResult(
             x=state.x,
             fun=float(state.value),
@@ -284,5 +291,6 @@ class Optimizer(BaseEstimator):
             message=message,
             loss_curve=np.array(curve),
             state=state,
+            stopped=stopped,
             interrupt=interrupt,
         )

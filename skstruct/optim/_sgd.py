@@ -1,14 +1,14 @@
 """Averaged stochastic gradient descent: a good solution after a few passes over the data."""
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from skstruct.kernels.jit import kernel
-from skstruct.optim._base import Optimizer, OptimizerState
+from skstruct.optim._base import Optimizer, OptimizerState, own_generator
 
 PENALTY_STEPS = 10  # per epoch; penalty and average, which cost O(n_coef), are computed so often
 SAMPLE = 64  # mini-batches for the choice of the learning rate
@@ -33,8 +33,8 @@ class AveragedSGD(Optimizer):
     Parameters
     ----------
     n_epochs : int, default=8
-        Number of passes over the data, if `max_iter` is not smaller. Usual are six to ten, and two or three as a start
-        of `LBFGS`.
+        Number of passes over the data. A smaller `max_iter` ends them earlier. Usual are six to ten, and two or three
+        as a start of `LBFGS`.
     learning_rate : float or None, default=None
         :math:`\eta`. None: it is chosen before the start. A pass over a sample of up to 64 mini-batches is tried with
         the rate 16; then the rate is doubled or halved while this lowers the objective on the sample [2]_.
@@ -104,15 +104,14 @@ class AveragedSGD(Optimizer):
         if state is not start:
             yield state
         state.message = ""
-        n_epochs = min(self.n_epochs, max_iter)
         if state.n_iter == 0 and state.gradient_norm <= tol:
             state.success, state.message = True, "gradient within tol"
             yield state
             return
         self._set_rate(loss, state)
         is_convex = getattr(loss, "convex", True)  # a plain function declares nothing
-        while state.n_iter < n_epochs:
-            _epoch(loss, state, 1.0 if is_convex and 2 * state.n_iter >= n_epochs - 1 else None)
+        while state.n_iter < min(self.n_epochs, max_iter):
+            state = _epoch(loss, state, 1.0 if is_convex and 2 * state.n_iter >= self.n_epochs - 1 else None)
             yield state
         state.value, state.n_evaluations = loss(state.x)[0], state.n_evaluations + 1
         if not state.value < state.start_value:
@@ -128,12 +127,13 @@ class AveragedSGD(Optimizer):
         """One epoch, and the average over the path of all calls in which later points have larger weights."""
         state = start if isinstance(start, _SGDState) else self._start(loss, start)
         self._set_rate(loss, state)
-        _epoch(loss, state, 2.0 if getattr(loss, "convex", True) else None)
-        return state
+        return _epoch(loss, state, 2.0 if getattr(loss, "convex", True) else None)
 
     def _set_rate(self, loss, state):
         if state.rate is None:
-            state.rate = _calibrate(loss, state.coef, state.rng.permutation(loss.n_batches)[:SAMPLE])
+            rng = deepcopy(state.rng)  # the state is unchanged if this is interrupted
+            rate = _calibrate(loss, state.coef, rng.permutation(loss.n_batches)[:SAMPLE])
+            state.rng, state.rate = rng, rate
 
     def _start(self, loss, start):
         coef = np.array(start, dtype=np.float64)
@@ -148,7 +148,7 @@ class AveragedSGD(Optimizer):
             coef=coef,
             average=coef.copy(),
             rate=self.learning_rate,
-            rng=check_random_state(self.random_state),
+            rng=own_generator(self.random_state),
         )
 
 
@@ -165,11 +165,12 @@ class _SGDState(OptimizerState):
     n_averaged: int = 0
 
 
-def _epoch(loss, state, growth):
-    """Pass over the data once.
+def _epoch(loss, before, growth):
+    """Return the state after a pass over the data; an interrupted pass leaves the state before it unchanged.
 
     The average has equal weights if `growth` is 1, and weights that grow linearly if it is 2; no average if None.
     """
+    state = deepcopy(before)
     total, epoch, coef = 0.0, state.n_iter, state.coef
     n_steps = min(PENALTY_STEPS, loss.n_batches)
     decay = state.rate * loss.n_batches * loss.l2.mean()
@@ -182,6 +183,7 @@ def _epoch(loss, state, growth):
     state.x = (state.average if state.n_averaged else coef).copy()
     state.value, state.gradient_norm = total + _penalty(loss.l2, coef), math.nan
     state.n_iter += 1
+    return state
 
 
 def _calibrate(fun, start, batches):

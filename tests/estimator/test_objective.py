@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import OptimizeResult
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
 from skstruct.features import LinearFeatures
 from skstruct.inference import LoopyBP
-from skstruct.optim import Optimizer
+from skstruct.optim import Optimizer, OptimizerState
 
 
 class Probe(Optimizer):
@@ -16,23 +15,16 @@ class Probe(Optimizer):
     def __init__(self, seed=0):
         self.seed = seed
 
-    def minimize(self, fun, coef0, *, l1=None, max_iter, tol, callback=None):
+    accepts_l1 = True
+
+    def iterate(self, loss, start, *, l1=None, max_iter, tol):
         rng = np.random.default_rng(self.seed)
-        x, step = rng.normal(size=len(coef0)), 1e-5
-        value, gradient = fun(x)
+        x, step = rng.normal(size=len(start)), 1e-5
+        value, gradient = loss(x)
         for direction in [*rng.normal(size=(4, len(x))), *np.eye(len(x))[:: max(1, len(x) // 4)]]:
-            numeric = (fun(x + step * direction)[0] - fun(x - step * direction)[0]) / (2 * step)
+            numeric = (loss(x + step * direction)[0] - loss(x - step * direction)[0]) / (2 * step)
             np.testing.assert_allclose(gradient @ direction, numeric, rtol=1e-6, atol=1e-8)
-        return OptimizeResult(
-            x=x,
-            fun=value,
-            nit=1,
-            nfev=1,
-            success=True,
-            message="",
-            loss_curve=np.array([value]),
-            interrupt=None,
-        )
+        yield OptimizerState(x, value, 0.0, success=True)
 
 
 def hide(y, share=0.4, seed=1):

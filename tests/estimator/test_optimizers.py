@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import OptimizeResult
 from sklearn.base import clone
 
 from skstruct import GraphCRFClassifier
 from skstruct.estimator import _chunks
 from skstruct.features import LinearFeatures
-from skstruct.optim import LBFGS, AveragedSGD, Optimizer
+from skstruct.optim import LBFGS, AveragedSGD, Optimizer, OptimizerState
 
 SIZES = np.random.default_rng(0).integers(1, 7, size=120)
 
@@ -19,9 +18,9 @@ class Probe(Optimizer):
     def __init__(self, body):
         self.body = body
 
-    def minimize(self, fun, coef0, *, l1=None, max_iter, tol, callback=None):
-        self.body(fun)
-        return OptimizeResult(x=coef0, fun=0.0, nit=0, nfev=0, success=True, loss_curve=np.zeros(0), interrupt=None)
+    def iterate(self, loss, start, *, l1=None, max_iter, tol):
+        self.body(loss)
+        yield OptimizerState(start, 0.0, 0.0, success=True)
 
 
 @pytest.mark.parametrize("storage", ["dense", "csr"])

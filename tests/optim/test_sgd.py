@@ -37,6 +37,11 @@ class Logistic:
         value, gradient = self.loss(np.arange(len(self.X)), coef)
         return value + 0.5 * (self.l2 * coef) @ coef, gradient + self.l2 * coef
 
+    without_product = ()
+
+    def product(self, coef, d_coef):
+        return (self(coef + 1e-5 * d_coef)[1] - self(coef - 1e-5 * d_coef)[1]) / 2e-5
+
     def batch(self, number, coef):
         return self.loss(self.batches[number], coef)
 

@@ -1,0 +1,204 @@
+"""A training in progress: its loss, where it starts, and what the estimator keeps of it to continue later."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+from sklearn.base import BaseEstimator
+
+from skstruct.estimator._chunks import cut, single_blas_thread, thread_map
+from skstruct.estimator._early_stopping import EarlyStopping, Part, Validation
+from skstruct.estimator._model import Model
+from skstruct.estimator._training import TrainingLoss
+from skstruct.exceptions import numbered_by
+from skstruct.features import FeaturePlan
+from skstruct.inference import InferenceBackend
+from skstruct.objectives import Objective
+from skstruct.optim import Optimizer, OptimizerState
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an unfinished training is. It is pickled with the estimator.
+
+    Attributes
+    ----------
+    optimizer : type
+        Class of the optimiser that made `state`.
+    state : OptimizerState
+    value : float
+        The minimised function at ``state.x``. Training continues from `state` if the new function has this value, bit
+        by bit. nan if the evaluation was interrupted.
+    loss_curve : ndarray of shape (n_iter,)
+        Values of the iterations so far.
+    validation : Validation or None
+        Scores of early stopping so far.
+    stage : int
+        Number of the objective, if there are several, one after the other.
+    """
+
+    optimizer: type
+    state: OptimizerState
+    value: float
+    loss_curve: np.ndarray
+    validation: Validation | None
+    stage: int = 0
+
+
+@dataclass(frozen=True)
+class Training:
+    """Data, components and settings of a training.
+
+    Attributes
+    ----------
+    estimator : GraphCRFClassifier
+        Its parameters are read.
+    backend : InferenceBackend
+    optimizer : Optimizer
+    feature_plan : FeaturePlan
+    part : Part
+        The training data.
+    n_states : int
+    """
+
+    estimator: BaseEstimator
+    backend: InferenceBackend
+    optimizer: Optimizer
+    feature_plan: FeaturePlan
+    part: Part
+    n_states: int
+
+    @property
+    def scale(self) -> float:
+        """Factor by which the objective is divided, C times the weighted number of nodes: `tol` is then relative."""
+        return self.estimator.C * float(self.part.targets.graph_weight @ np.diff(self.part.dataset.node_ptr))
+
+    @property
+    def l1(self) -> np.ndarray | None:
+        """Weights of the L1 term, (n_coef,), or None."""
+        ratio = self.estimator.l1_ratio
+        return ratio * self.feature_plan.penalized / self.scale if ratio else None
+
+    def model_at(self, coef: np.ndarray, classes: np.ndarray) -> Model:
+        """Model with these parameters."""
+        return Model(self.feature_plan, coef, self.backend, classes, self.estimator.n_jobs)
+
+    @contextmanager
+    def losses(self) -> Iterator[Callable[[Objective], TrainingLoss]]:
+        """Context with a function that returns the loss of an objective; its threads end with the context."""
+        e, (dataset, targets, graphs) = self.estimator, self.part
+        with numbered_by(graphs), thread_map(e.n_jobs) as in_threads, single_blas_thread:
+            chunks = cut(dataset, self.n_states, self.backend)
+            settings = e.C / self.scale, (1 - e.l1_ratio) / self.scale, self.optimizer.batch_size, in_threads
+            yield lambda objective: TrainingLoss(chunks, self.feature_plan, objective, targets, *settings)
+
+    def run(
+        self,
+        loss_of: Callable[[Objective], TrainingLoss],
+        objectives: list[Objective],
+        coef: np.ndarray,
+        earlier: Progress | None,
+        stopper: EarlyStopping | None,
+        callback: Callable[[OptimizerState], Any],
+    ) -> tuple[OptimizeResult, Progress | None, TrainingLoss]:
+        """Minimise several objectives one after the other, each from the solution of the one before; see `minimize`.
+
+        Early stopping applies to the last one. An earlier training continues with the objective that it has reached.
+        Also returns the last loss that was minimised.
+        """
+        n_evaluations = 0
+        for stage in range(0 if earlier is None else earlier.stage, len(objectives)):
+            loss, is_last = loss_of(objectives[stage]), stage == len(objectives) - 1
+            result, progress = self.minimize(loss, coef, earlier, stopper if is_last else None, callback)
+            progress = progress and replace(progress, stage=stage)
+            result.nfev += n_evaluations
+            coef, earlier, n_evaluations = result.x, None, result.nfev
+            if result.stopped or result.interrupt is not None:
+                break
+        return result, progress, loss
+
+    def minimize(
+        self,
+        loss: TrainingLoss,
+        coef: np.ndarray,
+        earlier: Progress | None,
+        stopper: EarlyStopping | None,
+        callback: Callable[[OptimizerState], Any],
+    ) -> tuple[OptimizeResult, Progress | None]:
+        """Minimise the loss from `coef`, or continue an earlier training of the same loss.
+
+        Parameters
+        ----------
+        loss : TrainingLoss
+        coef : ndarray of shape (n_coef,)
+        earlier : Progress or None
+        stopper : EarlyStopping or None
+        callback : callable
+            Called with each state; the training ends if it returns True.
+
+        Returns
+        -------
+        result : OptimizeResult
+            As by `Optimizer.minimize`. `x` is the best validated iterate if there is a `stopper`. `loss_curve` begins
+            with the iterations of the earlier training. `success` is also True if a callback has ended the training.
+        progress : Progress or None
+            None if the optimiser has ended by itself, or `stopper` has ended it and ``warm_start=False``: the state may
+            need much more memory than the parameters.
+        """
+        start: Any = coef
+        max_iter, curve = self.estimator.max_iter, np.zeros(0)
+        if earlier is not None and self._continues(earlier, loss):
+            start, curve = deepcopy(earlier.state), earlier.loss_curve
+            max_iter += start.n_iter if start.n_iter >= max_iter else 0
+            if stopper is not None and earlier.validation is not None:
+                stopper.record = deepcopy(earlier.validation)
+
+        def watch(state):
+            is_asked = callback(state)
+            return (stopper is not None and stopper(state)) or is_asked
+
+        result = self.optimizer.minimize(
+            loss,
+            start,
+            l1=self.l1,
+            max_iter=max_iter,
+            tol=self.estimator.tol,
+            callback=watch,
+        )
+        result.loss_curve = np.concatenate([curve, result.loss_curve])
+        progress = None
+        is_kept = self.estimator.warm_start or stopper is None or not stopper.is_done
+        if not result.success and is_kept:
+            value = self._value(loss, result.state.x)
+            record = None if stopper is None else stopper.record
+            progress = Progress(type(self.optimizer), result.state, value, result.loss_curve, record)
+        result.success = result.success or result.stopped
+        if stopper is not None:
+            if not stopper.record.scores:  # no iteration is complete
+                stopper(result.state)
+            result.x = stopper.record.best_coef
+        return result, progress
+
+    def update(self, loss: Any, coef: np.ndarray, earlier: Progress | None) -> Progress:
+        """Pass once over the data, from the state of the last training if that ended at `coef`."""
+        self.optimizer.check(loss, self.l1)
+        start: Any = coef
+        if earlier is not None and earlier.optimizer is type(self.optimizer):
+            start = deepcopy(earlier.state) if np.array_equal(earlier.state.x, coef) else coef
+        state = self.optimizer.update(loss, start)
+        return Progress(type(self.optimizer), state, np.nan, np.zeros(0), None)
+
+    def _continues(self, earlier, loss):
+        same_optimizer = earlier.optimizer is type(self.optimizer)
+        return same_optimizer and self._value(loss, earlier.state.x) == earlier.value
+
+    def _value(self, loss, coef):
+        """The minimised function, with the L1 term; nan if Ctrl-C interrupts the evaluation."""
+        try:
+            return loss(coef)[0] + (0.0 if self.l1 is None else float(self.l1 @ np.abs(coef)))
+        except KeyboardInterrupt:
+            return np.nan
