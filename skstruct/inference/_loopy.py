@@ -7,6 +7,8 @@ import numpy as np
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
+from skstruct.inference._covariance import derivatives_of
+from skstruct.inference._loopy_derivative import derive_beliefs
 from skstruct.inference._loopy_kernels import propagate
 from skstruct.inference._loopy_log import Settings, decode_log, propagate_log
 from skstruct.inference._loopy_order import local_lists, spread_numbers, sweep_numbers, sweep_of
@@ -14,7 +16,7 @@ from skstruct.inference._loopy_two_states import propagate_two_states
 from skstruct.inference._trws import Labelling, improve_labels
 from skstruct.inference.allowed import find_allowed
 from skstruct.kernels.simd import lanes
-from skstruct.scores import Marginals, Scores, conclude, less_maxima, score_labelling, weigh_nodes, with_rows
+from skstruct.scores import Marginals, Scores, conclude, less_maxima, score_labelling, unshared, weigh_nodes, with_rows
 
 
 class LoopyBP(InferenceBackend):
@@ -145,6 +147,30 @@ class _LoopyPlan(InferencePlan):
                 propagate_log(self.sweep, self.settings, np.flatnonzero(out_of_range), scores, weights, out)
         weigh_nodes(t, out.node, weights)
         return out
+
+    def derivative(self, scores, direction, weights=None):
+        """Tangents of the messages at the fixed point; differences of the marginals where these do not converge."""
+        t, own = self.topology, unshared(scores)
+        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
+        beliefs = self.marginals(own)
+        along = with_rows(direction._replace(edge_matrix=scores.edge_matrix), t.n_edges)
+        mean, out = np.full(t.n_graphs, np.nan), derivatives_of(scores)
+        allowed, converged = beliefs.log_partition > -np.inf, np.zeros(t.n_graphs, bool)
+        given, graphs, n_lanes = Scores(beliefs.node, beliefs.edge), np.flatnonzero(allowed), lanes(self.n_states)
+        derive_beliefs(self.sweep, self.settings, graphs, given, along, weights, n_lanes, mean, out, converged)
+        for g in np.flatnonzero(allowed & ~converged):
+            self._differences(g, scores, along, weights, out)
+        return mean, out._replace(edge_matrix=scores.edge_matrix)
+
+    def _differences(self, graph, scores, direction, weights, out):
+        """Write the derivatives of a graph by differences of its marginals."""
+        alone, nodes, edges = self.topology.take(np.array([graph]))
+        rows = direction.edge_matrix[edges]
+        own, along = (Scores(each.node[nodes], each.edge, rows) for each in (scores, direction))
+        plan = _LoopyPlan(alone, self.n_states, self.settings)
+        _, (node, edge, _) = InferencePlan.derivative(plan, own, along, weights[[graph]])
+        out.node[nodes] = node
+        out.edge[:] += edge
 
     def decode(self, scores):
         """Labels by max-product, exact on forests; elsewhere improved, and bounded, by tree-reweighted sweeps."""

@@ -156,6 +156,21 @@ def exp_row(scores, row, out, out_row, lanes):
     return top, low
 
 
+def _emit_multiply_row(r, source, row, matrix, number, out, out_row):
+    r.select_matrix(2, number)
+    r.store(r.times_matrix(r.row(0, row), 2), r.row(4, out_row), 4)
+
+
+@primitive(_emit_multiply_row)
+def multiply_row(source, row, matrix, number, out, out_row, lanes):
+    """``out[out_row] = source[row, :n] @ matrix[number]``, where each matrix has ``n`` rows."""
+    for y in range(out.shape[1]):
+        total = 0.0
+        for x in range(matrix.shape[1]):
+            total += source[row, x] * matrix[number, x, y]
+        out[out_row, y] = total
+
+
 def _emit_forward_step(r, message, row, matrix, number, potential, factor, out_row):
     r.select_matrix(2, number)
     received = r.times_matrix(r.row(0, row), 2)
@@ -528,24 +543,44 @@ def send(message, target, cavity, k, potential, number, damping, lanes):
     return top, moved
 
 
-def _emit_send_back(r, message, target, cavity, k, potential, number, damping):
-    r.select_matrix(4, number)
-    line = r.row(2, k)
-    factors = _without_overlap(r, r.load(line, 0), 0)
-    last = r.builder.sub(r.lengths[0], r.integer(r.width))
+def _store_matrix_times(r, matrix, line, like, out):
+    """Store ``matrix @ line`` to the row `out`, which may be `line`; rows have the length of the rows of `like`."""
+    factors = _without_overlap(r, r.load(line, like), like)
+    last = r.builder.sub(r.lengths[like], r.integer(r.width))
     with r.loop(r.integer(0), r.integer(r.count)) as (block, _):
         # `width` rows at a time; the last group of rows overlaps the group before it, as registers do
         at = r.builder.mul(block, r.integer(r.width))
         at = r.builder.select(r.builder.icmp_signed("<", at, last), at, last)
         sums = []
         for x in range(r.width):
-            entries = r.load(r.row(4, r.builder.add(at, r.integer(x))), 0)
+            entries = r.load(r.row(matrix, r.builder.add(at, r.integer(x))), like)
             total = r.multiply(entries[0], factors[0])
             for entry, factor in zip(entries[1:], factors[1:]):
                 total = r.add(total, r.multiply(entry, factor))
             sums.append(total)
-        address = r.builder.bitcast(r.builder.gep(line, [at]), r.vector.as_pointer())
+        address = r.builder.bitcast(r.builder.gep(out, [at]), r.vector.as_pointer())
         r.builder.store(_sums_of(r, sums), address, align=r.align)
+
+
+def _emit_multiply_row_back(r, source, row, matrix, number, out, out_row):
+    r.select_matrix(2, number)
+    _store_matrix_times(r, 2, r.row(0, row), 0, r.row(4, out_row))
+
+
+@primitive(_emit_multiply_row_back)
+def multiply_row_back(source, row, matrix, number, out, out_row, lanes):
+    """``out[out_row] = matrix[number] @ source[row]``; rows are not padded."""
+    for x in range(out.shape[1]):
+        total = 0.0
+        for y in range(matrix.shape[2]):
+            total += matrix[number, x, y] * source[row, y]
+        out[out_row, x] = total
+
+
+def _emit_send_back(r, message, target, cavity, k, potential, number, damping):
+    r.select_matrix(4, number)
+    line = r.row(2, k)
+    _store_matrix_times(r, 4, line, 0, line)
     return _replace_message(r, r.load(line, 0), target, damping)
 
 

@@ -21,6 +21,8 @@ from skstruct.kernels.simd import (
     forward_step,
     forward_tangent,
     lanes,
+    multiply_row,
+    multiply_row_back,
     padded,
 )
 
@@ -54,6 +56,16 @@ def run_add_scaled_to_rows(source, table, columns, values, start, stop, lanes):
 @kernel
 def run_exp_row(scores, row, out, out_row, lanes):
     return exp_row(scores, row, out, out_row, lanes)
+
+
+@kernel
+def run_multiply_row(source, row, matrix, number, out, out_row, lanes):
+    multiply_row(source, row, matrix, number, out, out_row, lanes)
+
+
+@kernel
+def run_multiply_row_back(source, row, matrix, number, out, out_row, lanes):
+    multiply_row_back(source, row, matrix, number, out, out_row, lanes)
 
 
 @kernel
@@ -214,6 +226,9 @@ def test_tangents_of_forward_backward(n, is_padded):
     message, tangent, potential, direction = (rows(4) for _ in range(4))
     matrix, change = (rows(3 * n).reshape(3, n, length) for _ in range(2))
     received, moved, out = rows(1), rows(1), np.zeros((2, n))
+    compare("multiply_row", message, 1, matrix, 2, tangent, 0, lanes(n))
+    if not is_padded:
+        compare("multiply_row_back", message, 1, matrix, 2, tangent, 0, lanes(n))
     given = message, tangent, 1, matrix, change, 2, potential, direction, 0.7, 2
     compare("forward_tangent", *given, lanes(n))
     given = message, tangent, 0.3, received, moved, potential, direction, 0.7, 2, matrix, change, 1, out, 1
