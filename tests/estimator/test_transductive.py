@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier
 from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.model_selection import (
@@ -133,6 +136,22 @@ def test_searches_and_curves(data):
     rows = by_hand(graph, y, nodes, folds, lambda y, predicted, proba: proba)
     for (_, test), expected in zip(folds, rows):
         np.testing.assert_array_equal(proba[test], expected)
+
+
+def test_other_tools(data):
+    graph, y = data
+    nodes = np.flatnonzero(np.not_equal(y, None))
+    X, labels = graph.nodes_whole[nodes], y[nodes].astype(str)
+    folds = list(StratifiedKFold(2).split(nodes, labels))
+    calibrated = CalibratedClassifierCV(crf(), cv=2, ensemble=False).fit(X, labels)
+    np.testing.assert_allclose(calibrated.predict_proba(graph.nodes_whole).sum(axis=1), 1.0)
+    stacking = StackingClassifier([("crf", crf())], cv=2, stack_method="predict_proba").fit(X, labels)
+    meta = np.zeros((len(nodes), 3))
+    for (_, test), rows in zip(folds, by_hand(graph, y, nodes, folds, lambda y, predicted, proba: proba)):
+        meta[test] = rows
+    np.testing.assert_allclose(stacking.final_estimator_.coef_, LogisticRegression().fit(meta, labels).coef_)
+    found = permutation_importance(crf().fit(X, labels), X, labels, n_repeats=3, random_state=0)
+    assert found.importances_mean[0] > found.importances_mean[1]  # the feature with the signal
 
 
 def test_selection_hides_labels_and_gathers_predictions(data):
