@@ -99,7 +99,7 @@ class Stages(Optimizer):
 
     def minimize(self, loss, start, **settings):
         result = Optimizer.minimize(self, loss, start, **settings)
-        result.x = np.full_like(start, len(self.seen))
+        result.x, result.success = np.full_like(start, len(self.seen)), True
         return result
 
     def iterate(self, loss, start, *, l1=None, max_iter, tol):
@@ -119,7 +119,6 @@ class Stages(Optimizer):
         (ExpectedLoss(start_with="marginal"), [Likelihood, Marginal, ExpectedLoss]),
     ],
 )
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # one iteration: only starts are tested
 def test_objectives_that_are_not_convex_start_at_another_solution(chains, objective, expected):
     X, y = chains
     seen = []
@@ -160,3 +159,14 @@ def test_the_pseudolikelihood_trains_graphs_that_the_backend_refuses(make_data):
     exact = GraphCRFClassifier(objective="pseudolikelihood").fit(X, y)
     other = GraphCRFClassifier(objective="pseudolikelihood", inference="chain").fit(X, y)
     np.testing.assert_array_equal(other.coef_, exact.coef_)
+
+
+def test_repeated_nodes_of_a_view_are_weights(chains):
+    X, y = chains
+    samples = np.r_[np.arange(X.n_nodes), 0, 0, 7]
+    crf = GraphCRFClassifier(objective="marginal")
+    repeated = crf.fit(X.nodes[samples], y.values[samples]).coef_
+    weights = RaggedArray(np.bincount(samples).astype(float), y.ptr)
+    np.testing.assert_allclose(repeated, crf.fit(X, y, weights).coef_, atol=1e-6)
+    with pytest.raises(ValueError, match="sample_weight differs between the nodes of graph 0"):
+        GraphCRFClassifier().fit(X.nodes[samples], y.values[samples])
