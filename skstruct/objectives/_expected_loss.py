@@ -21,7 +21,7 @@ class ExpectedLoss(Objective):
     The loss is not convex, and almost flat far from its minima. Training therefore starts at the solution of another
     objective. A node without a label has no cost.
 
-    Training has no reason to make probabilities agree with frequencies. They are usually too close to 0 and 1.
+    Training has no reason to make probabilities agree with frequencies. They are often much too close to 0 and 1.
 
     Parameters
     ----------

@@ -12,8 +12,8 @@ class SoftmaxMargin(Likelihood):
     With cost 0 it is the likelihood. The loss is convex where the likelihood is. It costs as much as the likelihood,
     and approximate backends and missing labels have the same effect. A missing label has no cost.
 
-    Training makes room for the cost, so that the probabilities of the trained model, which are computed without the
-    cost, are too close to 0 and 1.
+    The probabilities of the trained model are computed without the cost. Training has no reason to make them agree with
+    frequencies.
 
     Parameters
     ----------

@@ -83,6 +83,32 @@ def test_values_and_differences(objective, graph, backend, codes, weights):
         assert slope == pytest.approx((ahead - behind) / (2 * step), abs=1e-6)
 
 
+@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize("objective", [Likelihood(), SoftmaxMargin(COST), Pseudolikelihood()])
+@pytest.mark.parametrize(
+    ("graph", "backend"), [(graph, name) for graph, (_, names) in GRAPHS.items() for name in names]
+)
+def test_gradients_and_hessians_by_differences(objective, graph, backend, codes):
+    scores, step = make_scores(graph), 1e-5
+    inference = LazyPlan(BACKENDS[backend](), Topology.from_edges(GRAPHS[graph][0], 4), 3)
+    targets = Targets(codes, np.array([2.0]), np.array([1.0, 0.5, 3.0, 0.0]))
+    rng = np.random.default_rng(1)
+    for _ in range(2):
+        along = Scores(rng.normal(size=scores.node.shape), rng.normal(size=scores.edge.shape))
+        (loss, ahead), (other, behind) = (
+            objective.value_and_gradient(
+                inference, Scores(scores.node + s * along.node, scores.edge + s * along.edge), targets
+            )
+            for s in (step, -step)
+        )
+        _, gradient = objective.value_and_gradient(inference, scores, targets)
+        slope = (gradient.node * along.node).sum() + (gradient.edge * along.edge).sum()
+        assert slope == pytest.approx(2.0 * (loss - other)[0] / (2 * step), abs=1e-6)
+        product = objective.hessian_product(inference, scores, targets, along)
+        np.testing.assert_allclose(product.node, (ahead.node - behind.node) / (2 * step), atol=1e-6)
+        np.testing.assert_allclose(product.edge, (ahead.edge - behind.edge) / (2 * step), atol=1e-6)
+
+
 @pytest.mark.parametrize("objective", [Marginal(), Pseudolikelihood(), ExpectedLoss(), Likelihood(), SoftmaxMargin()])
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_large_scores(objective, graph):
