@@ -22,8 +22,9 @@ class TrainingLabels:
         State codes, `MISSING` where a label was hidden.
     edges : ndarray of shape (n_edges, 2)
     node_ptr : ndarray of shape (n_graphs + 1,)
-    projection : ndarray of shape (n_nodes,)
-        The node features times fixed random numbers: a short record of them that distinguishes graphs of one shape.
+    projection : ndarray of shape (n_known,)
+        The features of the nodes with a label times fixed random numbers: a short record of the features, by which
+        graphs of one shape differ.
     """
 
     codes: np.ndarray
@@ -34,7 +35,7 @@ class TrainingLabels:
     @classmethod
     def of(cls, dataset: GraphDataset, codes: np.ndarray) -> "TrainingLabels":
         """Record the labels of the graphs of `fit`."""
-        return cls(codes, dataset.edges, dataset.node_ptr, _projection(dataset))
+        return cls(codes, dataset.edges, dataset.node_ptr, _projection(dataset, codes))
 
     def codes_in(self, dataset: GraphDataset) -> np.ndarray:
         """State codes of the nodes of `dataset`, (n_nodes,); refuse other graphs than those of `fit`."""
@@ -42,20 +43,21 @@ class TrainingLabels:
         same = (
             np.array_equal(dataset.node_ptr, self.node_ptr)
             and np.array_equal(dataset.edges, self.edges)
-            and np.allclose(_projection(dataset), self.projection, rtol=0.0, atol=scale)
+            and np.allclose(_projection(dataset, self.codes), self.projection, rtol=0.0, atol=scale)
         )
         if not same:
             raise ValueError(
                 "transductive=True conditions on the labels of the training nodes, but X does not contain the graphs "
-                "of fit, with all nodes, edges and features. Select nodes by dataset.nodes_whole[...], which keeps "
-                "the graphs whole; for other graphs call set_params(transductive=False)."
+                "of fit, with all nodes and edges, and the features of the training nodes. Select nodes by "
+                "dataset.nodes_whole[...], which keeps the graphs whole; for other graphs call "
+                "set_params(transductive=False)."
             )
         return self.codes
 
 
-def _projection(dataset):
-    """Return the node features times fixed random numbers, (n_nodes,)."""
-    x = dataset.node_features
+def _projection(dataset, codes):
+    """Return the features of the nodes with a label times fixed random numbers, (n_known,)."""
+    x = dataset.node_features[np.flatnonzero(codes != MISSING)]
     return x @ np.random.default_rng(0).standard_normal(x.shape[1])
 
 

@@ -150,8 +150,11 @@ def test_other_tools(data):
     for (_, test), rows in zip(folds, by_hand(graph, y, nodes, folds, lambda y, predicted, proba: proba)):
         meta[test] = rows
     np.testing.assert_allclose(stacking.final_estimator_.coef_, LogisticRegression().fit(meta, labels).coef_)
-    found = permutation_importance(crf().fit(X, labels), X, labels, n_repeats=3, random_state=0)
-    assert found.importances_mean[0] > found.importances_mean[1]  # the feature with the signal
+    train, test = folds[0]
+    for transductive in (False, True):
+        model = crf(transductive=transductive).fit(X[train], labels[train])
+        found = permutation_importance(model, X[test], labels[test], n_repeats=3, random_state=0)
+        assert found.importances_mean[0] > found.importances_mean[1]  # the feature with the signal
 
 
 def test_selection_hides_labels_and_gathers_predictions(data):
