@@ -91,7 +91,8 @@ cv = StratifiedKFold(4, shuffle=True, random_state=0)
 nodes = graph.nodes_whole
 search = GridSearchCV(crf, grid, cv=cv).fit(nodes[labelled], topics[labelled])
 words = NodeClassifier(LogisticRegression(max_iter=1000))
-alone = GridSearchCV(words, {"estimator__C": grid["C"]}, cv=cv).fit(nodes[labelled], topics[labelled])
+alone = GridSearchCV(words, {"estimator__C": [0.1, 1.0, 10.0, 100.0, 1000.0]}, cv=cv, scoring="neg_log_loss")
+alone.fit(nodes[labelled], topics[labelled])
 
 # %%
 # Accuracy on the papers without labels
