@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from sklearn.base import BaseEstimator
+
 
 def require_component(component: Any, base: type, requirement: str) -> None:
     """Refuse an object that is not an instance of `base`.
@@ -70,3 +73,22 @@ def resolve(component: Any, base: type, table: Mapping[str, type], name: str | N
     example = component if isinstance(component, type) else next(iter(table.values()))
     require_component(component, base, f"{name} must be one of {list(table)} or an object such as {example.__name__}()")
     return component
+
+
+def same_settings(first: Any, second: Any) -> bool:
+    """Whether two values of a parameter mean the same: equal values, or components of a class with equal parameters.
+
+    Examples
+    --------
+    >>> from skstruct.components import same_settings
+    >>> from skstruct.inference import Auto, LoopyBP
+    >>> same_settings(LoopyBP(), LoopyBP()), same_settings(Auto([LoopyBP()]), Auto([LoopyBP(max_iter=50)]))
+    (True, False)
+    """
+    if isinstance(first, BaseEstimator):
+        parameters = first.get_params(deep=False)
+        others = second.get_params(deep=False) if type(second) is type(first) else {}
+        return others.keys() == parameters.keys() and all(same_settings(parameters[k], others[k]) for k in parameters)
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        return len(first) == len(second) and all(map(same_settings, first, second))
+    return first is second or np.array_equal(first, second)

@@ -14,9 +14,11 @@ class Piecewise(Objective):
     term.
     """
 
+    uses_inference = False
+
     def value_and_gradient(self, inference, scores, targets):
         """Loss of each graph and the gradient of the weighted sum; see `Objective`."""
-        t, y = inference.topology, targets.codes  # inference.plan is not read, so that no plan is computed
+        t, y = inference.topology, targets.codes
         (i, j), n_states = t.edges.T, scores.node.shape[1]
         pairs = np.where((y[i] == MISSING) | (y[j] == MISSING), MISSING, n_states * y[i] + y[j])
         matrices = scores.edge[edge_rows(scores, t.n_edges)].reshape(t.n_edges, n_states**2)

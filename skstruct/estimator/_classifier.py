@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skstruct.components import resolve
+from skstruct.components import resolve, same_settings
 from skstruct.data.class_columns import require_comparable
 from skstruct.data.label_types import plain_labels
 from skstruct.data.node_view import NodeView
@@ -26,6 +26,7 @@ from skstruct.estimator._input import encode, find_codes, read_classes, read_X
 from skstruct.estimator._known import TrainingLabels, known_codes
 from skstruct.estimator._parameters import check_parameters
 from skstruct.estimator._partial import first_classes, is_incremental, refuse_partial, same_classes
+from skstruct.estimator._stages import Stages
 from skstruct.estimator._training import warn_inference, warn_not_converged
 from skstruct.estimator._warnings import stack_level
 from skstruct.estimator._weights import weighted_targets, without_weightless
@@ -72,8 +73,10 @@ class GraphCRFClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         than the linear one may have other attributes than those below.
     inference : {"auto", "chain", "tree", "loopy_bp", ...} or InferenceBackend, default="auto"
         Backend that computes probabilities from scores, in training and prediction. "auto" uses for each graph the
-        cheapest exact backend that accepts the graph, or else loopy belief propagation. `inference_report` shows which.
-        May be set after `fit`.
+        cheapest exact backend that accepts the graph. If no exact backend accepts a training graph, it trains with
+        tree-reweighted belief propagation, and continues with loopy belief propagation if that improves the
+        probabilities of the training labels; see `Auto`. `inference_report` shows which backend predictions use. May
+        be set after `fit`.
     objective : {"likelihood", "hinge", ...} or Objective, default="likelihood"
         Definition of the loss of a graph: a name in `skstruct.objectives.OBJECTIVES`, or an object with parameters.
     optimizer : name in `skstruct.optim.OPTIMIZERS` or Optimizer, default="lbfgs"
@@ -151,7 +154,8 @@ class GraphCRFClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     n_edge_features_in_ : int
         Number of edge features; 0 if there are none.
     inference_ : InferenceBackend
-        The backend of the training. Queries use the parameter `inference`, which may be set after `fit`.
+        The backend of the training. Queries use it, unless the parameter `inference` was set to another value after
+        `fit`.
     n_iter_ : int
         Number of iterations of the optimiser, at least 1.
     n_evaluations_ : int
@@ -355,29 +359,33 @@ class GraphCRFClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if coef is None:
             coef, earlier = feature_plan.initial_coef(check_random_state(self.random_state)), None
         training = Training(self, backend, optimizer, feature_plan, part, len(classes))
-        attributes_at = partial(self._attributes_at, training, classes)
-        if stopper is not None:
-            stopper.predict = lambda coef, *data: self._decode(training.model_at(coef, classes), *data)
 
         def report(state):
             if self.verbose:
                 known = "" if np.isnan(state.gradient_norm) else f", relative gradient {state.gradient_norm:.2e}"
                 value = state.value * training.scale
                 print(f"[{type(self).__name__}] iteration {state.n_iter}: loss {value:.8g}{known}")
-            return task.iteration(state, attributes_at)
+            return task.iteration(state, partial(self._attributes_at, sequence.main, classes))
 
-        with training.losses() as loss_of:
-            result, self._progress, loss = training.run(loss_of, objectives, coef, earlier, stopper, report)
+        with training.threads() as in_threads:
+            sequence = Stages(training, objectives, in_threads)
+            if stopper is not None:
+                stopper.predict = lambda coef, *data: self._decode(sequence.main.model_at(coef, classes), *data)
+            trained = sequence.train(coef, earlier, stopper, report)
 
+        result, self._progress = trained.result, trained.progress
         # scikit-learn requires n_iter_ >= 1: an end before the first iteration counts as one iteration
         curve = result.loss_curve if len(result.loss_curve) else np.array([result.fun])
-        self._set_fitted(attributes_at(result.x), curve * training.scale, result.nfev)
+        attributes = self._attributes_at(trained.training, classes, result.x)
+        self._set_fitted(attributes, curve * training.scale, result.nfev)
         scores = None if stopper is None else stopper.record
         self.validation_scores_ = None if scores is None else np.array(scores.scores)
         self.best_validation_score_ = None if scores is None else scores.best_score
         if not result.success and result.interrupt is None:
-            warn_not_converged(result, self.max_iter, loss)
-        warn_inference(loss, result.x)
+            warn_not_converged(result, self.max_iter, trained.loss)
+        warn_inference(trained.loss, result.x)
+        if trained.warning:
+            warnings.warn(trained.warning, UserWarning, stacklevel=stack_level())
         task.end()
         return result.interrupt
 
@@ -392,10 +400,11 @@ class GraphCRFClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             coef = feature_plan.initial_coef(check_random_state(self.random_state))
         else:
             self._check_edge_features(part.dataset)
-            feature_plan, coef = self._model.feature_plan, self._model.coef
+            feature_plan, coef, backend = self._model.feature_plan, self._model.coef, self._current_backend()
         training = Training(self, backend, optimizer, feature_plan, part, len(classes))
-        with training.losses() as loss_of:
-            self._progress = training.update(loss_of(objective), coef, self._progress)
+        with training.threads() as in_threads:
+            training = Stages(training, [objective], in_threads).main
+            self._progress = training.update(training.loss(objective, in_threads), coef, self._progress)
         state = self._progress.state
         curve = np.append(getattr(self, "loss_curve_", []), state.value * training.scale)
         self._set_fitted(self._attributes_at(training, classes, state.x), curve, state.n_evaluations)
@@ -442,6 +451,7 @@ class GraphCRFClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             "inference_": training.backend,
             "n_edge_features_in_": 0 if edge_features is None else edge_features.shape[1],
             "_model": training.model_at(coef, classes),
+            "_fitted_inference": clone(self.inference, safe=False),
             "_attributes": tuple(of_map),
             **of_map,
         }
@@ -491,8 +501,13 @@ class GraphCRFClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         inputs = read_X(self, X, reset=False)
         self._check_edge_features(inputs.dataset)
-        backend = resolve(self.inference, InferenceBackend, BACKENDS)
-        return replace(self._model, backend=backend, n_jobs=self.n_jobs), inputs
+        return replace(self._model, backend=self._current_backend(), n_jobs=self.n_jobs), inputs
+
+    def _current_backend(self):
+        """Backend of the training, or the parameter `inference` if it was set to another value after `fit`."""
+        if same_settings(self.inference, self._fitted_inference):
+            return self._model.backend
+        return resolve(self.inference, InferenceBackend, BACKENDS)
 
     def _check_edge_features(self, dataset):
         """Refuse another number of edge features than in `fit`."""

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 
-from skstruct.estimator._chunks import cut, single_blas_thread, thread_map
+from skstruct.estimator._chunks import Chunk, cut, single_blas_thread, thread_map
 from skstruct.estimator._early_stopping import EarlyStopping, Part, Validation
 from skstruct.estimator._model import Model
 from skstruct.estimator._training import TrainingLoss
@@ -63,6 +64,8 @@ class Training:
     part : Part
         The training data.
     n_states : int
+    least_tol : float
+        Lower bound on the tolerance of the optimiser.
     """
 
     estimator: BaseEstimator
@@ -71,6 +74,12 @@ class Training:
     feature_plan: FeaturePlan
     part: Part
     n_states: int
+    least_tol: float = 0.0
+
+    @cached_property
+    def chunks(self) -> list[Chunk]:
+        """Chunks of the training data, with inference."""
+        return cut(self.part.dataset, self.n_states, self.backend)
 
     @property
     def scale(self) -> float:
@@ -88,17 +97,20 @@ class Training:
         return Model(self.feature_plan, coef, self.backend, classes, self.estimator.n_jobs)
 
     @contextmanager
-    def losses(self) -> Iterator[Callable[[Objective], TrainingLoss]]:
-        """Context with a function that returns the loss of an objective; its threads end with the context."""
-        e, (dataset, targets, graphs) = self.estimator, self.part
-        with numbered_by(graphs), thread_map(e.n_jobs) as in_threads, single_blas_thread:
-            chunks = cut(dataset, self.n_states, self.backend)
-            settings = e.C / self.scale, (1 - e.l1_ratio) / self.scale, self.optimizer.batch_size, in_threads
-            yield lambda objective: TrainingLoss(chunks, self.feature_plan, objective, targets, *settings)
+    def threads(self) -> Iterator[Callable[..., list]]:
+        """Context with a function ``in_threads(function, *iterables)``."""
+        with numbered_by(self.part.graphs), thread_map(self.estimator.n_jobs) as in_threads, single_blas_thread:
+            yield in_threads
+
+    def loss(self, objective: Objective, in_threads: Callable[..., list]) -> TrainingLoss:
+        """Loss of an objective, computed in threads."""
+        e, targets = self.estimator, self.part.targets
+        settings = e.C / self.scale, (1 - e.l1_ratio) / self.scale, self.optimizer.batch_size, in_threads
+        return TrainingLoss(self.chunks, self.feature_plan, objective, targets, *settings)
 
     def run(
         self,
-        loss_of: Callable[[Objective], TrainingLoss],
+        in_threads: Callable[..., list],
         objectives: list[Objective],
         coef: np.ndarray,
         earlier: Progress | None,
@@ -112,7 +124,7 @@ class Training:
         """
         n_evaluations = 0
         for stage in range(0 if earlier is None else earlier.stage, len(objectives)):
-            loss, is_last = loss_of(objectives[stage]), stage == len(objectives) - 1
+            loss, is_last = self.loss(objectives[stage], in_threads), stage == len(objectives) - 1
             result, progress = self.minimize(loss, coef, earlier, stopper if is_last else None, callback)
             progress = progress and replace(progress, stage=stage)
             result.nfev += n_evaluations
@@ -166,7 +178,7 @@ class Training:
             start,
             l1=self.l1,
             max_iter=max_iter,
-            tol=self.estimator.tol,
+            tol=max(self.least_tol, self.estimator.tol),
             callback=watch,
         )
         result.loss_curve = np.concatenate([curve, result.loss_curve])

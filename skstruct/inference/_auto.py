@@ -1,4 +1,4 @@
-"""The backend that chooses a backend for every graph: the cheapest exact backend, else loopy belief propagation."""
+"""The backend that chooses a backend for every graph: the cheapest exact backend, else an approximate one."""
 
 from dataclasses import dataclass
 
@@ -12,25 +12,48 @@ from skstruct.inference._edgeless import Edgeless
 from skstruct.inference._junction_tree import JunctionTree
 from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._tree import Tree
+from skstruct.inference._tree_reweighted import TreeReweightedBP
 from skstruct.scores import Decoding, Marginals, Scores
 
 EDGELESS, CHAIN = 0, 1  # positions in the list of candidates
+# In training, the error of the bound is of the order of the square of the tolerance.
+TRAINING_TOL = 1e-3
 
 
 class Auto(InferenceBackend):
-    """Choose for every graph the first backend of a list that accepts it.
+    r"""Choose for every graph the first backend of a list that accepts it.
 
     Parameters
     ----------
     candidates : list of InferenceBackend, default=None
         Backends in order of preference. None means ``[Edgeless(), Chain(), Tree(), JunctionTree(max_entries),
-        LoopyBP()]``: exact backends first, the cheapest at the start. Graphs of one batch can have different backends,
-        which ``inference_report`` lists. In a batch with chains, graphs with at most one node count as chains.
+        approximate]``: exact backends first, the cheapest at the start. Graphs of one batch can have different
+        backends, which ``inference_report`` lists. In a batch with chains, graphs with at most one node count as
+        chains.
     max_entries : float, default=1e6
         Largest number of table entries of a graph for which `JunctionTree` is preferred to approximate inference, if
         `candidates` is None. With that many entries a graph costs about 10 ms per evaluation, and training evaluates
         each graph about a hundred times. A larger value makes inference exact on denser graphs. The number of entries
         depends on the graph and the number of states, so that training and prediction choose the same backend.
+    approximate : InferenceBackend, default=None
+        Backend for graphs that no exact backend accepts, if `candidates` is None. None: ``LoopyBP()`` for given scores,
+        since it is the most accurate at moderate scores, and a sequence of two backends in training (see Notes).
+
+    Notes
+    -----
+    A model that is trained with loopy belief propagation alone is often worse than a model without edges, because the
+    Bethe approximation is neither convex nor a bound. Therefore `GraphCRFClassifier` trains in a sequence if
+    inference on some training graphs is approximate and `approximate` is None:
+
+    1. without edges, which is exact and cheap;
+    2. from there, with ``TreeReweightedBP(tol=1e-3)``. If the feature map is linear and all labels are known, this loss
+       is convex, it is an upper bound of the true loss, and it is exact where edge scores are zero. Therefore neither
+       the loss nor the true loss can end above that of the model without edges;
+    3. from there, with ``LoopyBP()``. The training nodes decide: their mean marginal loss, the mean of
+       :math:`-\log P(y_i \mid x)`, must be smaller than after step 2, both before and after the continuation.
+
+    The attribute `inference_` of the model is ``Auto(approximate=...)`` with the backend of the last step that was
+    kept. It is used in prediction.
 
     Examples
     --------
@@ -44,14 +67,28 @@ class Auto(InferenceBackend):
     exact = False
     family = "graphs that one of its candidates accepts"
 
-    def __init__(self, candidates=None, max_entries=1e6):
+    def __init__(self, candidates=None, max_entries=1e6, approximate=None):
         self.candidates = candidates
         self.max_entries = max_entries
+        self.approximate = approximate
+
+    @property
+    def bound(self):
+        """Which bound the log-partition is where it is not exact: that of `approximate`; None if it is not set."""
+        return None if self.candidates is not None or self.approximate is None else self.approximate.bound
+
+    def training_sequence(self):
+        """Return this backend with one approximate backend after another; see Notes."""
+        if self.candidates is not None or self.approximate is not None:
+            return [self]
+        return [Auto(None, self.max_entries, backend) for backend in (TreeReweightedBP(tol=TRAINING_TOL), LoopyBP())]
 
     def _choice(self, topology, n_states):
         """Number of the candidate for each graph, (n_graphs,), and the candidates."""
         exact = [Edgeless(), Chain(), Tree(), JunctionTree(self.max_entries)]
-        candidates = self.candidates or [*exact, LoopyBP()]
+        approximate = LoopyBP() if self.approximate is None else self.approximate
+        require_component(approximate, InferenceBackend, "approximate of Auto must be an inference backend")
+        candidates = self.candidates or [*exact, approximate]
         for backend in self.candidates or []:
             require_component(backend, InferenceBackend, "candidates of Auto must be inference backends")
         choice = np.full(topology.n_graphs, len(candidates))
@@ -66,7 +103,7 @@ class Auto(InferenceBackend):
 
     def accepts(self, topology, n_states):
         """Whether at least one candidate accepts each graph."""
-        if self.candidates is None:  # LoopyBP accepts all graphs
+        if self.candidates is None and self.approximate is None:  # LoopyBP accepts all graphs
             return np.ones(topology.n_graphs, bool)
         choice, candidates = self._choice(topology, n_states)
         return choice < len(candidates)

@@ -13,8 +13,9 @@ from sklearn.base import BaseEstimator
 from skstruct.data.topology import Topology
 from skstruct.exceptions import UnsupportedTopology
 from skstruct.inference._checked import CheckedPlan
+from skstruct.inference._lazy_plan import LazyPlan
 from skstruct.inference._multigraph import MergedEdgesPlan, merge_edges
-from skstruct.inference._plan import BACKENDS, NONE_ALLOWED, NONE_FOUND, InferencePlan, LazyPlan
+from skstruct.inference._plan import BACKENDS, NONE_ALLOWED, NONE_FOUND, InferencePlan
 
 __all__ = ["BACKENDS", "NONE_ALLOWED", "NONE_FOUND", "InferenceBackend", "InferencePlan", "LazyPlan", "merge_edges"]
 
@@ -73,6 +74,14 @@ class InferenceBackend(BaseEstimator):
             return CheckedPlan(topology, n_states, self._plan(topology, n_states))
         merge = merge_edges(topology)
         return MergedEdgesPlan(topology, n_states, self._plan(merge.simple, n_states), merge)
+
+    def training_sequence(self) -> list["InferenceBackend"]:
+        """Backends with which a model is trained one after another, the safest first; default: this backend only.
+
+        The training continues with the next backend if inference on some training graphs is approximate. A
+        continuation is kept if it decreases the mean marginal loss of the training nodes.
+        """
+        return [self]
 
     def _refusal(self, topology, graph, n_states):
         """Say why `graph` is refused; the message continues a description of the supported graphs."""

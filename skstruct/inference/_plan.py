@@ -1,8 +1,5 @@
 """The protocol of inference plans: a plan answers queries about scores on one topology."""
 
-from functools import cached_property
-from typing import Any
-
 import numpy as np
 
 from skstruct.data.topology import Topology
@@ -152,30 +149,3 @@ class InferencePlan:
         if len(bad):
             proven = np.isneginf(self.decode(in_double(scores)).bound[bad[0]])
             raise InfeasibleGraph(bad[0], NONE_ALLOWED if proven else NONE_FOUND)
-
-
-class LazyPlan:
-    """Inference on a topology. The plan is made when it is first read, and a pickle does not contain it.
-
-    Parameters
-    ----------
-    backend : InferenceBackend
-    topology : Topology
-    n_states : int
-    """
-
-    def __init__(self, backend: Any, topology: Topology, n_states: int):
-        self.backend, self.topology, self.n_states = backend, topology, n_states
-
-    @cached_property
-    def plan(self) -> InferencePlan:
-        """The plan of the backend."""
-        return self.backend.plan(self.topology, self.n_states)
-
-    @property
-    def is_planned(self) -> bool:
-        """Whether the plan has been made."""
-        return "plan" in self.__dict__
-
-    def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name != "plan"}

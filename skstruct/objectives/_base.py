@@ -26,6 +26,8 @@ class Objective(BaseEstimator):
         Whether `hessian_product` is implemented. `optimizer="newton_cg"` needs it.
     convex : bool
         Whether the loss is a convex function of the scores, where inference is exact and all labels are known.
+    uses_inference : bool
+        Whether the loss reads ``inference.plan``. Otherwise no plan is made in training.
     piecewise_linear : bool
         Whether the loss is a maximum of linear functions of the scores, where inference is exact and all labels are
         known. Block-coordinate Frank-Wolfe and the averaged perceptron refuse other objectives.
@@ -43,6 +45,7 @@ class Objective(BaseEstimator):
     smooth: ClassVar[bool] = True
     probabilistic: ClassVar[bool] = True
     convex: ClassVar[bool] = True
+    uses_inference: ClassVar[bool] = True
     piecewise_linear: ClassVar[bool] = False
     node_weighted: ClassVar[bool] = False
     start_with: "str | Objective | None" = None

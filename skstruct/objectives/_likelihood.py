@@ -2,7 +2,7 @@
 
 from skstruct.objectives._base import Objective
 from skstruct.objectives._labels import check_codes, require_finite, subtract_labelling
-from skstruct.scores import MISSING, Scores, clamp
+from skstruct.scores import MISSING, Scores
 
 
 class Likelihood(Objective):
@@ -42,13 +42,15 @@ class Likelihood(Objective):
         t, plan, y, weights = inference.topology, inference.plan, targets.codes, targets.graph_weight
         check_codes(t, y, scores.node.shape[1])
         complete = not (y == MISSING).any()
-        model = plan.marginals_from(scores, weights, y if complete else None)
+        if complete:
+            model = plan.marginals_from(scores, weights, y)
+        else:
+            model, given = (known.marginals(scores, weights) for known in inference.given(y))
         plan.require_allowed(scores, model.log_partition)
         gradient = Scores(model.node, model.edge, scores.edge_matrix)
         if complete:
             target = subtract_labelling(t, scores, y, weights, gradient)
         else:
-            given = plan.marginals(clamp(scores, y), weights)
             target = given.log_partition
             gradient = gradient._replace(node=model.node - given.node, edge=model.edge - given.edge)
         require_finite(target)
@@ -56,9 +58,8 @@ class Likelihood(Objective):
 
     def hessian_product(self, inference, scores, targets, direction):
         """Derivative of the marginals, less that of the marginals given the known labels; see `Objective`."""
-        plan, y, weights = inference.plan, targets.codes, targets.graph_weight
-        _, (node, edge, rows) = plan.derivative(scores, direction, weights)
-        if (y == MISSING).any():
-            _, given = plan.derivative(clamp(scores, y), direction, weights)
-            node, edge = node - given.node, edge - given.edge
-        return Scores(node, edge, rows)
+        y, weights = targets.codes, targets.graph_weight
+        if not (y == MISSING).any():
+            return inference.plan.derivative(scores, direction, weights)[1]
+        free, given = (plan.derivative(scores, direction, weights)[1] for plan in inference.given(y))
+        return Scores(free.node - given.node, free.edge - given.edge, free.edge_matrix)

@@ -47,6 +47,7 @@ class Pseudolikelihood(Objective):
     """
 
     node_weighted = True
+    uses_inference = False
     has_hessian = True
 
     def value_and_gradient(self, inference, scores, targets):

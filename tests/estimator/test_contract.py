@@ -120,6 +120,8 @@ def test_minibatches_are_parts_of_the_inputs(losses, monkeypatch):
 class Independent(Objective):
     """The negative log-likelihood of a model that ignores the edges: no inference."""
 
+    uses_inference = False
+
     def value_and_gradient(self, inference, scores, targets):
         shifted = scores.node - scores.node.max(axis=1, keepdims=True)
         log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

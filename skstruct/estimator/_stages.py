@@ -1,0 +1,167 @@
+"""Trainings that follow one another where inference is approximate, and the comparison with the model without edges.
+
+The loss of approximate inference is a surrogate, and a smaller surrogate need not mean a better model. The mean
+marginal loss, which is the mean of ``-log P(y_i | x)`` over the labelled training nodes, measures what the model
+predicts. It can be compared between backends, and with the model without edges, where it is exact.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from skstruct.data.dataset import GraphDataset
+from skstruct.estimator._early_stopping import EarlyStopping
+from skstruct.estimator._fitting import Progress, Training
+from skstruct.estimator._training import TrainingLoss
+from skstruct.exceptions import numbered_from
+from skstruct.inference import Edgeless
+from skstruct.objectives import Objective
+from skstruct.scores import MISSING
+
+WORSE = 1e-3  # nats by which a mean marginal loss exceeds that without edges if it is worse, and no error of inference
+ROUGH_TOL = 1e-4  # tolerance of the model without edges, whose last digits neither a start nor a comparison needs
+REMEDIES = (
+    "Try inference='auto' or 'tree_reweighted', whose loss is a convex bound; objective='marginal', which trains these "
+    "probabilities; objective='pseudolikelihood'; or a smaller C."
+)
+
+
+class Trained(NamedTuple):
+    """A finished training.
+
+    Attributes
+    ----------
+    training : Training
+        Its backend is that for predictions.
+    result : OptimizeResult
+    progress : Progress or None
+    loss : TrainingLoss
+        The loss that was minimised last.
+    warning : str
+        Empty if there is nothing to warn of.
+    """
+
+    training: Training
+    result: OptimizeResult
+    progress: Progress | None
+    loss: TrainingLoss
+    warning: str = ""
+
+
+class Stages:
+    """A training, and what precedes and follows it if inference on some graphs is approximate.
+
+    Parameters
+    ----------
+    training : Training
+    objectives : list of Objective
+        Objectives that are minimised one after the other. The last one is that of the model.
+    in_threads : callable
+        ``in_threads(function, *iterables)``, from `thread_map`.
+
+    Attributes
+    ----------
+    main : Training
+        If inference on some graphs is approximate: with the first backend of ``backend.training_sequence()``.
+    """
+
+    def __init__(self, training: Training, objectives: list[Objective], in_threads: Callable[..., list]):
+        self.objectives, self.in_threads = objectives, in_threads
+        first, *others = (replace(training, backend=backend) for backend in training.backend.training_sequence())
+        is_read = objectives[-1].uses_inference and not training.backend.exact
+        self.is_approximate = is_read and not all(in_threads(_is_exact, first.chunks))
+        self.main, self.others = (first, others) if self.is_approximate else (training, [])
+
+    def train(
+        self,
+        coef: np.ndarray,
+        earlier: Progress | None,
+        stopper: EarlyStopping | None,
+        callback: Callable[..., Any],
+    ) -> Trained:
+        """Train from the weights `coef`, (n_coef,); arguments as for `Training.run`.
+
+        If inference is approximate, the model without edges is trained, too. If the loss is a convex upper bound, the
+        training starts there. The loss is exact at this point, so that the loss of the trained model is smaller,
+        however the iterations end. The next backends of the sequence start at the solution of the last one. They are
+        kept if they decrease the mean marginal loss.
+
+        A result that is worse than the model without edges is a warning. A sequence of backends then returns the model
+        without edges.
+        """
+        run = self.objectives, earlier, stopper, callback
+        if not (self.is_approximate and self.objectives[-1].probabilistic):
+            return self._run(self.main, coef, *run)
+        edgeless = self._run(without_edges(self.main), coef, self.objectives, None, None, _never_stop)
+        alone = edgeless._replace(training=self.main)
+        if alone.result.interrupt is not None:
+            return alone
+        first = self.main.loss(self.objectives[0], self.in_threads)
+        if self.main.backend.bound == "upper" and first.convex:
+            coef = min(coef, alone.result.x, key=lambda point: first(point)[0])  # `coef` can be a warm start
+        best = self._run(self.main, coef, *run)
+        reached = mean_marginal_loss(best.loss, best.result.x)
+        n_evaluations = alone.result.nfev + best.result.nfev
+        for other in self.others if stopper is None else []:
+            loss, start = other.loss(self.objectives[-1], self.in_threads), best.result.x
+            if best.result.stopped or best.result.interrupt or mean_marginal_loss(loss, start) >= reached:
+                break
+            continued = self._run(other, start, self.objectives[-1:], None, None, callback)
+            n_evaluations += continued.result.nfev
+            value = mean_marginal_loss(continued.loss, continued.result.x)
+            if value < reached:
+                best, reached = continued, value
+        without = mean_marginal_loss(alone.loss, alone.result.x)
+        if reached > without + WORSE:
+            kept = " The weights without edges are kept." if self.others else ""
+            best = (alone if self.others else best)._replace(
+                warning=f"with edges the model is worse than without them on its training nodes: the mean of "
+                f"-log P(y_i | x) is {reached:.4g} with edges and {without:.4g} without. Inference is approximate."
+                f"{kept} {REMEDIES}"
+            )
+        best.result.nfev = n_evaluations
+        return best
+
+    def _run(self, training, coef, objectives, earlier, stopper, callback):
+        return Trained(training, *training.run(self.in_threads, objectives, coef, earlier, stopper, callback))
+
+
+def _never_stop(state):
+    return False
+
+
+def _is_exact(chunk):
+    with numbered_from(chunk.graphs.start):
+        return chunk.plan.exact
+
+
+def without_edges(training: Training) -> Training:
+    """Return the training of the same model on the same nodes without edges."""
+    data = training.part.dataset
+    features = None if data.edge_features is None else data.edge_features[:0]
+    no_edges = np.zeros(len(data) + 1, np.intp)
+    dataset = GraphDataset(data.node_features, np.zeros((0, 2), np.int32), features, data.node_ptr, no_edges)
+    part = training.part._replace(dataset=dataset)
+    return replace(training, backend=Edgeless(), part=part, least_tol=ROUGH_TOL)
+
+
+def mean_marginal_loss(loss: TrainingLoss, coef: np.ndarray) -> float:
+    """Mean of ``-log P(y_i | x)`` over the labelled nodes, weighted, in nats; inf if a probability is 0."""
+    total, weight = np.sum(loss.in_threads(lambda chunk: _marginal_losses(chunk, coef), loss.losses), axis=0)
+    return total / weight
+
+
+def _marginal_losses(chunk, coef):
+    """Weighted sum of the losses of the labelled nodes of a chunk, and sum of the weights."""
+    targets = chunk.targets
+    weight = targets.graph_weight[chunk.inference.topology.node_graph]
+    if targets.node_weight is not None:
+        weight = weight * targets.node_weight
+    known = np.flatnonzero((targets.codes != MISSING) & (weight > 0))
+    scores, _ = chunk.feature_plan.scores(chunk.inputs, coef)
+    with np.errstate(divide="ignore"):
+        losses = -np.log(chunk.inference.plan.marginals(scores).node[known, targets.codes[known]])
+    return weight[known] @ losses, weight[known].sum()
