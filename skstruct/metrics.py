@@ -247,9 +247,9 @@ class _Scorer(type(make_scorer(accuracy_score))):  # type: ignore[misc]  # sciki
         if method in METHODS:
             kwargs["columns"] = ClassColumns(np.asarray(classes), method)
             method_caller = _raw_response if len(classes) == 1 else method_caller
-        if kwargs.get("known") is not None:
-            method_caller = partial(_raw_response, known=kwargs["known"])
-        kwargs.pop("known", None)
+        known = kwargs.pop("known", None)
+        if known is not None:
+            method_caller = partial(_raw_response, known=known)
         return super()._score(method_caller, estimator, X, y_true, **kwargs)
 
 

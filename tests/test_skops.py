@@ -82,6 +82,7 @@ CLASSIFIERS = {
     "labels": (crf(features=ConstrainedFeatures(allowed_labels={0: ["a", "b"], np.int64(2): ["b", "a"]})), CHAINS),
     "pairs and labels": (crf(features=ConstrainedFeatures("linear", PAIRS, {0: ["a", "b"]}), **FOLD), CHAINS),
     "table": (crf(), CHAINS.nodes),
+    "transductive": (crf(transductive=True), CHAINS.nodes_whole),
     "sparse": (crf(), SPARSE),
     "float32": (crf(features=LinearFeatures(dtype="float32")), CHAINS),
     "random state": (crf(optimizer="sgd", random_state=np.random.RandomState(0)), CHAINS),

@@ -101,6 +101,7 @@ class NodeInput:
         """Labels to condition on, and whether each is known, (n_nodes,) both; of all nodes, if graphs are whole."""
         if not self.view.whole:
             return self.labels(known, missing_label, "known")
+        check_flat(known, "known")
         if len(known) != self.dataset.n_nodes:
             raise ValueError(
                 f"known has {len(known)} labels, but X is a NodeView of whole graphs with {self.dataset.n_nodes} "

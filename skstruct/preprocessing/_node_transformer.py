@@ -13,6 +13,9 @@ class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
     `ColumnTransformer` for data frames, feature selection by the labels of the nodes, and pipelines of transformers. A
     table is transformed as by the transformer alone.
 
+    For nodes of whole graphs (``dataset.nodes_whole``), the transformer is fitted to the selected nodes and their
+    labels, and transforms all nodes.
+
     A transformer that splits the data for a cross-validation, such as `TargetEncoder`, splits nodes and not graphs.
 
     Parameters

@@ -310,6 +310,8 @@ def test_refusals(data):
     model = crf().fit(X, labels)
     with pytest.raises(ValueError, match=r"known has 26 labels, but X is .* whole graphs with 40 nodes"):
         model.predict(X, known=labels)
+    with pytest.raises(TypeError, match="known must hold one label per sample"):
+        model.predict(X, known=3)
     with pytest.raises(ValueError, match="transductive must be True or False, got 'yes'"):
         crf(transductive="yes").fit(X, labels)
     with pytest.raises(ValueError, match=r"transductive=True was set after fit.*call fit again"):
