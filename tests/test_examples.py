@@ -66,7 +66,16 @@ def check_citations(text):
     assert both == pytest.approx(0.838, abs=0.025)
 
 
+def check_multilabel(text):
+    def likelihood(model):
+        return float(next(line for line in text.splitlines() if line.startswith(model)).split()[-1])
+
+    assert likelihood("CRF, full:") > likelihood("classifier chain:") + 0.05
+    assert likelihood("classifier chain:") > likelihood("independent:") + 0.1
+
+
 FIGURES = {
+    "plot_multilabel_scene": check_multilabel,
     "plot_cora_transductive": check_citations,
     "plot_letters": check_letters,
     "plot_snakes": check_snakes,

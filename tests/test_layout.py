@@ -14,7 +14,7 @@ LEVELS = [
     {"features", "inference", "optim"},
     {"decoding", "objectives"},
     {"estimator"},
-    {"functional", "metrics", "model_selection", "preprocessing", "datasets", "io", "testing"},
+    {"functional", "inspection", "metrics", "model_selection", "preprocessing", "datasets", "io", "testing"},
 ]
 GROUND = {"data": {"exceptions"}, "kernels": set(), "exceptions": set(), "components": set(), "scores": {"data"}}
 SEAMS = {"features", "inference", "optim", "decoding", "objectives"}

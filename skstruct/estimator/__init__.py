@@ -1,6 +1,7 @@
 """The estimator: it connects features, inference, objective, optimiser and decoding."""
 
 from skstruct.estimator._classifier import GraphCRFClassifier
+from skstruct.estimator._fitted_loss import FittedLoss, fitted_loss
 from skstruct.estimator._multilabel import MultiLabelCRFClassifier
 
-__all__ = ["GraphCRFClassifier", "MultiLabelCRFClassifier"]
+__all__ = ["FittedLoss", "GraphCRFClassifier", "MultiLabelCRFClassifier", "fitted_loss"]

@@ -1,0 +1,146 @@
+"""Covariance of estimated parameters from products of the observed information with vectors."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigh, qr
+from scipy.sparse import csr_array
+
+CUTOFF = 1e-8  # eigenvalues of the information, scaled to a diagonal of ones, that count as zero
+ROUNDING = 1e-13  # the same for the curvature along a direction of conjugate gradients
+SOLVED = 1e-10  # residual of a solve, relative to the right-hand side
+
+
+class NotPositive(ValueError):
+    """The information has negative curvature, so that the parameters are not at a minimum of the loss."""
+
+    def __init__(self, curvature: float):
+        super().__init__(
+            f"the loss has negative curvature (relative size {curvature:.1e}): the weights are no minimum on these "
+            "data. Pass the training data, and fit with a smaller tol. If inference is approximate, or labels are "
+            "missing, standard errors may not exist."
+        )
+
+
+class DenseInformation:
+    r"""Covariance of all parameters, from the complete matrix.
+
+    :math:`I` is the observed information and :math:`\Lambda` the diagonal matrix of a penalty. The data do not
+    determine the null space of :math:`I`. With :math:`P` the projection on its complement, the covariance is that of
+    :math:`P \theta`, where :math:`\theta` is normal with the precision :math:`I + \Lambda`. Without a penalty it is the
+    pseudo-inverse of :math:`I`.
+
+    The matrix is scaled to a diagonal of ones before the null space is found, because the scales of features are
+    arbitrary.
+
+    Parameters
+    ----------
+    information : ndarray of shape (n, n)
+    penalty : ndarray of shape (n,)
+
+    Attributes
+    ----------
+    undetermined : ndarray of shape (n, n_undetermined)
+        Basis of the null space, with as many zeros as possible, in the order of the first parameters.
+
+    Raises
+    ------
+    NotPositive
+        If an eigenvalue is negative.
+    """
+
+    def __init__(self, information: np.ndarray, penalty: np.ndarray):
+        diagonal = np.diag(information)
+        scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+        values, vectors = eigh((information + information.T) / 2 * scale * scale[:, None])
+        if values[0] < -CUTOFF:
+            raise NotPositive(values[0])
+        is_zero = values <= CUTOFF
+        null, rest = vectors[:, is_zero], vectors[:, ~is_zero]
+        scaled_penalty = (scale**2 * penalty)[:, None]
+        precision = np.diag(values[~is_zero]) + rest.T @ (scaled_penalty * rest)
+        if null.shape[1] and penalty.any():  # what the prior says about the null space is integrated out
+            both, own = rest.T @ (scaled_penalty * null), null.T @ (scaled_penalty * null)
+            precision -= both @ np.linalg.pinv(own, hermitian=True) @ both.T
+        basis = scale[:, None] * _sparse_basis(null)
+        basis /= np.linalg.norm(basis, axis=0)
+        directions = scale[:, None] * rest
+        self.factor = cho_factor(precision)
+        # A basis with zeros keeps features of different scales apart; rounding errors of an orthonormal basis mix them.
+        self.directions = directions - basis @ np.linalg.solve(basis.T @ basis, basis.T @ directions)
+        self.undetermined = basis[:, np.argsort((basis != 0).argmax(axis=0), kind="stable")]
+
+    def variances(self, combinations: csr_array) -> np.ndarray:
+        """Variance of each linear combination of the parameters, (n_combinations,); they are rows of the argument."""
+        projected = (combinations @ self.directions).T
+        return np.einsum("rk,rk->k", projected, cho_solve(self.factor, projected))
+
+
+class SolvedInformation:
+    """Covariance of a few parameters, by two solves with conjugate gradients for each.
+
+    The first solve removes from a combination of parameters what the data do not determine. Without it the second
+    solve would not converge. Time: two times the number of iterations, at most `n`, for each combination, and a product
+    in each iteration.
+
+    Parameters
+    ----------
+    product : callable
+        Product of the information with a vector, (n,).
+    penalty : ndarray of shape (n,)
+
+    Raises
+    ------
+    NotPositive
+        From `variances`.
+    """
+
+    def __init__(self, product: Callable[[np.ndarray], np.ndarray], penalty: np.ndarray):
+        self.product, self.penalty = product, penalty
+
+    def variances(self, combinations: csr_array) -> np.ndarray:
+        """Variance of each linear combination of the parameters, (n_combinations,); they are rows of the argument."""
+        return np.array([self._variance(combinations[[k]].toarray()[0]) for k in range(combinations.shape[0])])
+
+    def _variance(self, combination):
+        determined = conjugate_gradients(self.product, self.product(combination))
+        if not self.penalty.any():
+            return determined @ conjugate_gradients(self.product, determined)
+        return determined @ conjugate_gradients(lambda v: self.product(v) + self.penalty * v, determined)
+
+
+def conjugate_gradients(product: Callable[[np.ndarray], np.ndarray], right: np.ndarray) -> np.ndarray:
+    """Solve ``product(x) = right`` for a positive semi-definite matrix, with `right` in its range."""
+    x, residual = np.zeros_like(right), right.copy()
+    direction, size = residual.copy(), residual @ residual
+    goal, largest = SOLVED**2 * size, 0.0
+    for _ in range(2 * len(right)):
+        if size <= goal:
+            break
+        image = product(direction)
+        curvature = direction @ image
+        relative = curvature / (direction @ direction)
+        largest = max(largest, relative)
+        if relative <= ROUNDING * largest:  # the rest of `right` is a rounding error outside of the range
+            if relative < -CUTOFF * largest:
+                raise NotPositive(relative / largest)
+            break
+        step = size / curvature
+        x += step * direction
+        residual -= step * image
+        size, before = residual @ residual, size
+        direction = residual + size / before * direction
+    return x
+
+
+def _sparse_basis(basis):
+    """Reduced echelon form of the columns of an orthonormal basis, which has as many zeros as possible."""
+    n, k = basis.shape
+    if not k:
+        return basis
+    _, triangle, order = qr(basis.T, mode="economic", pivoting=True)
+    reduced = np.linalg.solve(triangle[:, :k], triangle)
+    reduced[np.abs(reduced) < np.sqrt(CUTOFF)] = 0.0
+    out = np.empty((n, k))
+    out[order] = reduced.T
+    return out
