@@ -28,16 +28,13 @@ def require_finite(label_scores):
         raise InfeasibleGraph(forbidden[0], "the labels in y are forbidden, they score -inf")
 
 
-def node_terms(targets):
-    """Nodes that have a term in a loss that is a sum over nodes, and the weights of these nodes.
+def term_weights(targets):
+    """Weight of each node's term in a loss that is a sum over nodes, (n_nodes,); 0 where the label is unknown.
 
-    A node has none if its label is unknown or its weight is 0. The label of a node of weight 0 may be forbidden.
+    A node of weight 0 has no term. Its label may be forbidden.
     """
-    if targets.node_weight is None:
-        nodes = np.flatnonzero(targets.codes != MISSING)
-        return nodes, np.ones(len(nodes))
-    nodes = np.flatnonzero((targets.codes != MISSING) & (targets.node_weight > 0))
-    return nodes, targets.node_weight[nodes]
+    is_known = targets.codes != MISSING
+    return is_known.astype(np.float64) if targets.node_weight is None else targets.node_weight * is_known
 
 
 def subtract_labelling(topology, scores, codes, weights, out):

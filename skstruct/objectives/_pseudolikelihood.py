@@ -5,7 +5,7 @@ import numpy as np
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.kernels.jit import kernel
 from skstruct.objectives._base import Objective
-from skstruct.objectives._labels import check_codes, node_terms
+from skstruct.objectives._labels import check_codes, term_weights
 from skstruct.scores import Scores, check_scores, with_rows
 
 
@@ -59,34 +59,30 @@ class Pseudolikelihood(Objective):
             If a label is forbidden given the labels of the neighbours.
         """
         t, y = inference.topology, targets.codes
-        nodes, weights, local, own, log_total = self._conditionals(t, scores, targets)
-        surplus = np.zeros(scores.node.shape)
-        surplus[nodes] = np.exp(local - log_total[:, None])
-        surplus[nodes, y[nodes]] -= 1.0
-        surplus[nodes] *= (weights * targets.graph_weight[t.node_graph[nodes]])[:, None]
-        losses = np.zeros(t.n_nodes)
-        losses[nodes] = weights * (log_total - own)
+        surplus, losses = self._conditionals(t, scores, targets)
+        surplus[np.arange(t.n_nodes), y] -= 1.0
+        surplus *= _gradient_weights(t, targets)
         return t.sum_nodes(losses), _scatter_to_scores(t, scores, y, surplus)
 
     def hessian_product(self, inference, scores, targets, direction):
         """Covariances of the states of each node with its change of scores; see `Objective`."""
         t, y = inference.topology, targets.codes
-        nodes, weights, local, _, log_total = self._conditionals(t, scores, targets)
-        probability = np.exp(local - log_total[:, None])
-        change = _local_scores(t, direction, y)[nodes]
+        probability, _ = self._conditionals(t, scores, targets)
+        change = _local_scores(t, direction, y)
         change -= (probability * change).sum(axis=1, keepdims=True)
-        surplus = np.zeros(scores.node.shape)
-        surplus[nodes] = probability * change * (weights * targets.graph_weight[t.node_graph[nodes]])[:, None]
-        return _scatter_to_scores(t, scores, y, surplus)
+        return _scatter_to_scores(t, scores, y, probability * change * _gradient_weights(t, targets))
 
     def _conditionals(self, t, scores, targets):
-        """Nodes with a term, their weights, local scores, and of these the labels' scores and the log-sum-exp."""
-        y, n_states = targets.codes, scores.node.shape[1]
+        """Probabilities of the states of each node, (n_nodes, n_states), and its term in the loss, (n_nodes,).
+
+        Probabilities of nodes without a term are arbitrary finite numbers.
+        """
+        y, n_states, weights = targets.codes, scores.node.shape[1], term_weights(targets)
         check_codes(t, y, n_states)
-        nodes, weights = node_terms(targets)
-        local = _local_scores(t, check_scores(t, scores, n_states), y)[nodes]
-        own = local[np.arange(len(nodes)), y[nodes]]
-        forbidden = nodes[np.isneginf(own)]
+        local = _local_scores(t, check_scores(t, scores, n_states), y)
+        local[weights == 0] = 0.0  # these rows may be all -inf, or may forbid the label
+        own, top = local[np.arange(t.n_nodes), y], local.max(axis=1)
+        forbidden = np.flatnonzero(np.isneginf(own))
         if len(forbidden):
             g = t.node_graph[forbidden[0]]
             raise InfeasibleGraph(
@@ -94,8 +90,16 @@ class Pseudolikelihood(Objective):
                 f"the label of node {forbidden[0] - t.node_ptr[g]} is forbidden given the labels of its neighbours, it "
                 "scores -inf",
             )
-        top = local.max(axis=1, initial=-np.inf)
-        return nodes, weights, local, own, top + np.log(np.exp(local - top[:, None]).sum(axis=1))
+        local -= top[:, None]
+        np.exp(local, out=local)
+        total = local.sum(axis=1)
+        local /= total[:, None]
+        return local, weights * (top + np.log(total) - own)
+
+
+def _gradient_weights(topology, targets):
+    """Factors of the gradients of the nodes, (n_nodes, 1)."""
+    return (term_weights(targets) * targets.graph_weight[topology.node_graph])[:, None]
 
 
 def _local_scores(topology, scores, y):
