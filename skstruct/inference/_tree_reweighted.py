@@ -46,10 +46,10 @@ class TreeReweightedBP(InferenceBackend):
     points. Its marginals tend to be less certain than the true ones. On graphs without cycles it is exact and does not
     iterate.
 
-    Messages are sent in sweeps over the nodes as in `LoopyBP`. If the changes of the messages no longer decrease,
-    messages are damped: the log-messages that node `i` sends move by ``2 / max(2, sum_j rho_ij)`` of their change. A
-    graph that does not converge within `max_iter` sweeps gets as many more sweeps in which they move by half of that.
-    `decode` is the same as for `LoopyBP`: tree-reweighted max-product.
+    Messages are sent in sweeps over the nodes as in `LoopyBP`. If the changes of the messages no longer decrease, or
+    after `max_iter` sweeps, beliefs are damped in up to `max_iter` further sweeps: the log-belief of node `i`, from
+    which its messages are computed, moves by ``1 / (1 + sum_j rho_ij (1 - rho_ij))`` of its change, at most by half of
+    it. Irregular graphs oscillate undamped. `decode` is the same as for `LoopyBP`: tree-reweighted max-product.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class TreeReweightedBP(InferenceBackend):
         ``(n_nodes - 1) / n_edges``, in every subgraph) and the messages have converged. The number 1 is loopy belief
         propagation; smaller numbers have an error between that of loopy belief propagation and that of the bound.
     damping : float in [0, 1), default=0.0
-        Fraction of the old log-message in the new one.
+        Fraction of the old log-belief of a node in the new one.
     max_iter : int, default=100
         Maximum number of sweeps, and of further sweeps with damping.
     tol : float, default=1e-5
@@ -177,20 +177,13 @@ class _TreeReweightedPlan(InferencePlan):
         (divided, shared), (change, _) = self._divided(scores), self._divided(direction)
         settled = np.zeros((2 * t.n_edges, self.n_states))
         self._propagate(divided, shared, weights, settled)
+        scale = np.zeros(t.n_graphs)
+        np.maximum.at(scale, t.node_graph, np.abs(change.node).max(axis=1))
+        np.maximum.at(scale, t.edge_graph, np.abs(change.edge).max(axis=(1, 2))[change.edge_matrix])
         out = np.zeros(t.n_graphs), Scores(np.zeros_like(scores.node), np.zeros_like(divided.edge), divided.edge_matrix)
+        plan, n_lanes = (self._lists, self._orders, self.settings), lanes(self.n_states)
         with np.errstate(all="ignore"):  # as below
-            differentiate(
-                self._lists,
-                self._orders,
-                self.settings,
-                divided,
-                change,
-                weights,
-                settled,
-                not shared,
-                lanes(self.n_states),
-                out,
-            )
+            differentiate(*plan, divided, change, scale, weights, settled, not shared, n_lanes, out)
         mean, (node, edge, _) = out
         weigh_nodes(t, node, weights)
         return mean, Scores(node, self._gathered(edge, scores, shared), scores.edge_matrix)

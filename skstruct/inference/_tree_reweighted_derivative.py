@@ -35,6 +35,20 @@ class _Graph(NamedTuple):
 
 
 @kernel
+def _move_total(graph, i, fraction):
+    """Move ``d b_i`` by a fraction of its change; the change that is left."""
+    left = 0.0
+    for x in range(graph.node.shape[1]):
+        new = graph.node[i, x]
+        for s in range(graph.bounds[i, 0], graph.bounds[i, 2]):
+            new += graph.rho[s] * graph.tangent[s, x]
+        step = fraction * (new - graph.total[i, x])
+        graph.total[i, x] += step
+        left = max(left, abs(new - graph.total[i, x]))
+    return left
+
+
+@kernel
 def _sweeps(graph, psi, scratch, fraction, most, tol, lanes):
     """Sweep until no tangent moves by more than `tol` or changes stagnate, at most `most` times; sweeps, change."""
     bounds, ends, rho, number, cavity, inverse, constant, node, tangent, total, dirty = graph
@@ -57,17 +71,19 @@ def _sweeps(graph, psi, scratch, fraction, most, tol, lanes):
                 last = stop if direction == 0 else middle
                 if first == last:
                     continue
-                weighted_sum(node, i, tangent, begin, stop, rho, total, lanes)
+                if fraction[i] == 1.0:
+                    weighted_sum(node, i, tangent, begin, stop, rho, total, lanes)
+                else:
+                    left = _move_total(graph, i, fraction[i])
+                    change = max(change, left)
+                    if left > tol:
+                        dirty[i] |= bit  # it has more to say
                 for s in range(first, last):
                     r, k = np.int64(ends[s, 0]), np.int64(number[s])
-                    moved = send_tangent(
-                        tangent, r, s, total, i, cavity, inverse, constant, psi, k, fraction[i], scratch, lanes
-                    )
+                    moved = send_tangent(tangent, r, s, total, i, cavity, inverse, constant, psi, k, scratch, lanes)
                     change = max(change, moved)
                     if moved > tol:
                         dirty[ends[s, 1]] = 3
-                        if fraction[i] != 1.0:
-                            dirty[i] |= bit  # it has more to say
         if change <= tol:
             break
         if sweep % STAGNATION_SWEEPS == 0:
@@ -79,21 +95,24 @@ def _sweeps(graph, psi, scratch, fraction, most, tol, lanes):
 
 @kernel
 def _settle(graph, psi, settings, tol, fraction, lanes):
-    """Sweep undamped, then damped, like the messages."""
+    """Sweep, then again with damping, like the messages."""
     scratch = np.empty((1, graph.node.shape[1]))
-    sweeps, change, limit = 0, np.inf, settings.max_iter
-    for attempt in range(3):
-        if change <= tol or not fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction):
+    sweeps, change = 0, np.inf
+    for attempt in range(2):
+        if change <= tol:
             continue
-        if attempt == 2:
-            limit = sweeps + settings.max_iter
-        for s in range(len(graph.ends)):  # tangents may have grown
+        for s in range(len(graph.ends)):  # without damping, tangents may have grown
             for x in range(graph.node.shape[1]):
                 graph.tangent[s, x] = 0.0
-        while sweeps < limit:  # the last attempt continues where it stagnates
+        for i in range(len(graph.bounds)):
+            for x in range(graph.node.shape[1]):
+                graph.total[i, x] = graph.node[i, x]
+        fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction)
+        limit = settings.max_iter if attempt == 0 else sweeps + settings.max_iter
+        while sweeps < limit:
             more, change = _sweeps(graph, psi, scratch, fraction, limit - sweeps, tol, lanes)
             sweeps += more
-            if change <= tol or attempt < 2:
+            if change <= tol or attempt == 0:
                 break
 
 
@@ -153,56 +172,71 @@ def _conditionals(graph, rows, flipped, edge, belief, log_message, psi):
                     psi[s, x, y] *= 1.0 / total if total > 0.0 else 0.0
 
 
-@kernel
+@kernel(fastmath={"contract", "reassoc"})  # all numbers are finite
 def _constants(graph, rows, flipped, edge, psi):
     """Fill the constants: means of the derivatives `edge` of the edges' scores, given the neighbours' states."""
     n_states = graph.node.shape[1]
     for s in range(len(graph.ends)):
-        k = np.int64(graph.number[s])
+        k, row = np.int64(graph.number[s]), rows[s]
         for y in range(n_states):
-            total = 0.0
-            for x in range(n_states):
-                change = edge[rows[s], y, x] if flipped[s] else edge[rows[s], x, y]
-                total += graph.cavity[s, x] * psi[k, x, y] * change
-            graph.constant[s, y] = total * graph.inverse[s, y]
+            graph.constant[s, y] = 0.0
+        for x in range(n_states):
+            factor = graph.cavity[s, x]
+            for y in range(n_states):
+                graph.constant[s, y] += factor * psi[k, x, y] * (edge[row, y, x] if flipped[s] else edge[row, x, y])
+        for y in range(n_states):
+            graph.constant[s, y] *= graph.inverse[s, y]
 
 
 @kernel
-def _conclude(graph, rows, flipped, edge, psi, belief, weight, marginals, counts):
-    """Derivatives of node marginals and of pair counts, which are added; the mean of the edges' derivatives."""
-    n_states, mean = belief.shape[1], 0.0
-    pair, change = np.empty((n_states, n_states)), np.empty((n_states, n_states))
+def _node_changes(graph, probability, marginals):
+    """Fill the derivatives of log-beliefs and of node marginals."""
+    n_states = probability.shape[1]
     for i in range(len(graph.bounds)):
-        begin, stop = np.int64(graph.bounds[i, 0]), np.int64(graph.bounds[i, 2])
         expected = 0.0
         for x in range(n_states):
             graph.total[i, x] = graph.node[i, x]
-            for s in range(begin, stop):
+        for s in range(np.int64(graph.bounds[i, 0]), np.int64(graph.bounds[i, 2])):
+            for x in range(n_states):
                 graph.total[i, x] += graph.rho[s] * graph.tangent[s, x]
-            expected += np.exp(belief[i, x]) * graph.total[i, x]
         for x in range(n_states):
-            marginals[i, x] = np.exp(belief[i, x]) * (graph.total[i, x] - expected)
+            expected += probability[i, x] * graph.total[i, x]
+        for x in range(n_states):
+            marginals[i, x] = probability[i, x] * (graph.total[i, x] - expected)
+
+
+@kernel(fastmath={"contract", "reassoc"})  # all numbers are finite
+def _pair_changes(graph, rows, flipped, edge, psi, probability, weight, counts):
+    """Add the derivatives of the pair counts; the mean of the edges' derivatives."""
+    n_states, mean = probability.shape[1], 0.0
+    after, second = np.empty(n_states), np.empty(n_states)
     for i in range(len(graph.bounds)):
         for s in range(np.int64(graph.bounds[i, 0]), np.int64(graph.bounds[i, 2])):
             if flipped[s]:
                 continue  # counted at the first end of the edge
-            r, j, k = np.int64(graph.ends[s, 0]), np.int64(graph.ends[s, 1]), np.int64(graph.number[s])
-            expected = 0.0
+            r, j, k, row = np.int64(graph.ends[s, 0]), np.int64(graph.ends[s, 1]), np.int64(graph.number[s]), rows[s]
+            for y in range(n_states):
+                after[y] = graph.inverse[s, y] * probability[j, y]
+                second[y] = graph.total[j, y] - graph.tangent[r, y]
+            expected, direct = 0.0, 0.0
             for x in range(n_states):
+                before, first = graph.cavity[s, x], graph.total[i, x] - graph.tangent[s, x]
                 for y in range(n_states):
-                    pair[x, y] = graph.cavity[s, x] * psi[k, x, y] * graph.inverse[s, y] * np.exp(belief[j, y])
-                    change[x, y] = graph.total[i, x] - graph.tangent[s, x] + graph.total[j, y] - graph.tangent[r, y]
-                    change[x, y] += edge[rows[s], x, y]
-                    expected += pair[x, y] * change[x, y]
-                    mean += graph.rho[s] * pair[x, y] * edge[rows[s], x, y]
+                    pair = before * psi[k, x, y] * after[y]
+                    direct += pair * edge[row, x, y]
+                    expected += pair * (first + second[y])
+            mean += graph.rho[s] * direct
             for x in range(n_states):
+                before = weight * graph.cavity[s, x]
+                first = graph.total[i, x] - graph.tangent[s, x] - (expected + direct)
                 for y in range(n_states):
-                    counts[rows[s], x, y] += weight * pair[x, y] * (change[x, y] - expected)
+                    change = first + second[y] + edge[row, x, y]
+                    counts[row, x, y] += before * psi[k, x, y] * after[y] * change
     return mean
 
 
 @kernel
-def differentiate(lists, orders, settings, scores, direction, weights, log_message, own_matrices, lanes, out):
+def differentiate(lists, orders, settings, scores, direction, scale, weights, log_message, own_matrices, lanes, out):
     """Derivatives of log-partitions, node marginals and pair counts.
 
     Parameters
@@ -212,6 +246,8 @@ def differentiate(lists, orders, settings, scores, direction, weights, log_messa
     settings : Settings
     scores, direction : Scores
         Edge scores are divided by the weights of their edges.
+    scale : ndarray of shape (n_graphs,)
+        Factor of the tolerance.
     weights : ndarray of shape (n_graphs,)
         Factors of the pair counts.
     log_message : ndarray of shape (n_slots, n_states)
@@ -248,18 +284,14 @@ def differentiate(lists, orders, settings, scores, direction, weights, log_messa
             base, size = lists.edge_ptr[g], lists.edge_ptr[g + 1] - lists.edge_ptr[g]
         if own_matrices or g == 0:
             _potentials(scores.edge[base : base + size], shared, low, lanes)
-        scale, lowest = 0.0, 0.0
+        lowest = 0.0
         for s in range(stop - first):
             rows[s] = scores.edge_matrix[lists.edge[first + s]]
             number[s] = rows[s] - base + (size if flipped[s] else 0)
             lowest = min(lowest, low[rows[s] - base])
-            for x in range(n_states):
-                for y in range(n_states):
-                    scale = max(scale, abs(direction.edge[rows[s], x, y]))
         for i in range(end - start):
             for x in range(n_states):
                 node[i, x] = direction.node[order[i], x]
-                scale = max(scale, abs(node[i, x]))
         if not _log_beliefs(graph, scores, order, messages, belief):
             mean[g] = np.nan
             for i in range(end - start):
@@ -273,12 +305,16 @@ def differentiate(lists, orders, settings, scores, direction, weights, log_messa
             psi = np.empty((stop - first, n_states, n_states))
             _conditionals(graph, rows, flipped, scores.edge, belief, messages, psi)
         _constants(graph, rows, flipped, direction.edge, psi)
-        _settle(graph, psi, settings, settings.tol * scale, fraction, lanes)
-        mean[g] = _conclude(graph, rows, flipped, direction.edge, psi, belief, weights[g], marginals, counts)
+        _settle(graph, psi, settings, settings.tol * scale[g], fraction, lanes)
+        for i in range(end - start):
+            for x in range(n_states):
+                belief[i, x] = np.exp(belief[i, x])
+                mean[g] += belief[i, x] * node[i, x]
+        _node_changes(graph, belief, marginals)
+        mean[g] += _pair_changes(graph, rows, flipped, direction.edge, psi, belief, weights[g], counts)
         for i in range(end - start):
             for x in range(n_states):
                 node_out[order[i], x] = marginals[i, x]
-                mean[g] += np.exp(belief[i, x]) * node[i, x]
 
 
 @kernel

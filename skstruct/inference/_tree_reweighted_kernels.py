@@ -24,12 +24,13 @@ from typing import NamedTuple
 import numpy as np
 
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.powers import divide_row, log_row, move_message, rooted_belief, weighted_belief
+from skstruct.kernels.powers import divide_row, log_row, rooted_belief, weighted_belief, weighted_sum
 from skstruct.kernels.simd import add_pair, exp_matrix, exp_row, send, send_back, send_potts
 
 LOWEST = -322.0  # log of 1e-140
 LOWEST_ROOTED = -85.0  # a product of 8 messages is a normal number before its root is computed
-STAGNATION_SWEEPS, STAGNATION = 10, 0.9  # damp if the change falls by less than this factor in so many sweeps
+STAGNATION_SWEEPS, STAGNATION = 5, 0.9  # damp if the change falls by less than this factor in so many sweeps
+LARGEST_FRACTION = 0.5  # of the change of a damped belief
 REST = 1e-9  # a smaller rest of the shares of a node is rounding
 
 
@@ -45,6 +46,7 @@ class _Graph(NamedTuple):
     message: np.ndarray  # (> n_slots, n_states) to the slot's node, scaled to maximum 1
     log_message: np.ndarray  # (> n_slots, n_states)
     belief: np.ndarray  # (>= n_nodes, n_states)
+    held: np.ndarray  # (>= n_nodes, n_states) damped log-beliefs
     cavity: np.ndarray  # (3, n_states) scratch space
     dirty: np.ndarray  # (>= n_nodes,) bit 1: the node has news for its higher neighbours; bit 2: for the lower ones
 
@@ -71,13 +73,29 @@ def _send(matrices, which, message, target, cavity, k, lanes):
 
 
 @kernel
+def _move_belief(graph, i, begin, stop, fraction, lanes):
+    """Move the log-belief of node `i` by a fraction of its change; the change that is left, of the scaled belief."""
+    node, log_message, belief, held, cavity = graph.node, graph.log_message, graph.belief, graph.held, graph.cavity
+    n_states, left = node.shape[1], 0.0
+    weighted_sum(node, i, log_message, begin, stop, graph.rho, belief, lanes)
+    exp_row(belief, i, cavity, 0, lanes)
+    for x in range(n_states):
+        if belief[i, x] > -np.inf:  # never -inf - -inf
+            held[i, x] += fraction * (belief[i, x] - held[i, x])
+    exp_row(held, i, belief, i, lanes)
+    for x in range(n_states):
+        left = max(left, abs(belief[i, x] - cavity[0, x]))
+    return left
+
+
+@kernel
 def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
     """Sweep until no message moves by more than `tol`, or the change stagnates, at most `most` times: sweeps, change.
 
-    The log-messages of node `i` move by ``fraction[i]`` of their change; with `rooted`, all fractions must be 1.
+    The log-belief of node `i` moves by ``fraction[i]`` of its change; with `rooted`, all fractions must be 1.
     """
-    bounds, ends, rho, matrix, node, potential, message, log_message, belief, cavity, dirty = graph
-    n_nodes, spare = len(bounds), len(message) - 1
+    bounds, ends, rho, matrix, node, potential, message, log_message, belief, _, cavity, dirty = graph
+    n_nodes = len(bounds)
     change, sweep, earlier = 0.0, 0, np.inf
     for i in range(n_nodes):
         dirty[i] = 3
@@ -98,20 +116,19 @@ def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
                     continue
                 if rooted:
                     rooted_belief(potential, i, message, begin, stop, rho, belief, lanes)
-                else:
+                elif fraction[i] == 1.0:
                     weighted_belief(node, i, log_message, begin, stop, rho, belief, lanes)
+                else:
+                    moved = _move_belief(graph, i, begin, stop, fraction[i], lanes)
+                    change = max(change, moved)
+                    if moved > tol:
+                        dirty[i] |= bit  # it has more to say
                 for s in range(first, last):
                     r = np.int64(ends[s, 0])
                     divide_row(belief, i, message, s, cavity, 0, lanes)
-                    if fraction[i] == 1.0:
-                        _, moved = _send(matrices, matrix[s], message, r, cavity, 0, lanes)
-                        if not rooted:
-                            log_row(message, r, log_message, r, lanes)
-                    else:
-                        _send(matrices, matrix[s], message, spare, cavity, 0, lanes)
-                        moved = move_message(message, spare, r, log_message, fraction[i], lanes)
-                        if moved > tol:
-                            dirty[i] |= bit  # it has more to say
+                    _, moved = _send(matrices, matrix[s], message, r, cavity, 0, lanes)
+                    if not rooted:
+                        log_row(message, r, log_message, r, lanes)
                     change = max(change, moved)
                     if moved > tol:
                         dirty[ends[s, 1]] = 3
@@ -126,42 +143,42 @@ def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
 
 @kernel
 def fill_fractions(bounds, rho, damping, attempt, fraction):
-    """Fractions by which log-messages move; whether they differ from the fractions of the attempt before.
+    """Fractions by which the log-beliefs of the nodes move: all of their change, or damped in attempt 1.
 
-    Where weights are large in sum, undamped messages oscillate: attempt 1 moves those of node i by
-    ``2 / max(2, sum_s rho_s)``. Attempt 2 halves all fractions.
+    A message to node `i` contains the node's own message with the factor ``-(1 - rho)``. So the belief contains its
+    former value with a factor between 0 and ``-sum_s rho_s (1 - rho_s)``, which makes it oscillate.
     """
-    differ = attempt != 1
     for i in range(len(bounds)):
-        total = 0.0
+        echo = 0.0
         for s in range(bounds[i, 0], bounds[i, 2]):
-            total += rho[s]
+            echo += rho[s] * (1.0 - rho[s])
         fraction[i] = 1.0 - damping
         if attempt > 0:
-            fraction[i] *= 2.0 / max(2.0, total)
-            differ |= total > 2.0 + REST
-        if attempt > 1:
-            fraction[i] *= 0.5
-    return differ
+            fraction[i] *= min(LARGEST_FRACTION, 1.0 / (1.0 + echo))
 
 
 @kernel
 def _settle(graph, matrices, settings, rooted, fraction, lanes):
-    """Sweep undamped, then damped: sweeps, last change, whether roots were sufficient."""
-    sweeps, change, limit = 0, np.inf, settings.max_iter
-    for attempt in range(3):
-        if change <= settings.tol or not fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction):
+    """Sweep, then again with damping: sweeps, last change, whether roots were sufficient."""
+    sweeps, change = 0, np.inf
+    for attempt in range(2):
+        if change <= settings.tol:
             continue
-        if attempt == 2:
-            limit = sweeps + settings.max_iter
-        if attempt > 0 and rooted:
+        if attempt > 0:  # starts anew, because messages that oscillate are far from the fixed point
             rooted = False
             for s in range(len(graph.ends)):
-                log_row(graph.message, s, graph.log_message, s, lanes)
-        while sweeps < limit:  # the last attempt continues where it stagnates
+                for x in range(graph.message.shape[1]):
+                    graph.message[s, x], graph.log_message[s, x] = 1.0, 0.0
+        if not rooted:
+            for i in range(len(graph.bounds)):
+                begin, stop = np.int64(graph.bounds[i, 0]), np.int64(graph.bounds[i, 2])
+                weighted_sum(graph.node, i, graph.log_message, begin, stop, graph.rho, graph.held, lanes)
+        fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction)
+        limit = settings.max_iter if attempt == 0 else sweeps + settings.max_iter
+        while sweeps < limit:
             more, change = _sweeps(graph, matrices, fraction, limit - sweeps, settings.tol, rooted, lanes)
             sweeps += more
-            if change <= settings.tol or attempt < 2:
+            if change <= settings.tol or attempt == 0:  # the damped attempt continues where it stagnates
                 break
     return sweeps, change, rooted
 
@@ -173,7 +190,7 @@ def _down(graph, matrices, order, place, share, settled, rooted, lanes):
     The messages to earlier nodes become the ones that the pass sends; their logarithms become the means of these,
     weighted by the shares, and of the ones in `settled`.
     """
-    bounds, ends, rho, matrix, node, potential, message, log_message, belief, cavity, _ = graph
+    bounds, ends, rho, matrix, node, potential, message, log_message, belief, _, cavity, _ = graph
     n_states, bound = message.shape[1], 0.0
     for step in range(len(order) - 1, -1, -1):
         i = np.int64(order[step])
@@ -218,7 +235,7 @@ def _up(graph, matrices, order, place, share, weight, fraction, keep, marginals,
     keep : float
         Factor of the counts so far.
     """
-    bounds, ends, rho, matrix, _, _, message, _, belief, cavity, _ = graph
+    bounds, ends, rho, matrix, _, _, message, _, belief, _, cavity, _ = graph
     n_states, n_matrices, spare = message.shape[1], len(counts), len(message) - 1
     for step in range(len(order)):
         i = np.int64(order[step])
@@ -325,6 +342,7 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
     belief, marginals = np.empty((most_nodes, n_states)), np.empty((most_nodes, n_states))
     dirty, fraction, place = np.empty(most_nodes, np.uint8), np.empty(most_nodes), np.empty(most_nodes, np.int64)
     matrix, cavity = np.empty(most_slots, np.uint32), np.empty((3, n_states))
+    held = np.empty((most_nodes, n_states))
     message, log_message = np.ones((most_slots + 1, n_states)), np.empty((most_slots + 1, n_states))
     passed, log_passed = message, log_message
     if most_orders > 1:
@@ -338,8 +356,8 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
         first_slot, end_slot = 2 * lists.edge_ptr[g], 2 * lists.edge_ptr[g + 1]
         n, order = end - start, lists.order[start:end]
         bounds, ends, rho = lists.bounds[start:end], lists.ends[first_slot:end_slot], orders.rho[first_slot:end_slot]
-        graph = _Graph(bounds, ends, rho, matrix, node, potential, message, log_message, belief, cavity, dirty)
-        passing = _Graph(bounds, ends, rho, matrix, node, potential, passed, log_passed, belief, cavity, dirty)
+        graph = _Graph(bounds, ends, rho, matrix, node, potential, message, log_message, belief, held, cavity, dirty)
+        passing = _Graph(bounds, ends, rho, matrix, node, potential, passed, log_passed, belief, held, cavity, dirty)
         constant, lowest = _load(graph, order, scores.node), 0.0
         for s in range(end_slot - first_slot):
             row, flip = scores.edge_matrix[lists.edge[first_slot + s]], np.int64(lists.flipped[first_slot + s])

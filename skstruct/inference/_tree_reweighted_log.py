@@ -68,7 +68,23 @@ def _send(belief, message, pair, cavity, out):
 
 
 @kernel
-def _sweeps(graph, scores, fraction, most, tol):
+def _move_belief(held, belief, fraction):
+    """Move a log-belief by a fraction of its change, in both arrays; the change that is left, of the scaled belief."""
+    top, held_top, left = -np.inf, -np.inf, 0.0
+    for x in range(len(held)):
+        top = max(top, belief[x])
+        held[x] = held[x] + fraction * (belief[x] - held[x]) if belief[x] > -np.inf else -np.inf
+        held_top = max(held_top, held[x])
+    if top == -np.inf:
+        return 0.0
+    for x in range(len(held)):
+        left = max(left, abs(np.exp(held[x] - held_top) - np.exp(belief[x] - top)))
+        belief[x] = held[x]
+    return left
+
+
+@kernel
+def _sweeps(graph, scores, held, fraction, most, tol):
     """Sweep until no message moves by more than `tol` or changes stagnate, at most `most` times; sweeps, change."""
     n_nodes, n_states = graph.node.shape
     belief, cavity, out, pair = (
@@ -87,15 +103,15 @@ def _sweeps(graph, scores, fraction, most, tol):
                 first, last = graph.bounds[i, 0], graph.bounds[i, 1]
                 if direction == 0:
                     first, last = graph.bounds[i, 1], graph.bounds[i, 2]
+                if first == last:
+                    continue
                 _belief(graph, i, belief)
+                if fraction[i] < 1.0:
+                    change = max(change, _move_belief(held[i], belief, fraction[i]))
                 for s in range(first, last):
                     _pair_scores(graph, scores, s, pair)
                     _send(belief, graph.log_message[s], pair, cavity, out)
                     old = graph.log_message[graph.ends[s, 0]]
-                    for x in range(n_states):
-                        if fraction[i] < 1.0 and out[x] > -np.inf:
-                            out[x] = old[x] + fraction[i] * (out[x] - old[x])
-                    scale_log(out)
                     for x in range(n_states):
                         change = max(change, abs(np.exp(out[x]) - np.exp(old[x])))
                         old[x] = out[x]
@@ -110,18 +126,24 @@ def _sweeps(graph, scores, fraction, most, tol):
 
 @kernel
 def _settle(graph, scores, settings):
-    """Sweep undamped, then damped: sweeps, last change."""
-    fraction = np.empty(len(graph.node))
-    sweeps, change, limit = 0, np.inf, settings.max_iter
-    for attempt in range(3):
-        if change <= settings.tol or not fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction):
+    """Sweep, then again with damping: sweeps, last change."""
+    fraction, held = np.empty(len(graph.node)), np.empty_like(graph.node)
+    sweeps, change = 0, np.inf
+    for attempt in range(2):
+        if change <= settings.tol:
             continue
-        if attempt == 2:
-            limit = sweeps + settings.max_iter
+        if attempt > 0:
+            for s in range(len(graph.ends)):
+                for x in range(held.shape[1]):
+                    graph.log_message[s, x] = 0.0
+        for i in range(len(held)):
+            _belief(graph, i, held[i])
+        fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction)
+        limit = settings.max_iter if attempt == 0 else sweeps + settings.max_iter
         while sweeps < limit:
-            more, change = _sweeps(graph, scores, fraction, limit - sweeps, settings.tol)
+            more, change = _sweeps(graph, scores, held, fraction, limit - sweeps, settings.tol)
             sweeps += more
-            if change <= settings.tol or attempt < 2:
+            if change <= settings.tol or attempt == 0:
                 break
     return sweeps, change
 

@@ -29,6 +29,7 @@ class _Graph(NamedTuple):
     ratio: np.ndarray  # (>= n_slots,) the message to the slot's node: entry of state 1 over that of state 0
     log_ratio: np.ndarray  # (>= n_slots,)
     belief: np.ndarray  # (>= n_nodes, 2)
+    held: np.ndarray  # (>= n_nodes,) damped log-odds of state 1
     dirty: np.ndarray  # (>= n_nodes,) bit 1: the node has news for its higher neighbours; bit 2: for the lower ones
 
 
@@ -48,14 +49,12 @@ def _rooted_odds(graph, i, begin, stop):
 
 
 @kernel
-def _belief(graph, i, begin, stop):
-    """Log of the largest entry of the belief of node `i`, and the entries divided by it."""
-    first, second = graph.node[i, 0], graph.node[i, 1]
+def _received(graph, begin, stop):
+    """Log of the product of the messages of some slots, to the power of their weights; that of state 0 is 0."""
+    total = 0.0
     for s in range(begin, stop):
-        second += graph.rho[s] * graph.log_ratio[s]
-    if first >= second:
-        return first, 1.0, np.exp(second - first)
-    return second, np.exp(first - second), 1.0
+        total += graph.rho[s] * graph.log_ratio[s]
+    return total
 
 
 @kernel
@@ -64,7 +63,7 @@ def _sweeps(graph, fraction, most, tol, rooted):
 
     The node sends ``(a * psi[0, y] + b * psi[1, y] / ratio[s])``; multiplied by ``ratio[s]``, nothing is divided twice.
     """
-    bounds, ends, _, _, _, sent, _, _, ratio, log_ratio, _, dirty = graph
+    bounds, ends, _, _, _, sent, node, _, ratio, log_ratio, _, held, dirty = graph
     n_nodes = len(bounds)
     change, sweep, earlier = 0.0, 0, np.inf
     for k in range(n_nodes):
@@ -83,28 +82,31 @@ def _sweeps(graph, fraction, most, tol, rooted):
                 begin, middle, stop = np.uint64(bounds[i, 0]), np.uint64(bounds[i, 1]), np.uint64(bounds[i, 2])
                 first = middle if direction == 0 else begin
                 last = stop if direction == 0 else middle
+                if first == last:
+                    continue
                 if rooted:
                     a, b = 1.0, _rooted_odds(graph, i, begin, stop)
                 else:
-                    _, a, b = _belief(graph, i, begin, stop)
+                    odds = node[i, 1] - node[i, 0] + _received(graph, begin, stop)
+                    if fraction[i] != 1.0 and abs(odds) < np.inf:
+                        held[i] += fraction[i] * (odds - held[i])
+                        left = abs(1.0 / (1.0 + np.exp(-odds)) - 1.0 / (1.0 + np.exp(-held[i])))
+                        change = max(change, left)
+                        if left > tol:
+                            dirty[i] |= bit  # it has more to say
+                        odds = held[i]
+                    a, b = (1.0, np.exp(odds)) if odds <= 0.0 else (np.exp(-odds), 1.0)
                 for s in range(first, last):
                     r, own = ends[s, 0], a * ratio[s]
                     new = (sent[s, 1] * own + sent[s, 3] * b) / (sent[s, 0] * own + sent[s, 2] * b)
                     old = ratio[r]
                     if not rooted:
-                        log_new = np.log(new)
-                        if fraction[i] != 1.0:
-                            log_new = log_ratio[r] + fraction[i] * (log_new - log_ratio[r])
-                            new = np.exp(log_new)
-                        log_ratio[r] = log_new
+                        log_ratio[r] = np.log(new)
                     ratio[r] = new
                     moved, scale = abs(new - old), max(max(new, old), 1.0)
                     if moved > change * scale:  # rare, so that most divisions are avoided
                         change = moved / scale
-                    news = np.uint8(moved > tol * scale)
-                    dirty[ends[s, 1]] |= np.uint8(3) * news
-                    if fraction[i] != 1.0:
-                        dirty[i] |= bit * news  # it has more to say
+                    dirty[ends[s, 1]] |= np.uint8(3) * np.uint8(moved > tol * scale)
         if change <= tol:
             break
         if sweep % STAGNATION_SWEEPS == 0:
@@ -116,21 +118,25 @@ def _sweeps(graph, fraction, most, tol, rooted):
 
 @kernel
 def _settle(graph, settings, rooted, fraction):
-    """Sweep undamped, then damped: sweeps, last change, whether roots were sufficient."""
-    sweeps, change, limit = 0, np.inf, settings.max_iter
-    for attempt in range(3):
-        if change <= settings.tol or not fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction):
+    """Sweep, then again with damping: sweeps, last change, whether roots were sufficient."""
+    sweeps, change = 0, np.inf
+    for attempt in range(2):
+        if change <= settings.tol:
             continue
-        if attempt == 2:
-            limit = sweeps + settings.max_iter
-        if attempt > 0 and rooted:
+        if attempt > 0:
             rooted = False
             for s in range(len(graph.ends)):
-                graph.log_ratio[s] = np.log(graph.ratio[s])
-        while sweeps < limit:  # the last attempt continues where it stagnates
+                graph.ratio[s], graph.log_ratio[s] = 1.0, 0.0
+        if not rooted:
+            for i in range(len(graph.bounds)):
+                begin, stop = np.uint64(graph.bounds[i, 0]), np.uint64(graph.bounds[i, 2])
+                graph.held[i] = graph.node[i, 1] - graph.node[i, 0] + _received(graph, begin, stop)
+        fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction)
+        limit = settings.max_iter if attempt == 0 else sweeps + settings.max_iter
+        while sweeps < limit:
             more, change = _sweeps(graph, fraction, limit - sweeps, settings.tol, rooted)
             sweeps += more
-            if change <= settings.tol or attempt < 2:
+            if change <= settings.tol or attempt == 0:  # the damped attempt continues where it stagnates
                 break
     return sweeps, change, rooted
 
@@ -138,17 +144,19 @@ def _settle(graph, settings, rooted, fraction):
 @kernel
 def _down(graph, order, place, share, settled, rooted):
     """Eliminate the nodes, the last one first: log of the bound. Fills the graph's beliefs, and overwrites messages."""
-    bounds, ends, rho, _, _, sent, node, _, ratio, log_ratio, belief, _ = graph
+    bounds, ends, rho, _, _, sent, node, _, ratio, log_ratio, belief, _, _ = graph
     bound = 0.0
     for step in range(len(order) - 1, -1, -1):
         i = np.int64(order[step])
-        begin, stop = np.int64(bounds[i, 0]), np.int64(bounds[i, 2])
+        begin, stop = np.uint64(bounds[i, 0]), np.uint64(bounds[i, 2])
         if rooted:
             peak, a, b = max(node[i, 0], node[i, 1] - WIDEST), 1.0, _rooted_odds(graph, i, begin, stop)
             a = 0.0 if node[i, 0] == -np.inf else a  # exact zeros for forbidden states
             b = 0.0 if node[i, 1] == -np.inf else b
         else:
-            peak, a, b = _belief(graph, i, begin, stop)
+            second = node[i, 1] + _received(graph, begin, stop)
+            peak = max(node[i, 0], second)
+            a, b = np.exp(node[i, 0] - peak), np.exp(second - peak)
         belief[i, 0], belief[i, 1] = a, b
         rest = 1.0
         for s in range(begin, stop):
@@ -169,7 +177,7 @@ def _down(graph, order, place, share, settled, rooted):
 @kernel
 def _up(graph, order, place, share, weight, fraction, marginals, counts):
     """Derivative of the bound of `_down`, the first node first: node marginals, and pair counts that are added."""
-    bounds, ends, rho, row, flipped, sent, _, _, ratio, _, belief, _ = graph
+    bounds, ends, rho, row, flipped, sent, _, _, ratio, _, belief, _, _ = graph
     for step in range(len(order)):
         i = np.int64(order[step])
         begin, stop, earlier = np.int64(bounds[i, 0]), np.int64(bounds[i, 2]), 0
@@ -236,6 +244,7 @@ def propagate_weighted_two_states(lists, orders, settings, scores, weights, out,
         most_slots = max(most_slots, 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g]))
     node, belief, marginals = np.empty((most_nodes, 2)), np.empty((most_nodes, 2)), np.empty((most_nodes, 2))
     odds, fraction, dirty = np.empty(most_nodes), np.empty(most_nodes), np.empty(most_nodes, np.uint8)
+    held = np.empty(most_nodes)
     place, rows = np.empty(most_nodes, np.int64), np.empty(most_slots, np.int64)
     sent, ratio, log_ratio = np.empty((most_slots, 4)), np.empty(most_slots), np.empty(most_slots)
     passed, log_passed = np.empty(most_slots), np.empty(most_slots)
@@ -251,8 +260,8 @@ def propagate_weighted_two_states(lists, orders, settings, scores, weights, out,
             orders.rho[first:stop],
             lists.flipped[first:stop],
         )
-        graph = _Graph(bounds, ends, rho, rows, flipped, sent, node, odds, ratio, log_ratio, belief, dirty)
-        passing = _Graph(bounds, ends, rho, rows, flipped, sent, node, odds, passed, log_passed, belief, dirty)
+        graph = _Graph(bounds, ends, rho, rows, flipped, sent, node, odds, ratio, log_ratio, belief, held, dirty)
+        passing = _Graph(bounds, ends, rho, rows, flipped, sent, node, odds, passed, log_passed, belief, held, dirty)
         constant, lowest = _load(graph, order, scores.node), 0.0
         for s in range(stop - first):
             e, flip = scores.edge_matrix[lists.edge[first + s]], np.int64(flipped[s])

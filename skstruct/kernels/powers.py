@@ -52,40 +52,6 @@ def log_row(values, row, out, out_row, lanes):
         out[out_row, x] = math.log(values[row, x])
 
 
-def _emit_move_message(r, message, spare, target, log_message, fraction):
-    factor, b = r.broadcast(fraction), r.builder
-    line, log_line, changes, rows = r.row(0, target), r.row(3, target), [], []
-    for register, old in zip(r.load(r.row(0, spare), 0), r.load(log_line, 0)):
-        rows.append(r.add(old, r.multiply(factor, b.fsub(_log(r, register), old))))
-    top = r.broadcast(r.reduce(rows, r.greater))
-    rows = [b.fsub(register, top) for register in rows]
-    new = [r.exp(register) for register in rows]
-    for register, old in zip(new, r.load(line, 0)):
-        change = b.fsub(register, old)
-        changes.append(r.greater(change, b.fneg(change)))
-    r.store(rows, log_line, 0)
-    r.store(new, line, 0)
-    return (r.reduce(changes, r.greater),)
-
-
-@primitive(_emit_move_message, returns=1)
-def move_message(message, spare, target, log_message, fraction, lanes):
-    """Move ``log_message[target]`` by a fraction of the way to ``log(message[spare])``, and scale it to maximum 0.
-
-    ``message[target]`` becomes its exponential. Returns the largest change of ``message[target]``.
-    """
-    top, moved = -math.inf, 0.0
-    for x in range(message.shape[1]):
-        log_message[target, x] += fraction * (math.log(message[spare, x]) - log_message[target, x])
-        top = max(top, log_message[target, x])
-    for x in range(message.shape[1]):
-        log_message[target, x] -= top
-        new = math.exp(log_message[target, x])
-        moved = max(moved, abs(new - message[target, x]))
-        message[target, x] = new
-    return moved
-
-
 def _weighted_sum(r, node, i, rows, begin, stop, weight):
     """Registers of ``node[i] + weight[begin:stop] @ rows[begin:stop]``; arrays are positions of arguments."""
     total = r.variables(r.load(r.row(node, i), node))
@@ -195,27 +161,26 @@ def divide_row(values, row, divisor, divisor_row, out, out_row, lanes):
         out[out_row, x] = values[row, x] / divisor[divisor_row, x]
 
 
-def _emit_send_tangent(r, tangent, target, s, total, i, cavity, inverse, constant, psi, number, fraction, scratch):
-    b, line, spare = r.builder, r.row(0, target), r.row(11, r.integer(0))
+def _emit_send_tangent(r, tangent, target, s, total, i, cavity, inverse, constant, psi, number, scratch):
+    b, line, spare = r.builder, r.row(0, target), r.row(10, r.integer(0))
     r.select_matrix(8, number)
     change = zip(r.load(r.row(3, i), 0), r.load(r.row(0, s), 0), r.load(r.row(5, s), 0))
     r.store([r.multiply(factor, b.fsub(x, y)) for x, y, factor in change], spare, 0)
     sent = zip(r.times_matrix(spare, 8), r.load(r.row(6, s), 0), r.load(r.row(7, s), 0))
     new = [r.add(r.multiply(x, factor), y) for x, factor, y in sent]
     length = b.sitofp(r.lengths[0], r.element)
-    mean, part, moved = r.broadcast(b.fdiv(r.sum(new, 0), length)), r.broadcast(fraction), []
-    mixed = []
+    mean, moved = r.broadcast(b.fdiv(r.sum(new, 0), length)), []
+    new = [b.fsub(register, mean) for register in new]
     for register, old in zip(new, r.load(line, 0)):
-        step = r.multiply(part, b.fsub(b.fsub(register, mean), old))
+        step = b.fsub(register, old)
         moved.append(r.greater(step, b.fneg(step)))
-        mixed.append(b.fadd(old, step))
-    r.store(mixed, line, 0)
+    r.store(new, line, 0)
     return (r.reduce(moved, r.greater),)
 
 
 @primitive(_emit_send_tangent, returns=1)
-def send_tangent(tangent, target, s, total, i, cavity, inverse, constant, psi, number, fraction, scratch, lanes):
-    """Move ``tangent[target]`` by a fraction of the way to the tangent of the message of slot `s` of node `i`.
+def send_tangent(tangent, target, s, total, i, cavity, inverse, constant, psi, number, scratch, lanes):
+    """Replace ``tangent[target]`` by the tangent of the message of slot `s` of node `i`.
 
     That is ``(cavity[s] * (total[i] - tangent[s])) @ psi[number] * inverse[s] + constant[s]``, less its mean. Returns
     the largest change. The first row of `scratch` is overwritten.
@@ -228,7 +193,7 @@ def send_tangent(tangent, target, s, total, i, cavity, inverse, constant, psi, n
         scratch[0, y] = scratch[0, y] * inverse[s, y] + constant[s, y]
         mean += scratch[0, y] / n
     for y in range(n):
-        step = fraction * (scratch[0, y] - mean - tangent[target, y])
-        moved = max(moved, abs(step))
-        tangent[target, y] += step
+        new = scratch[0, y] - mean
+        moved = max(moved, abs(new - tangent[target, y]))
+        tangent[target, y] = new
     return moved
