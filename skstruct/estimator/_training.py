@@ -82,9 +82,14 @@ class ChunkLoss:
             d_scores = self.objective.hessian_product(self.inference, scores, self.targets, direction)
         self.feature_plan.pullback(context, d_scores, out)
 
+    @property
+    def _accepts_float32(self):
+        """Whether objective and plan do; an objective that does not may need no plan."""
+        return self.objective.supports_float32 and self.inference.plan.supports_float32
+
     def _forward(self, coef):
         scores, context = self.feature_plan.scores(self.inputs, coef)
-        if scores.node.dtype != np.float64 and not self.inference.plan.supports_float32:
+        if scores.node.dtype != np.float64 and not self._accepts_float32:
             scores = in_double(scores)
         return scores, context
 
@@ -278,7 +283,12 @@ def warn_not_converged(result: OptimizeResult, max_iter: int, loss: TrainingLoss
 
 
 def warn_inference(loss: TrainingLoss, coef: np.ndarray) -> None:
-    """Warn once if approximate inference does not converge on training graphs at the solution."""
+    """Warn once if approximate inference does not converge on training graphs at the solution.
+
+    Objectives that define no probabilities do not use the marginals whose convergence this is about.
+    """
+    if not loss.losses[0].objective.probabilistic:
+        return
     n_graphs = 0
     for chunk, chunk_loss in zip(loss.chunks, loss.losses):
         if chunk.inference.is_planned and not chunk.plan.exact:  # an objective without inference has planned nothing

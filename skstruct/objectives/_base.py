@@ -35,6 +35,8 @@ class Objective(BaseEstimator):
         Whether the loss of a graph is a sum over nodes, and ``targets.node_weight`` multiplies its terms. Default:
         False. Such an objective accepts a `sample_weight` per node, and class weights multiply the terms of nodes. All
         other objectives ignore ``targets.node_weight``.
+    supports_float32 : bool
+        Whether the objective accepts scores of float32. Default: False.
     start_with : str, Objective or None
         Objective that `fit` minimises first, if it does not start from weights of an earlier fit. Its solution is the
         start. Default: None. Objectives that are not convex have a parameter of this name.
@@ -48,6 +50,7 @@ class Objective(BaseEstimator):
     uses_inference: ClassVar[bool] = True
     piecewise_linear: ClassVar[bool] = False
     node_weighted: ClassVar[bool] = False
+    supports_float32: ClassVar[bool] = False
     start_with: "str | Objective | None" = None
 
     def value_and_gradient(self, inference: LazyPlan, scores: Scores, targets: Targets) -> tuple[np.ndarray, Scores]:
@@ -59,7 +62,7 @@ class Objective(BaseEstimator):
             Its `topology` is there at once; `plan` is made when it is first read. An objective that needs no inference
             reads the topology only.
         scores : Scores
-            Float64, unless ``inference.plan`` supports float32.
+            Float32 if the feature map, the objective and ``inference.plan`` support it. Otherwise float64.
         targets : Targets
 
         Returns

@@ -4,7 +4,7 @@ import numpy as np
 
 from skstruct.objectives._base import Objective
 from skstruct.objectives._cost import node_costs
-from skstruct.scores import Scores, in_double
+from skstruct.scores import Scores
 
 
 class ExpectedLoss(Objective):
@@ -70,7 +70,6 @@ class ExpectedLoss(Objective):
         ValueError
             If `cost` is invalid.
         """
-        scores = in_double(scores)
         t, plan = inference.topology, inference.plan
         costs = node_costs(t, self.cost, targets, scores.node.shape[1])
         if targets.node_weight is not None:

@@ -5,7 +5,7 @@ import numpy as np
 from skstruct.objectives._base import Objective
 from skstruct.objectives._cost import augment
 from skstruct.objectives._labels import check_codes, require_finite, subtract_labelling
-from skstruct.scores import MISSING, Scores, clamp, in_double
+from skstruct.scores import MISSING, Scores, clamp
 
 
 class Hinge(Objective):
@@ -76,7 +76,6 @@ class Hinge(Objective):
         ValueError
             If `cost` is invalid.
         """
-        scores = in_double(scores)
         augmented = augment(inference.topology, scores, self.cost, targets)
         return maximum_less_labels(inference, scores, augmented, targets)
 

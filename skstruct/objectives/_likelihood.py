@@ -28,6 +28,7 @@ class Likelihood(Objective):
     """
 
     has_hessian = True
+    supports_float32 = True
 
     def value_and_gradient(self, inference, scores, targets):
         """Losses of a batch and their gradient; see `Objective`.

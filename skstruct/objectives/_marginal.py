@@ -4,7 +4,7 @@ import numpy as np
 
 from skstruct.objectives._base import Objective
 from skstruct.objectives._labels import check_codes, require_finite, term_weights
-from skstruct.scores import Scores, clamp, in_double
+from skstruct.scores import Scores, clamp
 
 # 28 nats. Directions contain the inverse. Errors of approximate derivatives are proportional to it: on chains, those of
 # loopy belief propagation are below 1e-6 at 1e-12, and of the order of 1 at 1e-28.
@@ -73,7 +73,6 @@ class Marginal(Objective):
         InfeasibleGraph
             If a graph has no allowed labelling, or its given labels are forbidden.
         """
-        scores = in_double(scores)
         t, plan, y = inference.topology, inference.plan, targets.codes
         check_codes(t, y, scores.node.shape[1])
         weights = term_weights(targets)

@@ -2,7 +2,6 @@
 
 from skstruct.objectives._base import Objective
 from skstruct.objectives._hinge import maximum_less_labels
-from skstruct.scores import in_double
 
 
 class Perceptron(Objective):
@@ -54,5 +53,4 @@ class Perceptron(Objective):
         InfeasibleGraph
             If a graph has no allowed labelling, or its given labels are forbidden.
         """
-        scores = in_double(scores)
         return maximum_less_labels(inference, scores, scores, targets)

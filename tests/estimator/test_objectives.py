@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from skstruct import GraphCRFClassifier, RaggedArray
 from skstruct.datasets import make_chain
+from skstruct.features import LinearFeatures
+from skstruct.inference import LoopyBP
 from skstruct.objectives import OBJECTIVES, ExpectedLoss, Likelihood, Marginal, Pseudolikelihood, SoftmaxMargin
-from skstruct.optim import Optimizer
+from skstruct.optim import LBFGS, AveragedSGD, Optimizer
 
 NODE_WEIGHTED = [name for name, row in OBJECTIVES.items() if row.node_weighted]
 ONE_NUMBER = [name for name, row in OBJECTIVES.items() if row.smooth and not row.node_weighted]
@@ -103,8 +106,6 @@ class Stages(Optimizer):
         return result
 
     def iterate(self, loss, start, *, l1=None, max_iter, tol):
-        from skstruct.optim import LBFGS
-
         self.seen.append((loss.losses[0].objective, start.copy()))
         yield from LBFGS().iterate(loss, start, l1=l1, max_iter=1, tol=tol)
 
@@ -153,7 +154,36 @@ def test_a_wrong_start_is_refused(chains):
         GraphCRFClassifier(objective=Marginal(Stages([]))).fit(X, y)
 
 
-# ---- without inference
+# ---- inference
+def test_32_bits_need_no_plan(make_data):
+    """The tree backend refuses cycles; an objective without inference does not ask it about its precision."""
+    X, y = make_data("cycle", sizes=(4, 5, 6), storage="csr")
+    double, single = (
+        GraphCRFClassifier(LinearFeatures(dtype=dtype), "tree", "pseudolikelihood").fit(X, y)
+        for dtype in ("float64", "float32")
+    )
+    np.testing.assert_allclose(single.coef_, double.coef_, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted({*OBJECTIVES} - {"perceptron"}))  # SGD returns zero weights for the perceptron
+def test_32_bits(chains, name):
+    X, y = chains
+    optimizer = "lbfgs" if OBJECTIVES[name].smooth else AveragedSGD(2, learning_rate=0.1, random_state=0)
+    losses = [
+        GraphCRFClassifier(LinearFeatures(dtype=dtype), objective=name, optimizer=optimizer).fit(X, y).loss_curve_[-1]
+        for dtype in ("float64", "float32")
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_no_warning_about_marginals_that_are_not_used(make_data):
+    X, y = make_data("cycle", sizes=(5, 6, 7))
+    inference = LoopyBP(max_iter=1)
+    with pytest.warns(ConvergenceWarning, match="inference did not converge"):
+        GraphCRFClassifier(inference=inference).fit(X, y)
+    GraphCRFClassifier(inference=inference, objective="hinge", optimizer="sgd", random_state=0).fit(X, y)
+
+
 def test_the_pseudolikelihood_trains_graphs_that_the_backend_refuses(make_data):
     X, y = make_data("cycle", sizes=(4, 5, 6))
     exact = GraphCRFClassifier(objective="pseudolikelihood").fit(X, y)
