@@ -20,7 +20,7 @@ from skstruct.estimator._warnings import stack_level
 from skstruct.exceptions import numbered_from
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import CACHE_LINE, aligned_zeros
-from skstruct.scores import MISSING, Targets, in_double
+from skstruct.scores import MISSING, Scores, Targets, in_double
 
 MAX_GROUPS = 8  # also the largest number of threads that an evaluation can use
 # More than two groups only if each has this many node scores per parameter: computing the scores then costs more than
@@ -71,12 +71,12 @@ class ChunkLoss:
         For a feature map that is not linear, the Gauss-Newton matrix takes the place of the Hessian.
         """
         out = np.zeros(len(coef), coef.dtype)
-        self.add_product(coef, d_coef, out)
+        self.add_product(self.forward(coef), d_coef, out)
         return out
 
-    def add_product(self, coef: np.ndarray, d_coef: np.ndarray, out: np.ndarray) -> None:
-        """Add the `product` to `out`."""
-        scores, context = self._forward(coef)
+    def add_product(self, forward: tuple[Scores, Any], d_coef: np.ndarray, out: np.ndarray) -> None:
+        """Add the `product` to `out`, given the result of `forward` at `coef`."""
+        scores, context = forward
         with numbered_from(self.first_graph):
             direction = self.feature_plan.tangent(context, d_coef)
             d_scores = self.objective.hessian_product(self.inference, scores, self.targets, direction)
@@ -87,15 +87,17 @@ class ChunkLoss:
         """Whether objective and plan do; an objective that does not may need no plan."""
         return self.objective.supports_float32 and self.inference.plan.supports_float32
 
-    def _forward(self, coef):
-        scores, context = self.feature_plan.scores(self.inputs, coef)
-        if scores.node.dtype != np.float64 and not self._accepts_float32:
-            scores = in_double(scores)
+    def forward(self, coef: np.ndarray) -> tuple[Scores, Any]:
+        """Scores, and the context of the feature plan."""
+        with numbered_from(self.first_graph):
+            scores, context = self.feature_plan.scores(self.inputs, coef)
+            if scores.node.dtype != np.float64 and not self._accepts_float32:
+                scores = in_double(scores)
         return scores, context
 
     def _backward(self, coef):
+        scores, context = self.forward(coef)
         with numbered_from(self.first_graph):
-            scores, context = self._forward(coef)
             losses, d_scores = self.objective.value_and_gradient(self.inference, scores, self.targets)
         return float(self.targets.graph_weight @ losses), d_scores, context
 
@@ -142,10 +144,12 @@ class TrainingLoss:
         n_scores = len(targets.codes) * chunks[0].inference.n_states
         n_groups = np.clip(n_scores // (SCORES_PER_COEF * feature_plan.n_coef), 2, MAX_GROUPS)
         self.groups = np.array_split(np.arange(len(chunks)), min(len(chunks), n_groups))
+        self._kept: tuple[np.ndarray, list[tuple[Scores, Any]]] | None = None  # see `product`
         self.spare: list[np.ndarray] = []  # vectors of partial sums, reused in the next evaluation
 
     def __call__(self, coef: np.ndarray) -> tuple[float, np.ndarray]:
         """Value and gradient, (n_coef,); float64 is not copied if `coef` starts at a cache line."""
+        self._kept = None
         own_coef, total = _aligned(coef, self.feature_plan.dtype), _OrderedSum(self.spare)
         values = self.in_threads(self._evaluate, range(len(self.groups)), repeat(own_coef), repeat(total))
         gradient = total.value.astype(np.float64, copy=False)
@@ -168,13 +172,19 @@ class TrainingLoss:
         return vector
 
     def product(self, coef: np.ndarray, d_coef: np.ndarray) -> np.ndarray:
-        """Product of the Hessian at `coef` with `d_coef`, (n_coef,); see `ChunkLoss.product`."""
-        own_coef, own_d_coef, total = _aligned(coef, np.float64), _aligned(d_coef, np.float64), _OrderedSum([])
+        """Product of the Hessian at `coef` with `d_coef`, (n_coef,); see `ChunkLoss.product`.
+
+        The scores of all graphs at `coef` are kept for the next product, until the next evaluation.
+        """
+        if self._kept is None or not np.array_equal(self._kept[0], coef):
+            own_coef = _aligned(coef, np.float64).copy()
+            self._kept = own_coef, list(self.in_threads(lambda loss: loss.forward(own_coef), self.losses))
+        forward, own_d_coef, total = self._kept[1], _aligned(d_coef, np.float64), _OrderedSum([])
 
         def multiply(group):
             product = aligned_zeros(len(coef))
             for number in self.groups[group]:
-                self.losses[number].add_product(own_coef, own_d_coef, product)
+                self.losses[number].add_product(forward[number], own_d_coef, product)
             total.add(group, product)
 
         self.in_threads(multiply, range(len(self.groups)))

@@ -18,6 +18,8 @@ from skstruct.inference._loopy_log import FALLBACK_DAMPING, Settings
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import multiply_row, multiply_row_back
 
+SMALLEST = 1e-300  # the inverse of a smaller number may be infinite, and a smaller probability moves nothing
+
 
 @kernel
 def _centre(values, weight):
@@ -43,7 +45,7 @@ class _Means(NamedTuple):
     """For each slot, the marginals of its node by the pair, and means given the state of this node."""
 
     marginal: np.ndarray  # (n_slots, n_states)
-    inverse: np.ndarray  # (n_slots, n_states) its inverse; 0 where the marginal is 0
+    inverse: np.ndarray  # (n_slots, n_states) its inverse; 0 where the marginal is less than `SMALLEST`
     base: np.ndarray  # (n_slots, n_states) conditional mean of the edge's direction
 
 
@@ -68,7 +70,7 @@ def _summarise(lists, begin, stop, pair, direction, out):
             out.marginal[s, x], out.base[s, x] = total, mean
     for s in range(begin, stop):
         for x in range(n_states):
-            out.inverse[s, x] = 1.0 / out.marginal[s, x] if out.marginal[s, x] > 0.0 else 0.0
+            out.inverse[s, x] = 1.0 / out.marginal[s, x] if out.marginal[s, x] > SMALLEST else 0.0
             out.base[s, x] *= out.inverse[s, x]
 
 

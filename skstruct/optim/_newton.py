@@ -23,7 +23,7 @@ class NewtonCG(Optimizer):
     model.
 
     It finds optima with many digits in few iterations, each of which needs an evaluation and about twenty products. A
-    product costs about twice as much as an evaluation. `LBFGS` is usually faster to the default tolerance. Newton's
+    product costs 1.2 to 2 times as much as an evaluation. `LBFGS` is usually faster to the default tolerance. Newton's
     method is better for tight tolerances, as for standard errors, and for badly scaled problems.
 
     The objective must implement ``hessian_product``, and the plan of the feature map ``tangent``. For a map that is not

@@ -106,6 +106,9 @@ def test_products_with_the_hessian(losses, name, missing):
     step, accuracy = (1e-2, 1e-2) if loss.feature_plan.dtype == np.float32 else (1e-5, 1e-6)
     slope = (loss(coef + step * direction)[1] - loss(coef - step * direction)[1]) / (2 * step)
     np.testing.assert_allclose(found, slope, rtol=0, atol=accuracy * np.abs(slope).max())
+    loss.product(-coef, direction)
+    np.testing.assert_array_equal(loss.product(coef, direction), found)  # what it keeps belongs to a point
+    assert loss.product(coef, 2 * direction) == pytest.approx(2 * found, rel=1e-9, abs=1e-12)
 
 
 def test_minibatches_are_parts_of_the_inputs(losses, monkeypatch):

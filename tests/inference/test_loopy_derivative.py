@@ -100,6 +100,17 @@ def test_where_tangents_do_not_converge_there_are_differences():
     np.testing.assert_array_equal(found.edge[60:], expected.edge)
 
 
+def test_probabilities_that_are_almost_zero():
+    """A state with the probability exp(-740), whose inverse is infinite."""
+    topology = Topology.from_edges([(0, 1), (1, 2), (2, 0)], 3)
+    scores, direction = model(topology, 2, 1, 0.1)
+    scores.node[1] = [740.0, 0.0]
+    mean, found = LoopyBP().plan(topology, 2).derivative(scores, direction)
+    scores.node[1] = [0.0, -np.inf]
+    expected = LoopyBP().plan(topology, 2).derivative(scores, direction)
+    compare((mean, found), expected, 1e-4)
+
+
 def test_a_graph_without_an_allowed_labelling():
     topology = Topology.from_edges([(0, 1), (1, 2), (2, 0)], 3)
     scores, direction = model(topology, 2, 1)
