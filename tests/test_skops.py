@@ -56,6 +56,10 @@ def crf(**parameters):
     return GraphCRFClassifier(max_iter=5, **parameters)
 
 
+NEEDS = {  # of optimisers that cannot minimise the likelihood
+    "bcfw": {"objective": "hinge", "features": LinearFeatures(fit_intercept=False)},
+    "averaged_perceptron": {"objective": "perceptron"},
+}
 PAIRS = [("a", "a"), ("b", "c")]
 FOLD = {"classes": ["a", "b", "c"], "missing_label": "?", "class_weight": {"a": 2.0, "b": 1.0, "c": 1.0}}
 CLASSIFIERS = {
@@ -66,7 +70,7 @@ CLASSIFIERS = {
         f"objective {name}": (crf(objective=objective(), optimizer="lbfgs" if objective.smooth else "sgd"), CHAINS)
         for name, objective in OBJECTIVES.items()
     },
-    **{f"optimizer {name}": (crf(optimizer=optimizer()), CHAINS) for name, optimizer in OPTIMIZERS.items()},
+    **{f"optimizer {name}": (crf(optimizer=name, **NEEDS.get(name, {})), CHAINS) for name in OPTIMIZERS},
     **{
         f"decoding {name}": (crf(features=LinearFeatures("potts"), decoding=d()), CHAINS)
         for name, d in DECODERS.items()

@@ -14,7 +14,7 @@ def is_incremental(estimator: BaseEstimator) -> bool:
     """Whether the optimiser supports ``partial_fit``; the error of the missing method says why."""
     optimizer: Optimizer = resolve(estimator.optimizer, Optimizer, OPTIMIZERS)
     if not optimizer.incremental:
-        names = [name for name, row in OPTIMIZERS.items() if row.incremental]  # type: ignore[attr-defined]  # rows are optimisers
+        names = [name for name, row in OPTIMIZERS.items() if row.incremental]
         raise AttributeError(
             f"partial_fit needs an optimiser that can continue on other graphs, one of {names}, got "
             f"optimizer={estimator.optimizer!r}."

@@ -16,8 +16,8 @@ class Hinge(Objective):
     the most probable labelling. A subgradient is *counts of the maximising labelling minus counts of the labels*.
     Without edges, and with cost 1, this is the multiclass support vector machine of Crammer and Singer [3]_.
 
-    The loss is convex and has kinks. L-BFGS cannot minimise it; use ``optimizer="sgd"``. The trained scores define no
-    probabilities.
+    The loss is convex and has kinks. L-BFGS cannot minimise it; use ``optimizer="bcfw"`` or ``"sgd"``. The trained
+    scores define no probabilities.
 
     Each evaluation decodes each graph once, with the backend `inference`. If the backend is exact, so is the loss.
     Otherwise the maximum is taken over the decoded and the given labels. The loss is then too low where decoding

@@ -12,8 +12,9 @@ class Perceptron(Objective):
     for `Hinge`.
 
     The minimum of the loss, 0, is reached by zero weights, with which all labellings score the same. An optimiser that
-    returns the iterate of the lowest value, such as ``"sgd"``, therefore returns zero weights. The perceptron algorithm
-    does not compare values: it takes a step for each mistake, and returns the average of its iterates.
+    returns the iterate of the lowest value, such as ``"sgd"``, therefore returns zero weights. The perceptron
+    algorithm, ``optimizer="averaged_perceptron"``, does not compare values: it takes a step for each mistake, and
+    returns the average of its iterates.
 
     See Also
     --------

@@ -153,7 +153,7 @@ class Adam(Optimizer):
             value=value,
             gradient_norm=float(np.abs(gradient).max(initial=0.0)),
             n_evaluations=1,
-            start=coef,
+            start=coef.copy(),
             start_value=value,
             mean=np.zeros_like(coef),
             square=np.zeros_like(coef),

@@ -5,7 +5,8 @@ import math
 DECREASE = 1e-4  # least fraction of the decrease that the slope at zero predicts (Armijo's condition)
 CURVATURE = 0.9  # largest fraction of the slope at zero that may remain (Wolfe's condition)
 NOISE = 1e-12  # relative error of a value: for smaller differences the slopes decide
-CLOSED = 0.1  # an interval around a jump that is shorter than this fraction of the step is not divided further
+CLOSED = 0.1  # an interval that is shorter than this fraction of the step is not divided further
+MAX_JUMPS = 3  # trials beyond a jump
 MAX_TRIALS = 20
 
 
@@ -14,8 +15,10 @@ def line_search(evaluate, value, slope, step):
 
     Every other trial is either too long (the value is too high, or infinite or nan: outside of the domain) or too short
     (the value is low, but its slope is still steep). So an interval shrinks around an acceptable step. This needs no
-    smoothness [1]_: at a jump the interval closes around it. Where values differ by rounding errors only, the slope
-    decides about the decrease, as in Hager and Zhang's approximate condition [2]_.
+    smoothness [1]_: at a jump the interval closes around it. The search gives up earlier if it recognises a jump: the
+    difference of the values at the ends is not explained by the slopes, and does not shrink with the interval. Where
+    values differ by rounding errors only, the slope decides about the decrease, as in Hager and Zhang's approximate
+    condition [2]_.
 
     Parameters
     ----------
@@ -29,8 +32,8 @@ def line_search(evaluate, value, slope, step):
     Returns
     -------
     step : float
-        0 if no trial lowers the value enough. A positive step meets Armijo's condition, and Wolfe's unless the
-        interval has closed around a jump.
+        0 if no trial lowers the value enough. A positive step meets Armijo's condition, and Wolfe's unless there is a
+        jump.
     value : float
         Value at the returned step.
 
@@ -51,7 +54,8 @@ def line_search(evaluate, value, slope, step):
     """
     noise = NOISE * abs(value)
     short, long = (0.0, value, slope), None  # step, value and slope of the last trial of each kind
-    width = math.inf
+    width = unexplained = math.inf
+    n_jumps = 0
     for _ in range(MAX_TRIALS):
         trial = (step, *evaluate(step))
         is_lower = trial[1] <= value + DECREASE * step * slope
@@ -67,10 +71,15 @@ def line_search(evaluate, value, slope, step):
             step = _extrapolate(before, short)
             continue
         width, last_width = long[0] - short[0], width
-        if width <= CLOSED * short[0]:
+        unexplained, last = abs(long[1] - short[1] - 0.5 * width * (short[2] + long[2])), unexplained
+        # in a shorter interval it falls in proportion to the length at least, unless the function jumps there
+        n_jumps += noise < last * math.sqrt(width / last_width) < unexplained < math.inf
+        if n_jumps == MAX_JUMPS or (short[0] > 0 and (n_jumps or width <= CLOSED * short[0])):
             break
-        # Interpolation that hardly shrinks the interval is wrong, as at a jump.
-        step = _interpolate(short, long) if width < 0.6 * last_width else short[0] + 0.5 * width
+        if n_jumps:
+            step = 0.1 * width
+        else:  # interpolation that hardly shrinks the interval is wrong
+            step = _interpolate(short, long) if width < 0.6 * last_width else short[0] + 0.5 * width
         if step == short[0]:
             break
     if short[0] > 0:

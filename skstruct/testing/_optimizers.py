@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+from scipy.optimize import minimize
 
 from skstruct.optim import Optimizer
 
@@ -59,6 +60,42 @@ class LeastSquares:
         return np.linalg.solve(self.X.T @ self.X + 0.1 * np.eye(N_COEF), self.X.T @ self.y)
 
 
+class SupportVectors(LeastSquares):
+    """Mean hinge loss of a support vector machine of two classes, ``mean(max(0, 1 - X w)) + 0.05 |w|**2``."""
+
+    smooth = False
+    convex = True
+    piecewise_linear = True
+
+    def __init__(self, random_state):
+        super().__init__(random_state)
+        sides = np.where(self.y + 0.2 * np.random.default_rng(random_state).normal(size=N_ROWS) > 0, 1.0, -1.0)
+        self.X *= N_ROWS**0.5 * sides[:, None]
+        self.free = np.ones(N_COEF, bool)
+
+    def __call__(self, coef):
+        self._count()
+        slack = np.maximum(1 - self.X @ coef, 0)
+        return slack.mean() + 0.05 * (coef @ coef), 0.1 * coef - self.X[slack > 0].sum(axis=0) / N_ROWS
+
+    def batch(self, number, coef):
+        """Value and subgradient of a row."""
+        self._count()
+        slack = max(1 - self.X[number] @ coef, 0.0)
+        return slack / N_ROWS, -self.X[number] * (slack > 0) / N_ROWS
+
+    def solution(self):
+        """The minimum, by a general solver for the dual, which is a quadratic function on a box."""
+
+        def dual(a):
+            w = self.X.T @ a / 0.1
+            return 0.05 * (w @ w) - a.sum(), self.X @ w - 1
+
+        options = {"maxiter": 10_000, "ftol": 1e-15, "gtol": 1e-10}
+        found = minimize(dual, np.zeros(N_ROWS), jac=True, bounds=[(0, 1 / N_ROWS)] * N_ROWS, options=options)
+        return self.X.T @ found.x / 0.1
+
+
 def check_optimizer(
     optimizer: Optimizer,
     max_iter: int = 500,
@@ -68,7 +105,8 @@ def check_optimizer(
 ) -> None:
     """Run the whole battery on an optimiser.
 
-    The laws are checked on a least-squares problem with mini-batches:
+    The laws are checked on a least-squares problem with mini-batches, or on a support vector machine if the optimiser
+    needs a loss that is piecewise linear:
 
     - The result is near the minimum, and its value is the value at its parameters.
     - The start is not changed.
@@ -77,7 +115,8 @@ def check_optimizer(
     - `max_iter` and a callback end the iteration.
     - Ctrl-C keeps the best iterate.
     - An L1 term is either refused or minimised.
-    - Functions with kinks and functions without mini-batches are refused as declared.
+    - Functions with kinks, functions that are not piecewise linear, and functions without mini-batches are refused as
+      declared.
 
     Parameters
     ----------
@@ -104,7 +143,7 @@ def check_optimizer(
     """
     accuracy = (1e-2 if optimizer.stochastic else 1e-8) if accuracy is None else accuracy
     settings = {"max_iter": max_iter, "tol": tol}
-    problem = _Problem(optimizer, LeastSquares(random_state), settings)
+    problem = _Problem(optimizer, _loss_for(optimizer)(random_state), settings)
     before = optimizer.get_params()
     whole = _check_result(problem, accuracy)
     _check_states(problem, whole)
@@ -113,6 +152,10 @@ def check_optimizer(
     _check_l1(problem, accuracy)
     _check_refusals(problem, random_state)
     assert optimizer.get_params() == before, f"{optimizer!r} changed its own parameters"
+
+
+def _loss_for(optimizer):
+    return SupportVectors if optimizer.needs_piecewise_linear else LeastSquares
 
 
 class _Problem:
@@ -171,7 +214,7 @@ def _check_ends(problem, whole):
 
 def _check_interrupt(problem, random_state):
     for fails_at in (2, 4, 9):
-        loss = LeastSquares(random_state)
+        loss = _loss_for(problem.optimizer)(random_state)
         loss.fails_at = fails_at
         result = _Problem(problem.optimizer, loss, problem.settings).minimize()
         if result.interrupt is None:  # the optimiser ended before that call
@@ -202,8 +245,14 @@ def _check_refusals(problem, random_state):
             lambda: _Problem(problem.optimizer, kinked, problem.settings).minimize(),
             "a function with kinks, which needs_smooth denies",
         )
+    if problem.optimizer.needs_piecewise_linear:
+        curved = LeastSquares(random_state)
+        _refuses(
+            lambda: _Problem(problem.optimizer, curved, problem.settings).minimize(),
+            "a function that is not piecewise linear, which needs_piecewise_linear denies",
+        )
     if problem.optimizer.stochastic:
-        whole = LeastSquares(random_state)
+        whole = _loss_for(problem.optimizer)(random_state)
         _refuses(
             lambda: _Problem(problem.optimizer, lambda coef: whole(coef), problem.settings).minimize(),
             "a function without mini-batches, which stochastic denies",
