@@ -98,7 +98,7 @@ def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
         slope = _drop_ascent(direction, subgradient, l1)
         found = None
         if slope < 0:
-            found = _backtrack(loss, state, direction, subgradient, slope, l1, trial, spare)
+            found = _backtrack(loss, state, direction, subgradient, l1, trial, spare)
         if found is None:
             if not history.places:
                 return False, "line search without a lower value"
@@ -113,7 +113,7 @@ def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
         yield state
 
 
-def _backtrack(loss, state, direction, subgradient, slope, l1, trial, spare):
+def _backtrack(loss, state, direction, subgradient, l1, trial, spare):
     """Shorten the step from ``state.point`` until it lowers the value enough.
 
     Returns the value, the smooth gradient and the norm of the subgradient at `trial`, or None. The subgradient is in
@@ -128,9 +128,7 @@ def _backtrack(loss, state, direction, subgradient, slope, l1, trial, spare):
         state.keep_best(trial, value, norm)
         if value <= state.point_value + DECREASE * change and np.isfinite(gradient).all():
             return value, gradient, norm
-        bend = 2 * (value - state.point_value - step * slope)  # of the parabola through value, slope and new value
-        shorter = -slope * step * step / bend if np.isfinite(bend) and bend > 0 else 0.5 * step
-        step = min(max(shorter, 0.1 * step), 0.5 * step)
+        step *= 0.5  # a parabola, which knows nothing of the orthant, would shorten too much
     return None
 
 
