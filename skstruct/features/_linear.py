@@ -49,9 +49,8 @@ class LinearFeatures(FeatureMap):
         time off for sparse features of plain chains, and rounds the gradient to some 1e-5 of its largest entry: enough
         for the default `tol` of the estimator, not for much less. Inference that takes float64 only gets that.
     edge_penalty : float, default=1.0
-        Strength of the penalty on edge weights relative to the penalty on node weights, at least 0. A value above 1
-        helps where few training edges have two labels. It is equivalent to edge features that are divided by
-        ``sqrt(edge_penalty)``, if the penalty is L2.
+        Strength of the penalty on edge weights relative to the penalty on node weights, at least 0. If the penalty is
+        L2, it is equivalent to edge features that are divided by ``sqrt(edge_penalty)``.
 
     Notes
     -----
