@@ -48,7 +48,7 @@ class TreeReweightedBP(InferenceBackend):
 
     Messages are sent in sweeps over the nodes as in `LoopyBP`. If the changes of the messages no longer decrease, or
     after `max_iter` sweeps, beliefs are damped in up to `max_iter` further sweeps: the log-belief of node `i`, from
-    which its messages are computed, moves by ``1 / (1 + sum_j rho_ij (1 - rho_ij))`` of its change, at most by half of
+    which its messages are computed, moves by ``2 / (2 + sum_j rho_ij (1 - rho_ij))`` of its change, at most by half of
     it. Irregular graphs oscillate undamped. `decode` is the same as for `LoopyBP`: tree-reweighted max-product.
 
     Parameters
@@ -152,11 +152,16 @@ class _TreeReweightedPlan(InferencePlan):
         return one_weight(self._lists, self.rho) if self.rho else make_orders(self._lists, self.topology)
 
     @cached_property
-    def _rates(self):
-        """Distinct weights of edges, and which one each edge has, (n_edges,)."""
+    def edge_weights(self):
+        """Weight of each edge, (n_edges,)."""
         rho = np.empty(self.topology.n_edges)
         rho[self._lists.edge] = self._orders.rho
-        rates, rate = np.unique(rho, return_inverse=True)
+        return rho
+
+    @cached_property
+    def _rates(self):
+        """Distinct weights of edges, and which one each edge has, (n_edges,)."""
+        rates, rate = np.unique(self.edge_weights, return_inverse=True)
         return rates, rate.reshape(-1)
 
     def marginals(self, scores, weights=None):

@@ -71,16 +71,17 @@ def _sweeps(graph, psi, scratch, fraction, most, tol, lanes):
                 last = stop if direction == 0 else middle
                 if first == last:
                     continue
+                left = 0.0
                 if fraction[i] == 1.0:
                     weighted_sum(node, i, tangent, begin, stop, rho, total, lanes)
                 else:
                     left = _move_total(graph, i, fraction[i])
-                    change = max(change, left)
                     if left > tol:
-                        dirty[i] |= bit  # it has more to say
+                        dirty[i] = 3  # it has more to say
                 for s in range(first, last):
                     r, k = np.int64(ends[s, 0]), np.int64(number[s])
                     moved = send_tangent(tangent, r, s, total, i, cavity, inverse, constant, psi, k, scratch, lanes)
+                    moved = max(moved, left)  # many small steps of a damped belief add up
                     change = max(change, moved)
                     if moved > tol:
                         dirty[ends[s, 1]] = 3

@@ -114,21 +114,22 @@ def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
                 last = stop if direction == 0 else middle
                 if first == last:
                     continue
+                left = 0.0
                 if rooted:
                     rooted_belief(potential, i, message, begin, stop, rho, belief, lanes)
                 elif fraction[i] == 1.0:
                     weighted_belief(node, i, log_message, begin, stop, rho, belief, lanes)
                 else:
-                    moved = _move_belief(graph, i, begin, stop, fraction[i], lanes)
-                    change = max(change, moved)
-                    if moved > tol:
-                        dirty[i] |= bit  # it has more to say
+                    left = _move_belief(graph, i, begin, stop, fraction[i], lanes)
+                    if left > tol:
+                        dirty[i] = 3  # it has more to say
                 for s in range(first, last):
                     r = np.int64(ends[s, 0])
                     divide_row(belief, i, message, s, cavity, 0, lanes)
                     _, moved = _send(matrices, matrix[s], message, r, cavity, 0, lanes)
                     if not rooted:
                         log_row(message, r, log_message, r, lanes)
+                    moved = max(moved, left)  # many small steps of a damped belief add up
                     change = max(change, moved)
                     if moved > tol:
                         dirty[ends[s, 1]] = 3
@@ -146,7 +147,8 @@ def fill_fractions(bounds, rho, damping, attempt, fraction):
     """Fractions by which the log-beliefs of the nodes move: all of their change, or damped in attempt 1.
 
     A message to node `i` contains the node's own message with the factor ``-(1 - rho)``. So the belief contains its
-    former value with a factor between 0 and ``-sum_s rho_s (1 - rho_s)``, which makes it oscillate.
+    former value with a factor between 0 and ``-sum_s rho_s (1 - rho_s)``, which makes it oscillate. The fraction is the
+    best one for half of this factor, and sufficient for all of it.
     """
     for i in range(len(bounds)):
         echo = 0.0
@@ -154,7 +156,7 @@ def fill_fractions(bounds, rho, damping, attempt, fraction):
             echo += rho[s] * (1.0 - rho[s])
         fraction[i] = 1.0 - damping
         if attempt > 0:
-            fraction[i] *= min(LARGEST_FRACTION, 1.0 / (1.0 + echo))
+            fraction[i] *= min(LARGEST_FRACTION, 2.0 / (2.0 + echo))
 
 
 @kernel

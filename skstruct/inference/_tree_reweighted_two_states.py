@@ -84,6 +84,7 @@ def _sweeps(graph, fraction, most, tol, rooted):
                 last = stop if direction == 0 else middle
                 if first == last:
                     continue
+                left = 0.0
                 if rooted:
                     a, b = 1.0, _rooted_odds(graph, i, begin, stop)
                 else:
@@ -93,7 +94,7 @@ def _sweeps(graph, fraction, most, tol, rooted):
                         left = abs(1.0 / (1.0 + np.exp(-odds)) - 1.0 / (1.0 + np.exp(-held[i])))
                         change = max(change, left)
                         if left > tol:
-                            dirty[i] |= bit  # it has more to say
+                            dirty[i] = 3  # it has more to say; many small steps of a damped belief add up
                         odds = held[i]
                     a, b = (1.0, np.exp(odds)) if odds <= 0.0 else (np.exp(-odds), 1.0)
                 for s in range(first, last):
@@ -106,7 +107,7 @@ def _sweeps(graph, fraction, most, tol, rooted):
                     moved, scale = abs(new - old), max(max(new, old), 1.0)
                     if moved > change * scale:  # rare, so that most divisions are avoided
                         change = moved / scale
-                    dirty[ends[s, 1]] |= np.uint8(3) * np.uint8(moved > tol * scale)
+                    dirty[ends[s, 1]] |= np.uint8(3) * np.uint8(moved > tol * scale or left > tol)
         if change <= tol:
             break
         if sweep % STAGNATION_SWEEPS == 0:

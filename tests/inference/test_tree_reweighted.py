@@ -119,8 +119,7 @@ def random_graph(n, n_edges, rng):
 def orders_of(topology, n_states=3):
     """Lists, orders and the weights of the edges."""
     inner = TreeReweightedBP().plan(topology, n_states).inner
-    rates, rate = inner._rates
-    return inner._lists, inner._orders, rates[rate]
+    return inner._lists, inner._orders, inner.edge_weights
 
 
 def is_forest(edges, n):
@@ -309,7 +308,7 @@ def test_ranges_of_the_kernels(n_states, lowest, rng):
     plan = TreeReweightedBP(max_iter=3, tol=1e-13).plan(topology, n_states)
     scores = random_scores(topology, rng, n_states=n_states)
     edges = np.flatnonzero(topology.edge_graph != 1)[::3]
-    scores.edge[edges, 0, 1] = lowest * plan.inner._rates[0][plan.inner._rates[1]][edges]
+    scores.edge[edges, 0, 1] = lowest * plan.inner.edge_weights[edges]
     scores.node[0] = 1e4 * rng.normal(size=n_states)
     weights = np.ones(4)
     assert_same(plan.marginals(scores, weights), twin(plan, scores, weights), atol=1e-9)
