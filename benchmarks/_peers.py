@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from benchmarks._problems import grid
+from skstruct.scores import unshared
 
 
 class TorchCRF:
@@ -59,17 +60,22 @@ class TorchCRF:
 
 
 class NumpyBP:
-    """Synchronous belief propagation in vectorised numpy: a reference that updates all messages of a sweep at once."""
+    """Synchronous belief propagation in vectorised numpy: a reference that updates all messages of a sweep at once.
 
-    def __init__(self, topology, scores):
+    With `weights` of the edges, (n_edges,), it is tree-reweighted belief propagation.
+    """
+
+    def __init__(self, topology, scores, weights=None):
         i, j = topology.edges.astype(np.intp).T
         n_edges, n_nodes = topology.n_edges, topology.n_nodes
         self.node, self.sender = scores.node, np.r_[i, j]
         self.reverse = np.r_[n_edges : 2 * n_edges, :n_edges]
         receivers, slots = np.r_[j, i], np.arange(2 * n_edges)
-        self.receive = csr_array((np.ones(2 * n_edges), (receivers, slots)), shape=(n_nodes, 2 * n_edges))
-        self.shared = scores.edge_matrix is not None
-        self.potential = np.exp(scores.edge[0] if self.shared else scores.edge)
+        power = np.ones(2 * n_edges) if weights is None else np.r_[weights, weights]
+        self.receive = csr_array((power, (receivers, slots)), shape=(n_nodes, 2 * n_edges))
+        self.shared = scores.edge_matrix is not None and weights is None
+        edge = scores.edge[0] if self.shared else unshared(scores).edge
+        self.potential = np.exp(edge if weights is None else edge / weights[:, None, None])
 
     def marginals(self, tol=1e-6, max_iter=200, damping=0.0):
         """Node marginals. Sets `n_iter` and `residual`, the last change of a message."""
