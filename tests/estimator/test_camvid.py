@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
-from skstruct.features import LinearFeatures
+from skstruct.features import LinearFeatures, NetworkFeatures
 
 VOID = 11
 CLASSES = np.arange(VOID)
@@ -146,3 +146,15 @@ def test_edges_with_contrast_are_better(street_scenes, size):
     gain = accuracy_and_loss(crf, X, y)[0] - accuracy_and_loss(alone, without_edges(X), y)[0]
     assert gain >= 0.02
     assert mean_iou(crf, X, y) - mean_iou(alone, without_edges(X), y) >= 0.02
+
+
+@pytest.mark.filterwarnings("ignore:the optimiser stopped after 100 iterations")  # a fixed number, as early stopping
+@pytest.mark.slow
+def test_hidden_layers(street_scenes):
+    """A network without edges has an accuracy of 0.751 and a mean IoU of 0.294. Found: 0.780 and 0.315."""
+    (X, y), (X_test, y_test) = street_scenes(6, "removed", contrast=True)
+    features = NetworkFeatures((32,), "tanh", edge_weights="symmetric")
+    parameters = settings("removed", C=0.1, max_iter=100, decoding="marginal", random_state=0)
+    crf = GraphCRFClassifier(features, **parameters).fit(X, y)
+    assert accuracy_and_loss(crf, X_test, y_test)[0] >= 0.755
+    assert mean_iou(crf, X_test, y_test) >= 0.305
