@@ -11,6 +11,7 @@ FORCING = 0.25  # largest remaining fraction of the gradient at which conjugate 
 ACCEPT = 1e-4  # least fraction of the predicted decrease that a step has to reach
 POOR, GOOD = 0.25, 0.75  # a smaller fraction shrinks the trust region; a larger one enlarges it
 SHRINK, ENLARGE = 0.25, 2.5
+STALLED = 1e-3  # if the gradient is larger, a value that has ceased to fall is no minimum
 NOISE = 1e-13  # relative error of a value: for a smaller predicted decrease the gradients decide
 
 
@@ -88,7 +89,7 @@ class NewtonCG(Optimizer):
         while not (message := self._end(state, max_iter, tol)):
             self._step(loss, state)
             yield state
-        state.success = state.gradient_norm <= tol or state.flat
+        state.success = state.gradient_norm <= (max(tol, STALLED) if state.flat else tol)
         state.message = message
         yield state
 

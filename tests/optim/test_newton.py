@@ -74,6 +74,20 @@ def test_it_ends_where_rounding_errors_begin():
     assert found.state.gradient_norm < 1e-3
 
 
+def test_a_jump_is_no_minimum():
+    """As the surrogate of approximate inference can have: no step past the jump lowers the value."""
+
+    class Jump(Quadratic):
+        def __call__(self, coef):
+            value, gradient = super().__call__(coef)
+            return value + 1e9 * bool((coef != 1.0).any()), gradient
+
+    found = NewtonCG().minimize(Jump(5), np.ones(5), max_iter=500, tol=1e-6)
+    assert not found.success
+    assert found.message == "the value has ceased to fall"
+    np.testing.assert_array_equal(found.x, np.ones(5))
+
+
 def test_few_products_in_an_iteration():
     loss = Quadratic()
     found = NewtonCG(max_products=3).minimize(loss, np.zeros(30), max_iter=10, tol=1e-9)
