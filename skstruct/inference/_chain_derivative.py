@@ -90,6 +90,7 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
                 moves_edges |= direction.edge[m, x, y] != 0.0
                 change[m, x, y] = matrix[m, x, y] * direction.edge[m, x, y]
                 tangents.transposed[m, y, x] = change[m, x, y]
+    moves = np.int64(moves_edges)
     total, arrived = np.empty(n_rows), np.zeros(n_rows, np.int64)
     first, following = np.full(n_matrices, NO_ROW), np.empty(n_rows, np.int64)
     end = 0
@@ -130,7 +131,9 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
             if s == 0.0:
                 break
             reached, factor = t, 1.0 / s
-            s = forward_tangent(forward, moved, t - 1, matrix, change, arrived[t], potential, sent, factor, t, lanes)
+            s = forward_tangent(
+                forward, moved, t - 1, matrix, change, arrived[t], moves, potential, sent, factor, t, lanes
+            )
             total[t] = s
         is_bounded = lowest + lowest_edge > SAFE_SCORE
         if not is_bounded and _any_outside(forward, start, reached + 1):
@@ -157,6 +160,7 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
                 transposed,
                 tangents.transposed,
                 arrived[t],
+                moves,
                 out.node,
                 t + shifted,
                 lanes,

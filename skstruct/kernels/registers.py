@@ -169,16 +169,30 @@ class Rows:
             add_product(even, 0)
         return [self.add(self.builder.load(a), self.builder.load(b)) for a, b in zip(*sums)]
 
-    def times_matrix_tangent(self, row, d_row, matrix, d_matrix):
-        """``row @ matrix`` and its tangent ``d_row @ matrix + row @ d_matrix``, as `times_matrix`; one pass."""
+    def times_matrix_tangent(self, row, d_row, matrix, d_matrix, moves):
+        """``row @ matrix`` and its tangent ``d_row @ matrix + row @ d_matrix``, as `times_matrix`; one pass.
+
+        The second term of the tangent is left out if `moves` is 0.
+        """
         value, tangent = (self.variables([self.constant(0.0)] * self.count) for _ in range(2))
-        with self.loop(self.integer(0), self.heights[matrix]) as (i, _):
-            factor, d_factor = (self.broadcast(self.element_of(each, i)) for each in (row, d_row))
-            rows = (self.load(self.row(each, i), matrix) for each in (matrix, d_matrix))
-            for a, b, register, d_register in zip(value, tangent, *rows):
-                self.builder.store(self.add(self.builder.load(a), self.multiply(factor, register)), a)
-                moved = self.add(self.builder.load(b), self.multiply(d_factor, register))
-                self.builder.store(self.add(moved, self.multiply(factor, d_register)), b)
+
+        def add_products(has_second_term):
+            with self.loop(self.integer(0), self.heights[matrix]) as (i, _):
+                factor, d_factor = (self.broadcast(self.element_of(each, i)) for each in (row, d_row))
+                registers = self.load(self.row(matrix, i), matrix)
+                for a, b, register in zip(value, tangent, registers):
+                    self.builder.store(self.add(self.builder.load(a), self.multiply(factor, register)), a)
+                    self.builder.store(self.add(self.builder.load(b), self.multiply(d_factor, register)), b)
+                if has_second_term:
+                    for b, register in zip(tangent, self.load(self.row(d_matrix, i), matrix)):
+                        self.builder.store(self.add(self.builder.load(b), self.multiply(factor, register)), b)
+
+        is_moved = self.builder.icmp_signed("!=", moves, self.integer(0))
+        with self.builder.if_else(is_moved) as (then, otherwise):
+            with then:
+                add_products(True)
+            with otherwise:
+                add_products(False)
         return [[self.builder.load(variable) for variable in variables] for variables in (value, tangent)]
 
     def exp(self, register):

@@ -225,14 +225,16 @@ def backward_step(forward, received, potential, factor, row, matrix, number, out
             received[0, x] += potential[row, y] * matrix[number, y, x]
 
 
-def _emit_forward_tangent(r, message, tangent, row, matrix, change, number, potential, direction, factor, out_row):
+def _emit_forward_tangent(
+    r, message, tangent, row, matrix, change, number, moves, potential, direction, factor, out_row
+):
     for stack in (3, 4):
         r.select_matrix(stack, number)
-    received, moved = r.times_matrix_tangent(r.row(0, row), r.row(1, row), 3, 4)
+    received, moved = r.times_matrix_tangent(r.row(0, row), r.row(1, row), 3, 4, moves)
     scale = r.broadcast(factor)
-    scaled = [r.multiply(p, scale) for p in r.load(r.row(6, out_row), 0)]
+    scaled = [r.multiply(p, scale) for p in r.load(r.row(7, out_row), 0)]
     product = [r.multiply(a, b) for a, b in zip(received, scaled)]
-    along = r.load(r.row(7, out_row), 0)
+    along = r.load(r.row(8, out_row), 0)
     r.store(product, r.row(0, out_row), 0)
     r.store(
         [r.add(r.multiply(a, b), r.multiply(c, d)) for a, b, c, d in zip(moved, scaled, product, along)],
@@ -243,18 +245,21 @@ def _emit_forward_tangent(r, message, tangent, row, matrix, change, number, pote
 
 
 @primitive(_emit_forward_tangent, returns=1)
-def forward_tangent(message, tangent, row, matrix, change, number, potential, direction, factor, out_row, lanes):
+def forward_tangent(message, tangent, row, matrix, change, number, moves, potential, direction, factor, out_row, lanes):
     """`forward_step`, and the tangent of the message where `factor` is constant; all rows have the same length.
 
-    ``moved = tangent[row, :n] @ matrix[number] + message[row, :n] @ change[number]``, then
-    ``tangent[out_row] = moved * potential[out_row] * factor + message[out_row] * direction[out_row]``.
+    ``moved = tangent[row, :n] @ matrix[number] + message[row, :n] @ change[number]``, where the second term is left out
+    if `moves` is 0; then ``tangent[out_row] = moved * potential[out_row] * factor + message[out_row] *
+    direction[out_row]``.
     """
     total = 0.0
     for y in range(message.shape[1]):
         received, moved = 0.0, 0.0
         for x in range(matrix.shape[1]):
             received += message[row, x] * matrix[number, x, y]
-            moved += tangent[row, x] * matrix[number, x, y] + message[row, x] * change[number, x, y]
+            moved += tangent[row, x] * matrix[number, x, y]
+            if moves:
+                moved += message[row, x] * change[number, x, y]
         scaled = potential[out_row, y] * factor
         message[out_row, y] = received * scaled
         tangent[out_row, y] = moved * scaled + message[out_row, y] * direction[out_row, y]
@@ -263,7 +268,22 @@ def forward_tangent(message, tangent, row, matrix, change, number, potential, di
 
 
 def _emit_backward_tangent(
-    r, forward, tangent, mean, received, moved, potential, direction, factor, row, matrix, change, number, out, out_row
+    r,
+    forward,
+    tangent,
+    mean,
+    received,
+    moved,
+    potential,
+    direction,
+    factor,
+    row,
+    matrix,
+    change,
+    number,
+    moves,
+    out,
+    out_row,
 ):
     for stack in (9, 10):
         r.select_matrix(stack, number)
@@ -274,8 +294,8 @@ def _emit_backward_tangent(
         pairs = zip(r.load(lines[1], like), r.load(lines[0], like))
         return [r.builder.fsub(a, r.multiply(less, b), flags=("contract",)) for a, b in pairs]
 
-    parts = zip(centred(12), r.load(arrived[0], 12), r.load(lines[0], 12), r.load(arrived[1], 12))
-    r.store([r.add(r.multiply(a, b), r.multiply(c, d)) for a, b, c, d in parts], r.row(12, out_row), 12)
+    parts = zip(centred(13), r.load(arrived[0], 13), r.load(lines[0], 13), r.load(arrived[1], 13))
+    r.store([r.add(r.multiply(a, b), r.multiply(c, d)) for a, b, c, d in parts], r.row(13, out_row), 13)
     r.store(centred(0), lines[1], 0)
     scale = r.broadcast(factor)
     scaled = [r.multiply(p, scale) for p in r.load(lines[2], 0)]
@@ -283,7 +303,7 @@ def _emit_backward_tangent(
     parts = zip(scaled, r.load(arrived[1], 0), sent, r.load(lines[3], 0))
     r.store([r.add(r.multiply(a, b), r.multiply(c, d)) for a, b, c, d in parts], lines[3], 0)
     r.store(sent, lines[2], 0)
-    for registers, line in zip(r.times_matrix_tangent(lines[2], lines[3], 9, 10), arrived):
+    for registers, line in zip(r.times_matrix_tangent(lines[2], lines[3], 9, 10, moves), arrived):
         r.store(registers, line, 0)
 
 
@@ -301,6 +321,7 @@ def backward_tangent(
     matrix,
     change,
     number,
+    moves,
     out,
     out_row,
     lanes,
@@ -309,7 +330,7 @@ def backward_tangent(
 
     ``tangent[row] -= mean * forward[row]``, then ``out[out_row] = tangent[row] * received[0] + forward[row] *
     moved[0]``. The message and its tangent replace ``potential[row]`` and ``direction[row]``. Their products with the
-    matrix replace `received` and `moved`.
+    matrix, as in `forward_tangent`, replace `received` and `moved`.
     """
     n = matrix.shape[1]
     for y in range(forward.shape[1]):
@@ -323,7 +344,9 @@ def backward_tangent(
         received[0, x] = moved[0, x] = 0.0
         for y in range(n):
             received[0, x] += potential[row, y] * matrix[number, y, x]
-            moved[0, x] += direction[row, y] * matrix[number, y, x] + potential[row, y] * change[number, y, x]
+            moved[0, x] += direction[row, y] * matrix[number, y, x]
+            if moves:
+                moved[0, x] += potential[row, y] * change[number, y, x]
 
 
 def _emit_add_pairs(r, first, second, length, out, number):

@@ -79,8 +79,12 @@ def run_backward_step(forward, received, potential, factor, row, matrix, number,
 
 
 @kernel
-def run_forward_tangent(message, tangent, row, matrix, change, number, potential, direction, factor, out_row, lanes):
-    return forward_tangent(message, tangent, row, matrix, change, number, potential, direction, factor, out_row, lanes)
+def run_forward_tangent(
+    message, tangent, row, matrix, change, number, moves, potential, direction, factor, out_row, lanes
+):
+    return forward_tangent(
+        message, tangent, row, matrix, change, number, moves, potential, direction, factor, out_row, lanes
+    )
 
 
 @kernel
@@ -97,6 +101,7 @@ def run_backward_tangent(
     matrix,
     change,
     number,
+    moves,
     out,
     out_row,
     lanes,
@@ -114,6 +119,7 @@ def run_backward_tangent(
         matrix,
         change,
         number,
+        moves,
         out,
         out_row,
         lanes,
@@ -229,10 +235,11 @@ def test_tangents_of_forward_backward(n, is_padded):
     compare("multiply_row", message, 1, matrix, 2, tangent, 0, lanes(n))
     if not is_padded:
         compare("multiply_row_back", message, 1, matrix, 2, tangent, 0, lanes(n))
-    given = message, tangent, 1, matrix, change, 2, potential, direction, 0.7, 2
-    compare("forward_tangent", *given, lanes(n))
-    given = message, tangent, 0.3, received, moved, potential, direction, 0.7, 2, matrix, change, 1, out, 1
-    compare("backward_tangent", *given, lanes(n), rtol=1e-11)
+    for moves in (0, 1):
+        given = message, tangent, 1, matrix, change, 2, moves, potential, direction, 0.7, 2
+        compare("forward_tangent", *given, lanes(n))
+        given = message, tangent, 0.3, received, moved, potential, direction, 0.7, 2, matrix, change, 1, moves, out, 1
+        compare("backward_tangent", *given, lanes(n), rtol=1e-11)
 
 
 @pytest.mark.parametrize("n", SIZES)
