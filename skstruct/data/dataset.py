@@ -504,6 +504,17 @@ class GraphDataset:
             raise ValueError(f"edge_features has {n_rows(f)} rows but the dataset has {self.n_edges} edges")
         return self._replace(edge_features=f)
 
+    def without_edges(self) -> "GraphDataset":
+        """Return the same graphs with their nodes only.
+
+        Returns
+        -------
+        GraphDataset
+            It has as many edge features, if there are edge features, so that a feature map has the same parameters.
+        """
+        f = None if self.edge_features is None else take_rows(self.edge_features, slice(0, 0))
+        return self._replace(edges=self.edges[:0], edge_features=f, edge_ptr=np.zeros_like(self.edge_ptr))
+
     # ---- array protocols
 
     def __array__(self, dtype=None, copy=None):

@@ -37,3 +37,7 @@ class LabelGraphs(GraphDataset):
     def __getitem__(self, key: Any) -> "LabelGraphs":
         rows = sample_key(key, len(self), "graphs")
         return LabelGraphs(take_rows(self.node_features, rows), self.n_labels, self.label_edges)
+
+    def without_edges(self) -> "LabelGraphs":
+        """Return the same labels without edges."""
+        return LabelGraphs(self.node_features, self.n_labels, [])

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from skstruct.data.dataset import GraphDataset
 from skstruct.estimator._early_stopping import EarlyStopping
 from skstruct.estimator._fitting import Progress, Training
 from skstruct.estimator._training import TrainingLoss
@@ -140,11 +139,7 @@ def _is_exact(chunk):
 
 def without_edges(training: Training) -> Training:
     """Return the training of the same model on the same nodes without edges."""
-    data = training.part.dataset
-    features = None if data.edge_features is None else data.edge_features[:0]
-    no_edges = np.zeros(len(data) + 1, np.intp)
-    dataset = GraphDataset(data.node_features, np.zeros((0, 2), np.int32), features, data.node_ptr, no_edges)
-    part = training.part._replace(dataset=dataset)
+    part = training.part._replace(dataset=training.part.dataset.without_edges())
     return replace(training, backend=Edgeless(), part=part, least_tol=ROUGH_TOL)
 
 

@@ -123,7 +123,8 @@ class LabelPlan(FeaturePlan):
 
     def prepare(self, batch):
         """Keep the table, and the matrix of each edge: edges that join the same labels share a matrix."""
-        return LabelInputs(batch.node_features, np.tile(np.arange(self.n_edges, dtype=np.int32), len(batch)))
+        rows = np.arange(len(batch.label_edges), dtype=np.int32)  # none, in training without edges
+        return LabelInputs(batch.node_features, np.tile(rows, len(batch)))
 
     def scores(self, inputs, coef):
         """Scores of all nodes and edges of a batch, in nats, and `inputs`; see `FeaturePlan`."""

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 CUTOFF = 1e-8  # eigenvalues of the information, scaled to a diagonal of ones, that count as zero
 ROUNDING = 1e-13  # the same for the curvature along a direction of conjugate gradients
-SOLVED = 1e-10  # residual of a solve, relative to the right-hand side
+SOLVED = 1e-8  # residual of a solve, relative to the right-hand side
 
 
 class NotPositive(ValueError):

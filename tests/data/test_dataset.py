@@ -239,3 +239,14 @@ TWO = np.zeros((2, 3))
 def test_bad_fields(fields, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         GraphDataset(TWO, **fields)
+
+
+def test_without_edges():
+    X = GraphDataset.from_graphs([([[1.0], [2.0]], [(0, 1)], [[3.0, 4.0]]), ([[5.0]], [], np.zeros((0, 2)))])
+    bare = X.without_edges()
+    assert (len(bare), bare.n_nodes, bare.n_edges) == (2, 3, 0)
+    assert bare.edge_features.shape == (0, 2)
+    assert bare.topology.n_edges == 0
+    assert bare.node_features is X.node_features
+    assert X.with_edge_features(None).without_edges().edge_features is None
+    assert X.n_edges == 1

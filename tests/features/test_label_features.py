@@ -65,6 +65,17 @@ def test_some_graphs(case):
         np.testing.assert_allclose(alone.node, whole.node.reshape(6, 3, 2)[rows].reshape(6, 2), atol=1e-12)
 
 
+def test_without_edges(case):
+    """The parameters stay the same, and those of edges have no effect."""
+    _, graphs, _, plan, coef = case
+    scores, context = plan.scores(plan.prepare(graphs.without_edges()), coef)
+    np.testing.assert_array_equal(scores.node, plan.scores(plan.prepare(graphs), coef)[0].node)
+    assert len(scores.edge_matrix) == 0
+    gradient = np.zeros(plan.n_coef)
+    plan.pullback(context, Scores(np.ones_like(scores.node), np.zeros_like(scores.edge)), gradient)
+    np.testing.assert_array_equal(gradient[15:], 0)
+
+
 def test_statistics_of_pieces(case):
     _, graphs, codes, plan, _ = case
     feature_map, classes = LabelFeatures(), np.arange(2)
