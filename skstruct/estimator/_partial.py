@@ -5,19 +5,19 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skstruct.components import resolve
 from skstruct.estimator._input import read_classes
-from skstruct.optim import OPTIMIZERS, Optimizer
+from skstruct.optim import OPTIMIZERS
 
 
 def is_incremental(estimator: BaseEstimator) -> bool:
     """Whether the optimiser supports ``partial_fit``; the error of the missing method says why."""
-    optimizer: Optimizer = resolve(estimator.optimizer, Optimizer, OPTIMIZERS)
-    if not optimizer.incremental:
+    given = estimator.optimizer
+    optimizer = OPTIMIZERS.get(given) if isinstance(given, str) else given  # what is no optimiser, `fit` refuses
+    if not (optimizer and optimizer.incremental):
         names = [name for name, row in OPTIMIZERS.items() if row.incremental]
         raise AttributeError(
             f"partial_fit needs an optimiser that can continue on other graphs, one of {names}, got "
-            f"optimizer={estimator.optimizer!r}."
+            f"optimizer={given!r}."
         )
     return True
 

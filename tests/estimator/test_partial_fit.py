@@ -6,6 +6,12 @@ from inspect import signature
 import numpy as np
 import pytest
 from sklearn.linear_model import SGDClassifier
+from sklearn.utils.estimator_checks import (
+    check_dict_unchanged,
+    check_estimators_partial_fit_n_features,
+    check_fit2d_1feature,
+    check_n_features_in_after_fitting,
+)
 
 from skstruct import GraphCRFClassifier
 from skstruct.datasets import make_chain
@@ -24,6 +30,23 @@ def chains():
 def test_optimisers_that_cannot_continue_have_no_partial_fit(name):
     crf = GraphCRFClassifier(optimizer=name)
     assert hasattr(crf, "partial_fit") == OPTIMIZERS[name].incremental
+
+
+def test_what_is_no_optimiser_has_none():
+    assert not hasattr(GraphCRFClassifier(optimizer="nonsense"), "partial_fit")
+    with pytest.raises(ValueError, match="optimizer must be one of"):
+        GraphCRFClassifier(optimizer="nonsense").fit([[0.0], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_checks_of_scikit_learn(name):
+    for check in (
+        check_estimators_partial_fit_n_features,
+        check_n_features_in_after_fitting,
+        check_fit2d_1feature,
+        check_dict_unchanged,
+    ):
+        check("GraphCRFClassifier", GraphCRFClassifier(optimizer=name, random_state=0))
 
 
 def test_the_message_names_the_optimisers():
