@@ -283,7 +283,7 @@ def batch(rng):
 
 @pytest.mark.parametrize("max_iter", [1, 500])
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("n_states", [2, 3, 9])
+@pytest.mark.parametrize("n_states", [2, 3, 5])
 def test_kernels_equal_the_log_domain_twin(n_states, shared, max_iter, rng):
     topology = batch(rng)
     plan = TreeReweightedBP(tol=1e-13, max_iter=max_iter).plan(topology, n_states)
@@ -531,12 +531,11 @@ def test_derivative_equals_differences_of_the_marginals(n_states, shared, rho, r
 
 
 @pytest.mark.parametrize("lowest", [0.0, -400.0])
-@pytest.mark.parametrize("n_states", [1, 3])
+@pytest.mark.parametrize("n_states", [2, 3])
 def test_derivative_is_exact_on_forests(n_states, lowest, rng):
     topology = Topology.from_edges([(3, 0), (3, 1), (2, 3), (5, 4)], 7)
     scores, direction = (random_scores(topology, rng, n_states=n_states) for _ in range(2))
-    if n_states > 1:
-        scores.edge[1, 0, 1] = scores.node[5, 1] = lowest
+    scores.edge[1, 0, 1] = scores.node[5, 1] = lowest
     weights = np.array([2.0])
     mean, found = TreeReweightedBP().plan(topology, n_states).derivative(scores, direction, weights)
     exact = JunctionTree().plan(topology, n_states)
