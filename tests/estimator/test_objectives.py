@@ -159,10 +159,10 @@ def test_32_bits_need_no_plan(make_data):
     """The tree backend refuses cycles; an objective without inference does not ask it about its precision."""
     X, y = make_data("cycle", sizes=(4, 5, 6), storage="csr")
     double, single = (
-        GraphCRFClassifier(LinearFeatures(dtype=dtype), "tree", "pseudolikelihood").fit(X, y)
+        GraphCRFClassifier(LinearFeatures(dtype=dtype), "tree", "pseudolikelihood", tol=1e-5).fit(X, y)
         for dtype in ("float64", "float32")
     )
-    np.testing.assert_allclose(single.coef_, double.coef_, atol=1e-3)
+    np.testing.assert_allclose(single.coef_, double.coef_, atol=5e-3)
 
 
 @pytest.mark.parametrize("name", sorted({*OBJECTIVES} - {"perceptron"}))  # SGD returns zero weights for the perceptron
@@ -170,7 +170,9 @@ def test_32_bits(chains, name):
     X, y = chains
     optimizer = "lbfgs" if OBJECTIVES[name].smooth else AveragedSGD(2, learning_rate=0.1, random_state=0)
     losses = [
-        GraphCRFClassifier(LinearFeatures(dtype=dtype), objective=name, optimizer=optimizer).fit(X, y).loss_curve_[-1]
+        GraphCRFClassifier(LinearFeatures(dtype=dtype), objective=name, optimizer=optimizer, tol=1e-4)
+        .fit(X, y)
+        .loss_curve_[-1]
         for dtype in ("float64", "float32")
     ]
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
