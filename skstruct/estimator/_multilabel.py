@@ -62,10 +62,10 @@ class MultiLabelCRFClassifier(ClassifierMixin, BaseEstimator):
         - an array: pairs of label numbers. An empty list means independent labels.
     inference : {"auto", "junction_tree", "loopy_bp", ...} or InferenceBackend, default="auto"
         Backend that computes probabilities, as in `GraphCRFClassifier`. May be set after `fit`.
-    objective : {"likelihood"} or Objective, default="likelihood"
-        Definition of the loss of a sample.
-    optimizer : {"lbfgs", "sgd"} or Optimizer, default="lbfgs"
-        Algorithm that minimises the objective.
+    objective : {"likelihood", "pseudolikelihood", ...} or Objective, default="likelihood"
+        Definition of the loss of a sample, as in `GraphCRFClassifier`.
+    optimizer : {"lbfgs", "sgd", ...} or Optimizer, default="lbfgs"
+        Algorithm that minimises the objective, as in `GraphCRFClassifier`.
     C : float, default=1.0
         Inverse strength of regularisation, as in `LogisticRegression`.
     edge_penalty : float, default=0.1
@@ -74,7 +74,7 @@ class MultiLabelCRFClassifier(ClassifierMixin, BaseEstimator):
         Fraction of the L1 penalty, which sets some weights to exactly zero.
     decoding : {"map", "marginal"}, name in `skstruct.decoding.DECODERS`, or Decoder, default="map"
         What `predict` returns. "map": the most probable set of labels, which has the highest expected exact match.
-        "marginal": the labels with a probability of at least 1/2, which have the lowest expected Hamming loss. May be
+        "marginal": the labels with a probability of more than 1/2, which have the lowest expected Hamming loss. May be
         set after `fit`.
     max_iter : int, default=1000
         Maximum number of iterations of the optimiser.
@@ -210,11 +210,14 @@ class MultiLabelCRFClassifier(ClassifierMixin, BaseEstimator):
         """
         before = vars(self).copy()
         try:
-            return self._fit(X, y, sample_weight)
+            interrupt = self._fit(X, y, sample_weight)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+        if interrupt is not None:  # Ctrl-C: the best iterate is kept
+            raise interrupt
+        return self
 
     def _fit(self, X, y, sample_weight):
         X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS)
@@ -228,12 +231,18 @@ class MultiLabelCRFClassifier(ClassifierMixin, BaseEstimator):
         graphs = LabelGraphs(X, states.shape[1], edges)
         parameters = {name: getattr(self, name) for name in SHARED}
         crf = GraphCRFClassifier(LabelFeatures(self.edge_penalty), classes=[0, 1], **parameters)
-        crf.fit(graphs, RaggedArray(states.ravel(), graphs.node_ptr), weights)
+        interrupt = None
+        try:
+            crf.fit(graphs, RaggedArray(states.ravel(), graphs.node_ptr), weights)
+        except KeyboardInterrupt as error:
+            if not hasattr(crf, "classes_"):  # there is no iterate yet
+                raise
+            interrupt = error
         self.classes_, self.n_labels_, self.edges_, self.crf_ = classes, states.shape[1], edges, crf
         self._is_table = is_table
         for name in ("coef_", "intercept_", "edge_coef_", "n_iter_", "loss_curve_"):
             setattr(self, name, getattr(crf, name))
-        return self
+        return interrupt
 
     # ---- queries
 

@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler, scale
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skstruct import MultiLabelCRFClassifier
+from skstruct.features._label_features import LabelPlan
 
 TIGHT = {"tol": 1e-10, "max_iter": 10000}
 
@@ -239,6 +240,35 @@ def test_refusals(data, parameters, y, message):
     with pytest.raises(ValueError, match=message):
         crf.fit(X, good if y is None else y)
     assert vars(crf) == before
+
+
+@pytest.mark.parametrize("n_calls", [0, 20])
+def test_an_interrupt_keeps_the_best_iterate(data, monkeypatch, n_calls):
+    X, y = data
+    calls, original = [], LabelPlan.scores
+
+    def scores(self, inputs, coef):
+        calls.append(1)
+        if len(calls) == n_calls + 1:
+            raise KeyboardInterrupt
+        return original(self, inputs, coef)
+
+    monkeypatch.setattr(LabelPlan, "scores", scores)
+    crf = MultiLabelCRFClassifier()
+    with pytest.raises(KeyboardInterrupt):
+        crf.fit(X, y)
+    assert hasattr(crf, "coef_") == (n_calls > 0)
+    if n_calls:
+        assert crf.score(X, y) > 0.3
+
+
+@pytest.mark.parametrize("objective", ["marginal", "pseudolikelihood", "hinge"])
+def test_objectives(data, objective):
+    X, y = data
+    crf = MultiLabelCRFClassifier("chow_liu", objective=objective, optimizer="sgd" if objective == "hinge" else "lbfgs")
+    crf.fit(X, y)
+    assert (crf.predict(X) == y).mean() > 0.7
+    assert hasattr(crf, "predict_proba") == (objective != "hinge")
 
 
 def test_wrong_labels_at_prediction(data):
