@@ -63,7 +63,7 @@ def read_citations(path):
     """Return the same of a file of planetoid data."""
     with np.load(path) as stored:
         words = csr_array((stored["data"], stored["indices"], stored["indptr"]), shape=stored["shape"])
-        words = normalize(words.astype(float), norm="l1")
+        words = normalize(words.astype(float))
         return GraphDataset(words, stored["edges"]), stored["labels"], stored["train"], stored["test"]
 
 

@@ -93,7 +93,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         Whether `predict` and the other queries with the parameter `known` condition on the labels of the training
         nodes, as if they were in `known`. `X` must then contain the graphs of `fit`, with all their nodes, such as
         other nodes of ``dataset.nodes_whole``. False: a prediction depends on the weights and on `X` only, which may
-        contain new graphs. May be set to False after `fit`.
+        contain new graphs. May be set to False after `fit`. After `partial_fit`, the labels are those of the last call.
     max_iter : int, default=1000
         Maximum number of iterations of the optimiser.
     tol : float, default=1e-6
