@@ -168,6 +168,8 @@ class Training:
             max_iter += start.n_iter if start.n_iter >= max_iter else 0
             if stopper is not None and earlier.validation is not None:
                 stopper.record = deepcopy(earlier.validation)
+                if len(stopper.record.scores) < len(curve):  # Ctrl-C has interrupted the score of the last iterate
+                    stopper(start)
 
         def watch(state):
             is_asked = callback(state)

@@ -215,6 +215,10 @@ def test_interrupted_scoring_keeps_the_best(chains, monkeypatch):
         crf.fit(*chains)
     assert len(crf.validation_scores_) == 3
     assert crf.best_validation_score_ == crf.validation_scores_.max()
+    crf.set_params(warm_start=True).fit(*chains)
+    whole = GraphCRFClassifier(C=100, **STOPPING).fit(*chains)
+    np.testing.assert_array_equal(crf.validation_scores_, whole.validation_scores_)
+    np.testing.assert_array_equal(crf.coef_, whole.coef_)
 
 
 def test_errors_number_the_graphs_of_the_data(chains):
