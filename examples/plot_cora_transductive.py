@@ -80,7 +80,7 @@ print(f"{graph}, {len(labelled)} labels")
 
 crf = GraphCRFClassifier(
     LinearFeatures(edge_weights="potts"),
-    inference=TreeReweightedBP(tol=1e-3),
+    inference=TreeReweightedBP(max_iter=1000, tol=1e-3),
     decoding="marginal",
     transductive=True,
     classes=np.unique(topics),
