@@ -329,9 +329,8 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
 
     def _current_backend(self):
         """Backend of the training, or the parameter `inference` if it was set to another value after `fit`."""
-        if same_settings(self.inference, self._fitted_inference):
-            return self._model.backend
-        return resolve(self.inference, InferenceBackend, BACKENDS)
+        given = resolve(self.inference, InferenceBackend, BACKENDS)
+        return self._model.backend if same_settings(given, self._fitted_inference) else given
 
     def _check_edge_features(self, dataset):
         """Refuse another number of edge features than in `fit`."""

@@ -106,7 +106,8 @@ class Stages:
         n_evaluations = alone.result.nfev + best.result.nfev
         for other in self.others if stopper is None else []:
             loss, start = other.loss(self.objectives[-1], self.in_threads), best.result.x
-            if best.result.stopped or best.result.interrupt or mean_marginal_loss(loss, start) >= reached:
+            is_ended = best.result.stopped or best.result.interrupt is not None
+            if is_ended or mean_marginal_loss(loss, start) >= reached:
                 break
             continued = self._run(other, start, self.objectives[-1:], None, None, callback)
             n_evaluations += continued.result.nfev

@@ -152,7 +152,7 @@ class TrainingMixin(CallbackSupportMixin):
             "inference_": training.backend,
             "n_edge_features_in_": 0 if edge_features is None else edge_features.shape[1],
             "_model": training.model_at(coef, classes),
-            "_fitted_inference": clone(self.inference, safe=False),
+            "_fitted_inference": clone(resolve(self.inference, InferenceBackend, BACKENDS)),
             "_attributes": tuple(of_map),
             **of_map,
         }

@@ -1,7 +1,7 @@
 """Segmentation of street scenes by cells: grids that are too wide for exact inference, in training and in prediction.
 
-Node features: means and standard deviations of colours and gradients in and around a cell, and its position. All
-settings are the defaults, except those that are named.
+Node features: means and standard deviations of colours and gradients in and around a cell, and its position. Settings
+that are not named are the defaults.
 """
 
 import numpy as np
@@ -112,9 +112,8 @@ def check_no_worse(parts, void, **parameters):
     return crf
 
 
-@pytest.mark.parametrize("void", ["removed", "hidden"])
-def test_large_cells_with_edges_are_no_worse(street_scenes, void):
-    crf = check_no_worse(street_scenes(9, void), void, C=0.1, tol=1e-4)
+def test_large_cells_with_edges_are_no_worse(street_scenes):
+    crf = check_no_worse(street_scenes(9, "removed"), "removed", C=0.1, tol=1e-3)
     assert crf.inference_.approximate.name == "tree_reweighted"
 
 
@@ -127,21 +126,19 @@ def test_training_by_loopy_bp_warns(street_scenes):
         crf.fit(X, y)
 
 
-# The optimiser may reach `max_iter`: the problems are badly conditioned without regularisation of the position.
-@pytest.mark.filterwarnings("ignore:the optimiser stopped after 1000 iterations")
 @pytest.mark.slow
 @pytest.mark.parametrize("C", [0.1, 1.0])
 @pytest.mark.parametrize("void", ["removed", "hidden"])
 @pytest.mark.parametrize("size", [9, 6, 4])
 def test_cells_with_edges_are_no_worse(street_scenes, size, void, C):
-    check_no_worse(street_scenes(size, void), void, C=C)
+    check_no_worse(street_scenes(size, void), void, C=C, tol=1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [6, 4])
 def test_edges_with_contrast_are_better(street_scenes, size):
     parts = street_scenes(size, "removed", contrast=True)
-    alone, crf = fitted_pair(parts, "removed", C=0.1, tol=1e-4)
+    alone, crf = fitted_pair(parts, "removed", C=0.1, tol=1e-4, decoding="marginal")
     X, y = parts[1]
     gain = accuracy_and_loss(crf, X, y)[0] - accuracy_and_loss(alone, without_edges(X), y)[0]
     assert gain >= 0.02

@@ -130,3 +130,22 @@ def test_hidden_labels_and_weights(data):
     assert report["backend"][3:].tolist() == ["chain", "chain"]
     assert not report["exact"][:3].any()
     assert crf.score(graphs[:3], labels[:3]) > 0.5
+
+
+def test_the_mean_marginal_loss_is_that_of_the_predictions(data, monkeypatch):
+    X, y = data
+    values, original = [], _stages.mean_marginal_loss
+    monkeypatch.setattr(_stages, "mean_marginal_loss", lambda *args: values.append(original(*args)) or values[-1])
+    labels = [np.where(np.arange(len(part)) % 4 == 1, -1, part) for part in y]
+    weights = [1.0, 2.0, 3.0]
+    crf = GraphCRFClassifier(inference=BOUND, missing_label=-1).fit(X, labels, sample_weight=weights)
+    found = np.concatenate(labels)
+    known = found >= 0
+    losses = -np.log(crf.predict_proba(X).values[known, found[known]])
+    assert values[0] == pytest.approx(np.average(losses, weights=np.repeat(weights, 12)[known]))
+    assert values[0] < values[1]  # of the model without edges
+
+
+def test_the_approximate_backend_of_auto_is_checked(data):
+    with pytest.raises(TypeError, match="approximate of Auto must be an inference backend, got 'loopy_bp'"):
+        GraphCRFClassifier(inference=Auto(approximate="loopy_bp")).fit(*data)
