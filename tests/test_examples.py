@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
+DATA = {"plot_camvid_segmentation": ["camvid-120x90.npz"]}  # needed, and not part of skstruct
 
 
 def test_there_are_examples():
@@ -15,12 +16,13 @@ def test_there_are_examples():
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_example(path, tmp_path):
+def test_example(path, tmp_path, shared_data):
+    arguments = [str(shared_data(name)) for name in DATA.get(path.stem, [])]
     script = tmp_path / path.name  # a copy, so that the pictures of `make example` stay as they are
     script.write_text(path.read_text())
     done = subprocess.run(
         # Parsers of matplotlib 3.7 and 3.8 warn when they are deleted.
-        [sys.executable, "-W", "error", "-W", "ignore:Forward defined here", str(script)],
+        [sys.executable, "-W", "error", "-W", "ignore:Forward defined here", str(script), *arguments],
         env={**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -74,7 +76,17 @@ def check_multilabel(text):
     assert likelihood("classifier chain:") > likelihood("independent:") + 0.1
 
 
+def check_camvid(text):
+    figures = [numbers_after(text, f"{model}:") for model in ("no edges", "edges, linear", "edges, network")]
+    (alone, alone_iou), (linear, linear_iou), (network, network_iou) = figures
+    assert linear >= alone + 0.02
+    assert linear_iou >= alone_iou + 0.02
+    assert network >= linear
+    assert network_iou >= linear_iou
+
+
 FIGURES = {
+    "plot_camvid_segmentation": check_camvid,
     "plot_multilabel_scene": check_multilabel,
     "plot_cora_transductive": check_citations,
     "plot_letters": check_letters,
