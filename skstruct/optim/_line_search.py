@@ -7,6 +7,7 @@ CURVATURE = 0.9  # largest fraction of the slope at zero that may remain (Wolfe'
 NOISE = 1e-12  # relative error of a value: for smaller differences the slopes decide
 CLOSED = 0.1  # an interval that is shorter than this fraction of the step is not divided further
 MAX_JUMPS = 3  # trials beyond a jump
+JUMP = 1e-6  # smallest jump, relative to the value: rounding errors of sums in 32 bits are smaller
 MAX_TRIALS = 20
 
 
@@ -73,7 +74,7 @@ def line_search(evaluate, value, slope, step):
         width, last_width = long[0] - short[0], width
         unexplained, last = abs(long[1] - short[1] - 0.5 * width * (short[2] + long[2])), unexplained
         # in a shorter interval it falls in proportion to the length at least, unless the function jumps there
-        n_jumps += noise < last * math.sqrt(width / last_width) < unexplained < math.inf
+        n_jumps += JUMP * abs(value) < last * math.sqrt(width / last_width) < unexplained < math.inf
         if n_jumps == MAX_JUMPS or (short[0] > 0 and (n_jumps or width <= CLOSED * short[0])):
             break
         if n_jumps:
