@@ -263,3 +263,16 @@ def test_kinks_are_refused_by_name():
     with pytest.raises(ValueError, match="LBFGS needs a smooth objective"):
         minimize(Hinge(), LBFGS())
     minimize(Hinge(), AveragedSGD(1))
+
+
+@pytest.mark.parametrize("convex", [True, False])
+def test_only_convex_functions_are_averaged(convex):
+    """The average of a path of networks may be much worse than its points."""
+
+    class Declared(Logistic):
+        pass
+
+    Declared.convex = convex
+    state = minimize(Declared()).state
+    assert np.array_equal(state.x, state.coef) == (not convex)
+    assert (state.n_averaged > 0) == convex
