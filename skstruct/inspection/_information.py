@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, eigh, qr
+from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.sparse import csr_array
 
 CUTOFF = 1e-8  # eigenvalues of the information, scaled to a diagonal of ones, that count as zero
@@ -68,7 +68,7 @@ class DenseInformation:
         self.factor = cho_factor(precision)
         # A basis with zeros keeps features of different scales apart; rounding errors of an orthonormal basis mix them.
         self.directions = directions - basis @ np.linalg.solve(basis.T @ basis, basis.T @ directions)
-        self.undetermined = basis[:, np.argsort((basis != 0).argmax(axis=0), kind="stable")]
+        self.undetermined = basis
 
     def variances(self, combinations: csr_array) -> np.ndarray:
         """Variance of each linear combination of the parameters, (n_combinations,); they are rows of the argument."""
@@ -134,13 +134,23 @@ def conjugate_gradients(product: Callable[[np.ndarray], np.ndarray], right: np.n
 
 
 def _sparse_basis(basis):
-    """Reduced echelon form of the columns of an orthonormal basis, which has as many zeros as possible."""
-    n, k = basis.shape
-    if not k:
-        return basis
-    _, triangle, order = qr(basis.T, mode="economic", pivoting=True)
-    reduced = np.linalg.solve(triangle[:, :k], triangle)
-    reduced[np.abs(reduced) < np.sqrt(CUTOFF)] = 0.0
-    out = np.empty((n, k))
-    out[order] = reduced.T
-    return out
+    """Reduced echelon form of the columns of an orthonormal basis: many zeros, and the same for any basis of a space.
+
+    Each column has a 1 in the row of its pivot, where all other columns have 0. Pivots are as early as possible.
+    """
+    smallest = np.sqrt(CUTOFF)
+    rows, n_done = basis.T.copy(), 0
+    for column in range(rows.shape[1]):
+        if n_done == len(rows):
+            break
+        pivot = n_done + np.abs(rows[n_done:, column]).argmax()
+        if abs(rows[pivot, column]) <= smallest:
+            continue
+        rows[[n_done, pivot]] = rows[[pivot, n_done]]
+        rows[n_done] /= rows[n_done, column]
+        factors = rows[:, column].copy()
+        factors[n_done] = 0.0
+        rows -= np.outer(factors, rows[n_done])
+        n_done += 1
+    rows[np.abs(rows) < smallest] = 0.0
+    return rows.T
