@@ -236,7 +236,7 @@ class _TreeReweightedPlan(InferencePlan):
     def _gathered(self, counts, scores, shared):
         """Pair counts of the matrices of `scores`, from those of the quotients."""
         if shared:
-            return counts.reshape(len(scores.edge), -1, *counts.shape[1:]).sum(axis=1)
+            return counts.reshape(len(scores.edge), len(self._rates[0]), *counts.shape[1:]).sum(axis=1)
         if scores.edge_matrix is None:
             return counts
         out = np.zeros_like(scores.edge)

@@ -99,6 +99,25 @@ def test_refusal_names_graph_and_remedy(name, edges, n_nodes, family):
         BACKENDS[name]().plan(Topology.from_edges(edges, n_nodes), 2)
 
 
+@pytest.mark.parametrize("n_states", [2, 3])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_no_edge_and_no_matrix(name, n_states):
+    """The scores of a linear map that was trained on graphs without edges: edges share matrices, and there is none."""
+    plan = BACKENDS[name]().plan(Topology.from_edges([], 3), n_states)
+    none = np.zeros((0, n_states, n_states)), np.zeros(0, np.int32)
+    rng = np.random.default_rng(0)
+    scores, direction = (Scores(rng.normal(size=(3, n_states)), *none) for _ in range(2))
+    found = plan.marginals(scores)
+    p = np.exp(scores.node) / np.exp(scores.node).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.node, p, atol=0.2 if name == "gibbs" else 1e-12)
+    assert found.edge.shape == none[0].shape
+    mean, derivative = plan.derivative(scores, direction)
+    tangent = p * (direction.node - (p * direction.node).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(derivative.node, tangent, atol=1e-9)
+    assert mean == pytest.approx((p * direction.node).sum(), abs=1e-9)
+    assert derivative.edge.shape == none[0].shape
+
+
 def test_enumeration_refuses_by_number_of_labellings():
     backend, pair = BACKENDS["enumeration"](max_labellings=8), Topology.from_edges([], 2)
     assert backend.plan(pair, 2).decode(Scores(np.zeros((2, 2)), np.zeros((0, 2, 2)))).optimal.all()
