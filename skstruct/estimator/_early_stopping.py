@@ -87,6 +87,13 @@ def _select(whole, graphs):
     return Part(whole.dataset[graphs], targets, whole.graphs[graphs])
 
 
+def _label_weights(part):
+    """Weight of the label of each node, (n_nodes,); 0 for unknown labels."""
+    codes, graph_weight, node_weight = part.targets
+    weights = graph_weight[part.dataset.topology.node_graph] * (1.0 if node_weight is None else node_weight)
+    return np.where(codes == MISSING, 0.0, weights)
+
+
 class EarlyStopping:
     """Callback of an optimiser: scores each iterate, keeps the best, and stops when the score does not improve.
 
@@ -97,7 +104,7 @@ class EarlyStopping:
     n_iter_no_change : int
         Number of iterations without an improvement after which training stops.
     tol : float
-        Smallest increase of the best score that counts as an improvement.
+        An increase of the best score counts as an improvement if it is larger.
     record : Validation
         Changed by each call; may contain earlier iterations.
 
@@ -124,7 +131,8 @@ class EarlyStopping:
     def hold_out(cls, estimator: BaseEstimator, whole: Part, before: Validation | None) -> tuple[Part, "EarlyStopping"]:
         """Hold out graphs, or nodes if there is one graph; those of an earlier training on the same samples again.
 
-        Only graphs and nodes with labels are drawn. As in `train_test_split`, their number is rounded up.
+        Only graphs and nodes with labels of a weight above 0 are drawn. As in `train_test_split`, their number is
+        rounded up.
 
         Returns
         -------
@@ -137,14 +145,13 @@ class EarlyStopping:
         ValueError
             If there are fewer than two labelled graphs or nodes.
         """
-        is_known = whole.targets.codes != MISSING
-        is_one = len(whole.dataset) == 1
-        candidates = np.flatnonzero(is_known if is_one else whole.dataset.topology.sum_nodes(is_known))
+        weights, is_one = _label_weights(whole), len(whole.dataset) == 1
+        candidates = np.flatnonzero(weights if is_one else whole.dataset.topology.sum_nodes(weights))
         n = len(candidates)
         if n < 2:
             raise ValueError(
                 f"early_stopping=True needs at least two {'nodes' if is_one else 'graphs'} with labels, one to "
-                f"train and one to validate, got {n}. Use early_stopping=False."
+                f"train and one to validate, got {n} whose weight is not 0. Use early_stopping=False."
             )
         if before is not None and np.array_equal(before.candidates, candidates):
             held_out = before.held_out
@@ -159,7 +166,7 @@ class EarlyStopping:
         """Score an iterate; return whether to stop."""
         record, score = self.record, self.score(state.x)
         record.scores.append(score)
-        record.n_worse = 0 if score >= record.best_score + self.tol else record.n_worse + 1
+        record.n_worse = 0 if score > record.best_score + self.tol else record.n_worse + 1
         if score > record.best_score:
             record.best_score, record.best_coef = score, state.x
         return self.is_done
@@ -171,8 +178,6 @@ class EarlyStopping:
 
     def score(self, coef: np.ndarray) -> float:
         """Fraction of the held-out nodes whose label is predicted, with the weights of training."""
-        dataset, (codes, graph_weight, node_weight), _ = self.validation
-        weight = graph_weight[dataset.topology.node_graph] * (1.0 if node_weight is None else node_weight)
-        counted = np.flatnonzero((codes != MISSING) & (weight > 0))
-        predicted = self.predict(coef, dataset, self.known)
-        return float(np.average(predicted[counted] == codes[counted], weights=weight[counted]))
+        predicted = self.predict(coef, self.validation.dataset, self.known)
+        is_right = predicted == self.validation.targets.codes
+        return float(np.average(is_right, weights=_label_weights(self.validation)))

@@ -76,6 +76,13 @@ def test_an_increase_within_tol_is_none(chains):
     np.testing.assert_array_equal(loose.coef_, tight.coef_)
 
 
+def test_an_equal_score_is_no_improvement(chains):
+    X, y = chains
+    good = GraphCRFClassifier().fit(X, y)._model.coef
+    crf = GraphCRFClassifier(optimizer=Path([good] * 20), n_iter_no_change=3, tol=0.0, **STOPPING).fit(X, y)
+    assert crf.n_iter_ == 4
+
+
 def test_early_stopping_is_no_failure(chains):
     X, y = chains
     crf = GraphCRFClassifier(C=1e4, n_iter_no_change=3, **STOPPING).fit(X, y)  # warnings are errors
@@ -174,6 +181,18 @@ def test_nodes_of_one_graph_are_hidden_and_predicted_given_the_others():
             same.fit(X, partly)
         by_hand.append((same.predict(X, known=partly).values[held] == labels[held]).mean())
     np.testing.assert_allclose(crf.validation_scores_, by_hand)
+
+
+def test_nodes_without_weight_are_not_held_out():
+    X, y = [(np.arange(6.0)[:, None], [(k, k + 1) for k in range(5)])], [[0, 1, 0, 1, 0, 1]]
+    crf = GraphCRFClassifier(objective="pseudolikelihood", early_stopping=True)
+    for seed in range(5):
+        crf.set_params(random_state=seed).fit(X, y, sample_weight=[[0, 0, 1, 2, 0, 0]])
+        assert set(crf.validation_scores_) <= {0.0, 1.0}  # one node is held out
+    with pytest.raises(ValueError, match="got 1 whose weight is not 0"):
+        crf.fit(X, y, sample_weight=[[0, 0, 1, 0, 0, 0]])
+    with pytest.raises(ValueError, match="got 1 whose weight is not 0"):
+        crf.set_params(class_weight={0: 0, 1: 1}).fit([X[0]], [[0, 0, 1, 0, 0, 0]])
 
 
 def test_a_table_holds_out_rows():
