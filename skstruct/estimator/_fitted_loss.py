@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from skstruct.components import resolve
+from skstruct.components import require_component, resolve
 from skstruct.data.dataset import GraphDataset
 from skstruct.estimator._chunks import cut, single_blas_thread, thread_map
 from skstruct.estimator._classifier import GraphCRFClassifier
@@ -51,6 +51,11 @@ def fitted_loss(crf: GraphCRFClassifier, X: Any, y: Any, sample_weight: Any = No
     ------
     fitted : FittedLoss
 
+    Raises
+    ------
+    ValueError, TypeError
+        If `crf` is another estimator or not fitted, or the input is invalid.
+
     Examples
     --------
     >>> from skstruct import GraphCRFClassifier
@@ -62,6 +67,7 @@ def fitted_loss(crf: GraphCRFClassifier, X: Any, y: Any, sample_weight: Any = No
     >>> gradient.shape, product.shape
     ((4,), (4,))
     """
+    require_component(crf, GraphCRFClassifier, "crf must be a GraphCRFClassifier")
     model, inputs = crf._query(X)
     codes, classes = crf._encode(inputs, y, model.classes, crf.missing_label)
     objective = resolve(crf.objective, Objective, OBJECTIVES)

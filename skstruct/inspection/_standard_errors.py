@@ -166,5 +166,5 @@ def _warn_huge(found, dataset):
 
 
 def _largest(table):
-    """Largest absolute value of each feature, (n_features,); 1 without features."""
-    return np.ones(1) if table is None else MaxAbsScaler().fit(table).max_abs_
+    """Largest absolute value of each feature, (n_features,); 1 without features, and without rows."""
+    return MaxAbsScaler().fit(table).max_abs_ if table is not None and table.shape[0] else np.ones(1)

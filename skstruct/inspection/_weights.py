@@ -39,7 +39,13 @@ class Weights:
             wanted = np.asarray(True if weights is None else weights.get(name, False))
             if wanted.dtype != bool:
                 raise TypeError(f"weights[{name!r}] must be a mask, an array of bool; got dtype {wanted.dtype}.")
-            mask = np.broadcast_to(wanted, values.shape)
+            try:
+                mask = np.broadcast_to(wanted, values.shape)
+            except ValueError:
+                raise ValueError(
+                    f"weights[{name!r}] must be a mask that broadcasts to the shape {values.shape} of the attribute; "
+                    f"got shape {wanted.shape}."
+                ) from None
             self.masks[name] = mask[_positions(values)] if issparse(values) else mask.ravel()
         self.jacobian = self._jacobian()
 

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 from scipy.special import softmax
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
@@ -295,9 +296,27 @@ def test_refuses_bad_weights(monkeypatch):
         standard_errors(crf, X, y, weights={"coefs_": True})
     with pytest.raises(TypeError, match="must be a mask"):
         standard_errors(crf, X, y, weights={"coef_": [0, 1]})
+    with pytest.raises(ValueError, match=r"weights\['coef_'\] must be a mask.*\(3, 4\) of the attribute; got shape \(2,\)"):
+        standard_errors(crf, X, y, weights={"coef_": [True, False]})
     monkeypatch.setattr(_standard_errors, "MOST_WEIGHTS", 10)
     with pytest.raises(ValueError, match="the model has 15 weights"):
         standard_errors(crf, X, y)
+
+
+def test_refuses_another_estimator():
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(TypeError, match=r"crf must be a GraphCRFClassifier, got LogisticRegression\(\)"):
+        standard_errors(LogisticRegression(), X, y)
+
+
+def test_edge_features_without_edges():
+    """The same as no edge features."""
+    rng = np.random.default_rng(0)
+    nodes, y = rng.normal(size=(6, 3, 2)), rng.integers(0, 2, size=(6, 3)).tolist()
+    plain, typed = ([(x, [], *features) for x in nodes] for features in ((), (np.zeros((0, 4)),)))
+    found, wanted = (standard_errors(GraphCRFClassifier().fit(X, y), X, y) for X in (typed, plain))
+    np.testing.assert_allclose(found.coef_, wanted.coef_, rtol=1e-10)
+    assert not found.edge_coef_.any()
 
 
 def test_negative_curvature_is_an_error():
