@@ -93,7 +93,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         Whether `predict` and the other queries with the parameter `known` condition on the labels of the training
         nodes, as if they were in `known`. `X` must then contain the graphs of `fit`, with all their nodes, such as
         other nodes of ``dataset.nodes_whole``. False: a prediction depends on the weights and on `X` only, which may
-        contain new graphs. May be set to False after `fit`. After `partial_fit`, the labels are those of the last call.
+        contain new graphs. May be set to False after `fit`. `partial_fit` does not support True.
     max_iter : int, default=1000
         Maximum number of iterations of the optimiser.
     tol : float, default=1e-6
@@ -279,9 +279,10 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         """Pass once over some graphs, and update the weights.
 
         For data that do not fit into memory, or arrive one after the other. The optimiser continues from its state
-        after the last call of `fit` or `partial_fit`. The first call determines classes, features and the parameters of
-        the feature map. The penalty counts in full in each call: to train on `k` parts of the data as on the whole,
-        multiply `C` by `k`.
+        after the last call of `fit` or `partial_fit` (after early stopping: from the weights only). The first call
+        determines classes, features and the parameters of the feature map. If its graphs have no edge, a linear map has
+        no edge weights, and ignores the edges of later graphs. The penalty counts in full in each call: to train on `k`
+        parts of the data as on the whole, multiply `C` by `k`.
 
         Parameters
         ----------
@@ -300,7 +301,8 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         ------
         ValueError, TypeError
             If the input or a parameter is invalid, `classes` is missing or has changed, or a parameter needs all data
-            (`early_stopping`, ``class_weight="balanced"``). The estimator is then unchanged, as it is after Ctrl-C.
+            (`early_stopping`, `transductive`, ``class_weight="balanced"``). The estimator is then unchanged, as it is
+            after Ctrl-C.
 
         Examples
         --------

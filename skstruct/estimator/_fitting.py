@@ -24,7 +24,7 @@ from skstruct.optim import Optimizer, OptimizerState
 
 @dataclass(frozen=True)
 class Progress:
-    """Where an unfinished training is. It is pickled with the estimator.
+    """Where a training is that can be continued. It is pickled with the estimator.
 
     Attributes
     ----------
@@ -40,6 +40,8 @@ class Progress:
         Scores of early stopping so far.
     stage : int
         Number of the objective, if there are several, one after the other.
+    is_complete : bool
+        Whether the optimiser has ended by itself. Only `partial_fit` continues such a training.
     """
 
     optimizer: type
@@ -48,6 +50,7 @@ class Progress:
     loss_curve: np.ndarray
     validation: Validation | None
     stage: int = 0
+    is_complete: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,8 +161,8 @@ class Training:
             As by `Optimizer.minimize`. `x` is the best validated iterate if there is a `stopper`. `loss_curve` begins
             with the iterations of the earlier training. `success` is also True if a callback has ended the training.
         progress : Progress or None
-            None if the optimiser has ended by itself, or `stopper` has ended it and ``warm_start=False``: the state may
-            need much more memory than the parameters.
+            None if the optimiser has ended by itself and does not support `partial_fit`, or `stopper` has ended it and
+            ``warm_start=False``: the state may need much more memory than the parameters.
         """
         start: Any = coef
         max_iter, curve = self.estimator.max_iter, np.zeros(0)
@@ -184,12 +187,13 @@ class Training:
             callback=watch,
         )
         result.loss_curve = np.concatenate([curve, result.loss_curve])
-        progress = None
+        progress, is_complete = None, result.success
         is_kept = self.estimator.warm_start or stopper is None or not stopper.is_done
-        if not result.success and is_kept:
-            value = self._value(loss, result.state.x)
+        if self.optimizer.incremental if is_complete else is_kept:
+            value = np.nan if is_complete else self._value(loss, result.state.x)
             record = None if stopper is None else stopper.record
-            progress = Progress(type(self.optimizer), result.state, value, result.loss_curve, record)
+            kept = result.state, value, result.loss_curve, record
+            progress = Progress(type(self.optimizer), *kept, is_complete=is_complete)
         result.success = result.success or result.stopped
         if stopper is not None:
             if not stopper.record.scores:  # no iteration is complete

@@ -50,6 +50,7 @@ class TrainingMixin(CallbackSupportMixin):
         feature_map, backend, objective, optimizer = self._components()
         whole, classes = self._read_training(X, y, sample_weight, objective, reset=True)
         earlier = self._progress if self.warm_start else None
+        earlier = None if earlier is None or earlier.is_complete else earlier
         part, stopper = whole, None
         if self.early_stopping:
             part, stopper = EarlyStopping.hold_out(self, whole, None if earlier is None else earlier.validation)

@@ -114,6 +114,18 @@ def test_it_continues_after_fit(chains):
     assert crf.log_likelihood(X, y).sum() > value - 3
 
 
+@pytest.mark.parametrize("name", INCREMENTAL)
+def test_a_few_graphs_after_fit_change_little(name):
+    """The state of a complete training is kept: a new one would begin with large steps, and average few of them."""
+    X, y = make_chain(n_graphs=300, return_X_y=True, random_state=0)
+    objective = "perceptron" if name == "averaged_perceptron" else "likelihood"
+    crf = GraphCRFClassifier(optimizer=name, objective=objective, random_state=0).fit(X[:200], y[:200])
+    accuracy = crf.score(X[200:], y[200:])
+    for part in (slice(0, 3), slice(3, 6)):
+        crf.partial_fit(X[part], y[part])
+        assert crf.score(X[200:], y[200:]) > accuracy - 0.01
+
+
 @pytest.mark.parametrize(
     ("parameters", "problem"),
     [
