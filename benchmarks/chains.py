@@ -18,8 +18,9 @@ from benchmarks._text import chunk_f1
 from benchmarks._training import chain_crf, flat_coef, places, stopped_fit, with_objective
 from skstruct import GraphCRFClassifier
 from skstruct.datasets import make_chain
+from skstruct.kernels.chains import add_pairs
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.simd import add_pairs, aligned_zeros, lanes, padded
+from skstruct.kernels.simd import aligned_zeros, lanes, padded
 from skstruct.optim import LBFGS, AveragedSGD
 
 C2 = 1.0  # of the objective NLL + c2 |w|^2

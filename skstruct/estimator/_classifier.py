@@ -120,7 +120,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         for any number of threads, on one machine with the same versions and settings of the libraries, such as the
         number of threads of numpy.
     random_state : int, RandomState or None, default=None
-        Seed of optimisers that draw graphs at random ("sgd", "adam"), of the graphs that early stopping holds out, and
+        Seed of optimisers that draw graphs at random, such as "sgd", of the graphs that early stopping holds out, and
         of feature maps with random initial parameters (the linear map has none).
     verbose : int, default=0
         With 1, a line is printed after each iteration.

@@ -14,8 +14,9 @@ from skstruct.inference._chain_kernels import (
     _exponentiate,
     _too_low,
 )
+from skstruct.kernels.chains import add_pairs, backward_tangent, forward_tangent
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.simd import add_pairs, backward_tangent, exp_row, forward_tangent
+from skstruct.kernels.simd import exp_row
 
 
 class _Steps(NamedTuple):

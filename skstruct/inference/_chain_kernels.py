@@ -10,17 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, SMALLEST_POTENTIAL
+from skstruct.kernels.chains import add_pairs, backward_step, best_step, forward_step
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.simd import (
-    add_pairs,
-    aligned_zeros,
-    backward_step,
-    best_step,
-    exp_matrix,
-    exp_row,
-    forward_step,
-    padded,
-)
+from skstruct.kernels.simd import aligned_zeros, exp_matrix, exp_row, padded
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
 SAFE_SCORE = -300.0  # if no score of a node plus one of an edge is below, no message gets too small

@@ -16,7 +16,8 @@ import numpy as np
 from skstruct.inference._covariance import add_covariances
 from skstruct.inference._loopy_log import FALLBACK_DAMPING, Settings
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.simd import multiply_row, multiply_row_back
+from skstruct.kernels.messages import multiply_row_back
+from skstruct.kernels.simd import multiply_row
 
 SMALLEST = 1e-300  # the inverse of a smaller number may be infinite, and a smaller probability moves nothing
 

@@ -16,7 +16,8 @@ import numpy as np
 from skstruct.inference._loopy_log import FALLBACK_DAMPING
 from skstruct.inference._message_passing import SMALLEST_POTENTIAL
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.simd import add_pair, exp_matrix, exp_row, leave_one_out, pair_total, send, send_back, send_potts
+from skstruct.kernels.messages import add_pair, leave_one_out, pair_total, send, send_back, send_potts
+from skstruct.kernels.simd import exp_matrix, exp_row
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
 SMALLEST_TOP = 1e-150  # a product, scaled after some factors, whose maximum falls below this has lost information

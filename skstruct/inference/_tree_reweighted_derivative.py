@@ -14,8 +14,9 @@ import numpy as np
 from skstruct.inference._log_domain import log_sum
 from skstruct.inference._tree_reweighted_kernels import LOWEST, STAGNATION, STAGNATION_SWEEPS, fill_fractions
 from skstruct.kernels.jit import kernel
+from skstruct.kernels.messages import send
 from skstruct.kernels.powers import send_tangent, weighted_sum
-from skstruct.kernels.simd import exp_matrix, exp_row, send
+from skstruct.kernels.simd import exp_matrix, exp_row
 
 
 class _Graph(NamedTuple):

@@ -24,8 +24,9 @@ from typing import NamedTuple
 import numpy as np
 
 from skstruct.kernels.jit import kernel
+from skstruct.kernels.messages import add_pair, send, send_back, send_potts
 from skstruct.kernels.powers import divide_row, log_row, rooted_belief, weighted_belief, weighted_sum
-from skstruct.kernels.simd import add_pair, exp_matrix, exp_row, send, send_back, send_potts
+from skstruct.kernels.simd import exp_matrix, exp_row
 
 LOWEST = -322.0  # log of 1e-140
 LOWEST_ROOTED = -85.0  # a product of 8 messages is a normal number before its root is computed

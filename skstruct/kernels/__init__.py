@@ -1,3 +1,6 @@
-"""Compiled code: `jit` compiles kernels, `simd` contains vector operations, `registers` writes them as LLVM code."""
+"""Compiled code: `jit` compiles kernels, `registers` writes vector operations as LLVM code, and `simd` contains them.
+
+Operations for a single algorithm are in `chains`, `messages` and `powers`.
+"""
 
 __all__: list[str] = []

@@ -9,16 +9,8 @@ from skstruct.inference import LoopyBP, Tree
 from skstruct.inference._loopy_log import propagate_log
 from skstruct.inference._loopy_order import spread_numbers, sweep_numbers
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.simd import (
-    add_pair,
-    exp_matrix,
-    lanes,
-    leave_one_out,
-    pair_total,
-    send,
-    send_back,
-    send_potts,
-)
+from skstruct.kernels.messages import add_pair, leave_one_out, pair_total, send, send_back, send_potts
+from skstruct.kernels.simd import exp_matrix, lanes
 from skstruct.scores import Marginals, Scores, weigh_nodes, with_rows
 
 SIZES = [1, 2, 3, 4, 5, 6, 7, 9, 16, 65]  # test_simd.py has all ways of holding a row; each compiles for seconds

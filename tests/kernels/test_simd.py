@@ -3,26 +3,21 @@
 import numpy as np
 import pytest
 
-from skstruct.kernels import simd
+from skstruct.kernels import chains, messages, simd
+from skstruct.kernels.chains import add_pairs, backward_step, backward_tangent, best_step, forward_step, forward_tangent
 from skstruct.kernels.jit import kernel
+from skstruct.kernels.messages import multiply_row_back
 from skstruct.kernels.registers import SHAPES
 from skstruct.kernels.simd import (
     LONGEST_ROW,
-    add_pairs,
     add_rows,
     add_scaled_rows,
     add_scaled_to_rows,
     add_to_rows,
     aligned_zeros,
-    backward_step,
-    backward_tangent,
-    best_step,
     exp_row,
-    forward_step,
-    forward_tangent,
     lanes,
     multiply_row,
-    multiply_row_back,
     padded,
 )
 
@@ -30,6 +25,7 @@ SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 26, 27, 64, 65]  # with and without overlap; ea
 SINGLE = [1, 3, 26, 65]
 IN_BOTH = [*((n, np.float64) for n in SIZES), *((n, np.float32) for n in SINGLE)]
 RTOL = {np.float64: 1e-12, np.float32: 2e-5}  # sums of 26 numbers in another order
+PRIMITIVES = {**vars(simd), **vars(chains), **vars(messages)}
 
 
 # Kernels that only pass their arguments on.
@@ -140,7 +136,7 @@ def compare(name, *args, rtol=1e-12):
     """Run a primitive in a kernel and its plain twin on copies; results and arrays must agree."""
     ours = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
     twin = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
-    found, expected = globals()[f"run_{name}"](*ours), getattr(simd, name).function(*twin)
+    found, expected = globals()[f"run_{name}"](*ours), PRIMITIVES[name].function(*twin)
     if expected is not None:
         np.testing.assert_allclose(found, expected, rtol=rtol)
     changed = False
