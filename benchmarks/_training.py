@@ -42,7 +42,15 @@ class _Probe(Optimizer):
         if self.body is not None:
             self.body(fun, x)
         return OptimizeResult(
-            x=x, fun=np.nan, nit=0, nfev=0, success=True, message="", loss_curve=np.zeros(0), interrupt=None
+            x=x,
+            fun=np.nan,
+            nit=0,
+            nfev=0,
+            success=True,
+            stopped=False,
+            message="",
+            loss_curve=np.zeros(0),
+            interrupt=None,
         )
 
 

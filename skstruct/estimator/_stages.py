@@ -21,7 +21,9 @@ from skstruct.objectives import Objective
 from skstruct.scores import MISSING
 
 WORSE = 1e-3  # nats by which a mean marginal loss exceeds that without edges if it is worse, and no error of inference
-ROUGH_TOL = 1e-4  # tolerance of the model without edges, whose last digits neither a start nor a comparison needs
+# Tolerance of the model without edges, whose last digits neither a start nor a comparison needs, and of a training with
+# inference of a low tolerance, which more iterations do not improve.
+ROUGH_TOL = 1e-4
 REMEDIES = (
     "Try inference='auto' or 'tree_reweighted', whose loss is a convex bound; objective='marginal', which trains these "
     "probabilities; objective='pseudolikelihood'; or a smaller C."
@@ -70,6 +72,8 @@ class Stages:
     def __init__(self, training: Training, objectives: list[Objective], in_threads: Callable[..., list]):
         self.objectives, self.in_threads = objectives, in_threads
         first, *others = (replace(training, backend=backend) for backend in training.backend.training_sequence())
+        if others:
+            first = replace(first, least_tol=ROUGH_TOL)
         is_read = objectives[-1].uses_inference and not training.backend.exact
         self.is_approximate = is_read and not all(in_threads(_is_exact, first.chunks))
         self.main, self.others = (first, others) if self.is_approximate else (training, [])

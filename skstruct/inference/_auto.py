@@ -46,9 +46,10 @@ class Auto(InferenceBackend):
     inference on some training graphs is approximate and `approximate` is None:
 
     1. without edges, which is exact and cheap;
-    2. from there, with ``TreeReweightedBP(tol=1e-3)``. If the feature map is linear and all labels are known, this loss
-       is convex, it is an upper bound of the true loss, and it is exact where edge scores are zero. Therefore neither
-       the loss nor the true loss can end above that of the model without edges;
+    2. from there, with ``TreeReweightedBP(tol=1e-3)``, where the tolerance of the optimiser is at least 1e-4. If the
+       feature map is linear and all labels are known, this loss is convex, it is an upper bound of the true loss, and
+       it is exact where edge scores are zero. Therefore neither the loss nor the true loss can end above that of the
+       model without edges;
     3. from there, with ``LoopyBP()``. The training nodes decide: their mean marginal loss, the mean of
        :math:`-\log P(y_i \mid x)`, must be smaller than after step 2, both before and after the continuation.
 

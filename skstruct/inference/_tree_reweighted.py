@@ -231,7 +231,8 @@ class _TreeReweightedPlan(InferencePlan):
             return Scores(scores.node, edge / rates[rate][:, None, None], np.arange(n_edges, dtype=np.int32)), False
         edge = scores.edge[:, None] / rates[:, None, None]
         rows = rows.astype(np.int32) * len(rates) + rate
-        return Scores(scores.node, edge.reshape(-1, *scores.edge.shape[1:]), rows.astype(np.int32)), True
+        edge = edge.reshape(len(scores.edge) * len(rates), *scores.edge.shape[1:])  # -1 is ambiguous without matrices
+        return Scores(scores.node, edge, rows.astype(np.int32)), True
 
     def _gathered(self, counts, scores, shared):
         """Pair counts of the matrices of `scores`, from those of the quotients."""

@@ -59,7 +59,9 @@ def test_loopy_bp_is_refused_where_it_does_not(data, marginal_losses):
     crf = GraphCRFClassifier(inference=Auto(max_entries=1)).fit(X, y)
     assert repr(crf.inference_) == repr(BOUND)
     assert set(crf.inference_report(X)["backend"]) == {"tree_reweighted"}
-    np.testing.assert_allclose(crf.coef_, GraphCRFClassifier(inference=BOUND).fit(X, y).coef_, atol=1e-3)
+    fresh = GraphCRFClassifier(inference=BOUND).fit(X, y)
+    assert crf.loss_curve_[-1] == pytest.approx(fresh.loss_curve_[-1], rel=1e-4)
+    assert crf.n_evaluations_ < fresh.n_evaluations_  # the tolerance of the optimiser is that of inference
 
 
 def test_a_model_without_edges_is_kept_where_edges_make_it_worse(data, marginal_losses):
