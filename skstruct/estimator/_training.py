@@ -276,7 +276,12 @@ def _penalise(gradient, factor, free, l2, coef):
 def warn_not_converged(result: OptimizeResult, max_iter: int, loss: TrainingLoss) -> None:
     """Warn that the optimiser stopped early; the message contains a remedy."""
     exact = all(chunk.plan.exact for chunk in loss.chunks if chunk.inference.is_planned)
-    if result.nit >= max_iter:
+    if loss.piecewise_linear and result.fun == 0.0:
+        remedy = (
+            "No loss is lower than that of zero weights, which is 0 if wrong labels have no cost; use "
+            "optimizer='averaged_perceptron'."
+        )
+    elif result.nit >= max_iter:
         remedy = "Increase max_iter, scale the features, or decrease C."
     elif exact:
         remedy = "Scale the features, or decrease C."

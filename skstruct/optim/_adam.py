@@ -109,9 +109,11 @@ class Adam(Optimizer):
         for name in ("learning_rate", "epsilon"):
             number = getattr(self, name)
             require(name, isinstance(number, Real) and 0 < float(number) < math.inf, "a positive number")
-        require("schedule", self.schedule in SCHEDULES, f"one of {list(SCHEDULES)}")
+        is_name = isinstance(self.schedule, str)
+        require("schedule", is_name and self.schedule in SCHEDULES, f"one of {list(SCHEDULES)}")
         fits = isinstance(self.betas, tuple | list) and len(self.betas) == 2
-        require("betas", fits and all(0 <= beta < 1 for beta in self.betas), "two numbers in [0, 1)")
+        fits = fits and all(isinstance(beta, Real) and 0 <= float(beta) < 1 for beta in self.betas)
+        require("betas", fits, "two numbers in [0, 1)")
         super().check(loss, l1)
 
     def iterate(self, loss, start, *, l1=None, max_iter, tol):

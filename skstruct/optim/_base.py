@@ -225,7 +225,10 @@ class Optimizer(BaseEstimator):
         if l1 is not None and not self.accepts_l1:
             raise ValueError(f"{name} does not support an L1 penalty; use optimizer='lbfgs', or l1_ratio=0.")
         if self.needs_smooth and not getattr(loss, "smooth", True):  # a plain function declares nothing
-            raise ValueError(f"{name} needs a smooth objective, and this one has kinks; use optimizer='sgd'.")
+            raise ValueError(
+                f"{name} needs a smooth objective, and this one has kinks; use optimizer='sgd', or "
+                "'averaged_perceptron' for objective='perceptron'."
+            )
         if self.needs_piecewise_linear and not getattr(loss, "piecewise_linear", False):
             raise ValueError(
                 f"{name} needs a loss that is a maximum of linear functions: objective='hinge' or 'perceptron', a "

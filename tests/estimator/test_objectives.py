@@ -10,7 +10,7 @@ from skstruct import GraphCRFClassifier, RaggedArray
 from skstruct.datasets import make_chain
 from skstruct.features import LinearFeatures
 from skstruct.inference import LoopyBP
-from skstruct.objectives import OBJECTIVES, ExpectedLoss, Likelihood, Marginal, Pseudolikelihood, SoftmaxMargin
+from skstruct.objectives import OBJECTIVES, ExpectedLoss, Hinge, Likelihood, Marginal, Pseudolikelihood, SoftmaxMargin
 from skstruct.optim import LBFGS, AveragedSGD, Optimizer
 
 NODE_WEIGHTED = [name for name, row in OBJECTIVES.items() if row.node_weighted]
@@ -176,6 +176,16 @@ def test_32_bits(chains, name):
         for dtype in ("float64", "float32")
     ]
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_the_perceptron_names_its_optimiser(chains):
+    """Zero weights have the lowest loss, and optimisers that compare values return them."""
+    with pytest.raises(ValueError, match="use optimizer='sgd', or 'averaged_perceptron' for objective='perceptron'"):
+        GraphCRFClassifier(objective="perceptron").fit(*chains)
+    for objective in ("perceptron", Hinge(cost=0)):
+        for optimizer in ("sgd", "adam"):
+            with pytest.warns(ConvergenceWarning, match="The best iterate is kept. .* use optimizer='averaged_perc"):
+                GraphCRFClassifier(objective=objective, optimizer=optimizer).fit(*chains)
 
 
 def test_no_warning_about_marginals_that_are_not_used(make_data):

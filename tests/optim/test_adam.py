@@ -54,6 +54,8 @@ def test_steps_upwards_return_the_start():
         (Adam(schedule="step"), r"schedule must be one of \['constant', 'linear', 'cosine'\], got 'step'"),
         (Adam(betas=(0.9, 1.0)), r"betas must be two numbers in \[0, 1\), got \(0.9, 1.0\)"),
         (Adam(betas=0.9), r"betas must be two numbers in \[0, 1\), got 0.9"),
+        (Adam(betas=("a", "b")), r"betas must be two numbers in \[0, 1\), got \('a', 'b'\)"),
+        (Adam(schedule=["linear"]), r"schedule must be one of .*, got \['linear'\]"),
     ],
 )
 def test_parameters_out_of_range(optimizer, problem):
