@@ -133,7 +133,7 @@ class Pgmpy:
 
     def __init__(self, topology, scores):
         with catch_warnings():
-            simplefilter("ignore")
+            simplefilter("ignore")  # of the other program
             from pgmpy.factors.discrete import DiscreteFactor
             from pgmpy.inference import BeliefPropagation
             from pgmpy.models import DiscreteMarkovNetwork

@@ -94,5 +94,5 @@ def flat_coef(crf, X, y, node, edge):
 def stopped_fit(crf, X, y):
     """Call `fit` without the warning that training ended at `max_iter`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of iterations
         return crf.fit(X, y)

@@ -29,7 +29,7 @@ class Graph:
 
     # No __len__, __getitem__ or __array__: numpy would convert a list of such objects to an array of more dimensions.
     __slots__ = ("edge_features", "edges", "node_features")
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # the way of Python to say that it has no hash
 
     node_features: Any
     edges: np.ndarray

@@ -44,7 +44,7 @@ class RaggedArray:
     """
 
     __array_priority__ = 1000  # lets ``np.float64(2) * ragged`` call `__rmul__`
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # the way of Python to say that it has no hash
     dtype = np.dtype(object)
     device = "cpu"
 

@@ -473,7 +473,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         log_probability : RaggedArray of (n_nodes, n_classes), or ndarray of shape (n_samples, n_classes)
         """
         model, inputs = self._query(X)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore"):  # log 0 is -inf
             return inputs.wrap(np.log(self._probabilities(model, inputs, known)))
 
     @available_if(_gives_probabilities)

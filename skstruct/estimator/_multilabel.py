@@ -211,7 +211,7 @@ class MultiLabelCRFClassifier(ClassifierMixin, BaseEstimator):
         before = vars(self).copy()
         try:
             interrupt = self._fit(X, y, sample_weight)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: no error may leave half of a model
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
@@ -299,7 +299,7 @@ class MultiLabelCRFClassifier(ClassifierMixin, BaseEstimator):
         -------
         log_probability : ndarray of shape (n_samples, n_labels)
         """
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore"):  # log 0 is -inf
             return np.log(self.predict_proba(X))
 
     @available_if(_gives_probabilities)

@@ -164,6 +164,6 @@ def _marginal_losses(chunk, coef):
         weight = weight * targets.node_weight
     known = np.flatnonzero((targets.codes != MISSING) & (weight > 0))
     scores, _ = chunk.feature_plan.scores(chunk.inputs, coef)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):  # log 0: the loss is inf
         losses = -np.log(chunk.inference.plan.marginals(scores).node[known, targets.codes[known]])
     return weight[known] @ losses, weight[known].sum()

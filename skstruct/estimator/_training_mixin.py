@@ -41,7 +41,7 @@ class TrainingMixin(CallbackSupportMixin):
         before = vars(self).copy()
         try:
             yield
-        except BaseException:
+        except BaseException:  # also Ctrl-C: no error may leave half of a model
             self.__dict__.clear()
             self.__dict__.update(before)
             raise

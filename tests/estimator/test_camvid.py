@@ -117,7 +117,7 @@ def test_large_cells_with_edges_are_no_worse(street_scenes):
     assert crf.inference_.approximate.name == "tree_reweighted"
 
 
-@pytest.mark.filterwarnings("ignore:the optimiser stopped after 30 iterations")
+@pytest.mark.filterwarnings("ignore:the optimiser stopped after 30 iterations")  # enough to see the failure
 def test_training_by_loopy_bp_warns(street_scenes):
     """It ends with a model that is worse than the one without edges."""
     (X, y), _ = street_scenes(9, "removed")

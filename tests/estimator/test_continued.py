@@ -30,7 +30,7 @@ def chains():
 
 def fit(crf, data):
     """Fit without warnings about an early end, and pickle."""
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # trainings are stopped on purpose
         crf.fit(*data)
     return pickle.loads(pickle.dumps(crf))
 

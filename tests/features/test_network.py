@@ -113,7 +113,7 @@ def one_step(x, y, alpha, activation, weights=None, rate=1.0):
         (6, 4), activation, solver="sgd", alpha=alpha, batch_size=len(x), learning_rate_init=rate, momentum=0.0,
         nesterovs_momentum=False, shuffle=False, max_iter=1, random_state=0, warm_start=True,
     )  # fmt: skip  # one parameter per line would hide what the step is
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # few iterations keep the test short
         if weights is not None:
             mlp.fit(x, y)
             mlp.coefs_, mlp.intercepts_ = ([array.copy() for array in arrays] for arrays in weights)
@@ -125,7 +125,7 @@ def one_step(x, y, alpha, activation, weights=None, rate=1.0):
 def test_loss_and_gradient_of_mlp_classifier(activation, alpha):
     rng, seen = np.random.default_rng(0), []
     x, y = rng.normal(size=(50, 5)), rng.integers(C, size=50)
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # few iterations keep the test short
         GraphCRFClassifier(NetworkFeatures((6, 4), activation), C=1 / alpha, optimizer=Grab(seen), random_state=0).fit(
             x, y
         )

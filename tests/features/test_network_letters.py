@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def fit(*args, **parameters):
     """Train for a fixed number of iterations, which is no failure here."""
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # max_iter is reached on purpose
         return GraphCRFClassifier(**parameters).fit(*args)
 
 

@@ -106,7 +106,7 @@ def test_steps_out_of_the_domain_are_shortened():
         without_product = ()
 
         def __call__(self, coef):
-            with np.errstate(invalid="ignore", divide="ignore"):
+            with np.errstate(invalid="ignore", divide="ignore"):  # outside of the domain
                 return float((coef - np.log(coef)).sum()), 1 - 1 / coef
 
         def product(self, coef, d_coef):
