@@ -66,20 +66,26 @@ def test_marginal_from_two_starts(letters):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the optimiser stopped")  # the softmax margin jumps, which ends a line search
 @pytest.mark.parametrize(
     ("objective", "optimizer", "cells", "snake_cells"),
     [
-        ("marginal", "lbfgs", 0.998, 0.99),
-        ("expected_loss", "lbfgs", 0.998, 0.99),
-        ("pseudolikelihood", "lbfgs", 0.982, 0.936),
-        ("hinge", AveragedSGD(10, random_state=0), 0.997, 0.99),
+        ("likelihood", "lbfgs", 0.9987, 0.995),
+        ("softmax_margin", "lbfgs", 0.9981, 0.993),
+        ("pseudolikelihood", "lbfgs", 0.9835, 0.938),
+        ("marginal", "lbfgs", 0.9995, 0.998),
+        ("expected_loss", "lbfgs", 0.9995, 0.998),
+        ("hinge", AveragedSGD(30, random_state=0), 1.0, 1.0),
     ],
 )
 def test_snakes(objective, optimizer, cells, snake_cells):
-    """Approximate inference. With ``tol=1e-4``, `Marginal` has 7 more wrong cells of 3,750 than with 1e-5."""
+    """The table of the guide. Inference is approximate, so that a last iterate depends on rounding errors.
+
+    With ``tol=1e-4``, `Marginal` has 7 more wrong cells of 3,750 than with 1e-5.
+    """
     crf = GraphCRFClassifier(objective=objective, optimizer=optimizer, inference="loopy_bp", tol=1e-5)
     crf.fit(*load_snakes("train", return_X_y=True))
     X, y = load_snakes("test", return_X_y=True)
     right = crf.predict(X).values == y.values
-    assert right.mean() >= cells
-    assert right[y.values > 0].mean() >= snake_cells
+    assert right.mean() == pytest.approx(cells, abs=0.0015)
+    assert right[y.values > 0].mean() == pytest.approx(snake_cells, abs=0.005)
