@@ -102,6 +102,7 @@ class LabelPlan(FeaturePlan):
     edge_penalty: float
 
     linear = True
+    has_tangent = True
 
     @property
     def n_coef(self):

@@ -195,6 +195,19 @@ def test_labels_that_do_not_vary(data):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # few iterations keep the test short
+@pytest.mark.parametrize("graph", ["full", "chow_liu", []])
+def test_newton_finds_the_same_optimum(data, graph):
+    """Also with labels that do not vary, whose other state is forbidden."""
+    X, y = data
+    y = np.column_stack([y, np.ones(len(y), int), np.zeros(len(y), int)])
+    first, second = (
+        MultiLabelCRFClassifier(graph, optimizer=optimizer, tol=1e-8).fit(X, y) for optimizer in ("lbfgs", "newton_cg")
+    )
+    np.testing.assert_allclose(second.coef_, first.coef_, atol=1e-4)
+    np.testing.assert_allclose(second.edge_coef_, first.edge_coef_, atol=1e-4)
+    assert second.n_iter_ < 20
+
+
 def test_many_labels():
     """A full graph beyond the reach of exact inference, and a tree, which stays exact."""
     X, y = make_multilabel_classification(n_samples=60, n_classes=30, n_labels=9, random_state=0)
