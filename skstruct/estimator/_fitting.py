@@ -123,18 +123,28 @@ class Training:
         """Minimise several objectives one after the other, each from the solution of the one before; see `minimize`.
 
         Early stopping applies to the last one. An earlier training continues with the objective that it has reached.
-        Also returns the last loss that was minimised.
+        Also returns the last loss that was minimised. Ctrl-C before the first iterate of a later objective keeps the
+        solution of the one before.
         """
         n_evaluations = 0
+        done: Any = None
         for stage in range(0 if earlier is None else earlier.stage, len(objectives)):
-            loss, is_last = self.loss(objectives[stage], in_threads), stage == len(objectives) - 1
-            result, progress = self.minimize(loss, coef, earlier, stopper if is_last else None, callback)
+            is_last = stage == len(objectives) - 1
+            try:
+                loss = self.loss(objectives[stage], in_threads)
+                result, progress = self.minimize(loss, coef, earlier, stopper if is_last else None, callback)
+            except KeyboardInterrupt as error:  # there is no iterate yet
+                if done is None:
+                    raise
+                done[0].interrupt = error
+                break
             progress = progress and replace(progress, stage=stage)
             result.nfev += n_evaluations
             coef, earlier, n_evaluations = result.x, None, result.nfev
+            done = result, progress, loss
             if result.stopped or result.interrupt is not None:
                 break
-        return result, progress, loss
+        return done
 
     def minimize(
         self,
@@ -190,7 +200,11 @@ class Training:
         progress, is_complete = None, result.success
         is_kept = self.estimator.warm_start or stopper is None or not stopper.is_done
         if self.optimizer.incremental if is_complete else is_kept:
-            value = np.nan if is_complete else self._value(loss, result.state.x)
+            value = np.nan
+            try:
+                value = value if is_complete else self._value(loss, result.state.x)
+            except KeyboardInterrupt as error:
+                result.interrupt = error
             record = None if stopper is None else stopper.record
             kept = result.state, value, result.loss_curve, record
             progress = Progress(type(self.optimizer), *kept, is_complete=is_complete)
@@ -215,8 +229,5 @@ class Training:
         return same_optimizer and self._value(loss, earlier.state.x) == earlier.value
 
     def _value(self, loss, coef):
-        """The minimised function, with the L1 term; nan if Ctrl-C interrupts the evaluation."""
-        try:
-            return loss(coef)[0] + (0.0 if self.l1 is None else float(self.l1 @ np.abs(coef)))
-        except KeyboardInterrupt:
-            return np.nan
+        """The minimised function, with the L1 term."""
+        return loss(coef)[0] + (0.0 if self.l1 is None else float(self.l1 @ np.abs(coef)))

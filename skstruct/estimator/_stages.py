@@ -106,15 +106,26 @@ class Stages:
         if self.main.backend.bound == "upper" and first.convex:
             coef = min(coef, alone.result.x, key=lambda point: first(point)[0])  # `coef` can be a warm start
         best = self._run(self.main, coef, *run)
-        reached = mean_marginal_loss(best.loss, best.result.x)
-        n_evaluations = alone.result.nfev + best.result.nfev
+        best.result.nfev += alone.result.nfev
+        if best.result.interrupt is None:
+            try:
+                best = self._compared(best, alone, stopper, callback)
+            except KeyboardInterrupt as error:  # in a comparison: the training before it is complete
+                best.result.interrupt = error
+        return best
+
+    def _compared(self, best, alone, stopper, callback):
+        """Continue the training `best` with the next backends, and compare the result with the model without edges."""
+        reached, interrupt = mean_marginal_loss(best.loss, best.result.x), None
+        n_evaluations = best.result.nfev
         for other in self.others if stopper is None else []:
             loss, start = other.loss(self.objectives[-1], self.in_threads), best.result.x
-            is_ended = best.result.stopped or best.result.interrupt is not None
+            is_ended = best.result.stopped or interrupt is not None
             if is_ended or mean_marginal_loss(loss, start) >= reached:
                 break
             continued = self._run(other, start, self.objectives[-1:], None, None, callback)
             n_evaluations += continued.result.nfev
+            interrupt = continued.result.interrupt
             value = mean_marginal_loss(continued.loss, continued.result.x)
             if value < reached:
                 best, reached = continued, value
@@ -126,7 +137,7 @@ class Stages:
                 f"-log P(y_i | x) is {reached:.4g} with edges and {without:.4g} without. Inference is approximate."
                 f"{kept} {REMEDIES}"
             )
-        best.result.nfev = n_evaluations
+        best.result.nfev, best.result.interrupt = n_evaluations, interrupt
         return best
 
     def _run(self, training, coef, objectives, earlier, stopper, callback):

@@ -85,11 +85,15 @@ class TrainingMixin(CallbackSupportMixin):
         self.best_validation_score_ = None if scores is None else scores.best_score
         if not result.success and result.interrupt is None:
             warn_not_converged(result, self.max_iter, trained.loss)
-        warn_inference(trained.loss, result.x)
+        interrupt = result.interrupt
+        try:
+            warn_inference(trained.loss, result.x)
+        except KeyboardInterrupt as error:
+            interrupt = error
         if trained.warning:
             warnings.warn(trained.warning, UserWarning, stacklevel=stack_level())
         task.end()
-        return result.interrupt
+        return interrupt
 
     def _partial_fit(self, X, y, classes, sample_weight):
         feature_map, backend, objective, optimizer = self._components()

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from skstruct import GraphCRFClassifier, GraphDataset
 from skstruct.datasets import make_grid
 from skstruct.estimator import _stages
 from skstruct.inference import Auto, LoopyBP, TreeReweightedBP
+from skstruct.inference._checked import CheckedPlan
 
 BOUND, LOOPY = (Auto(max_entries=1, approximate=b) for b in (TreeReweightedBP(tol=1e-3), LoopyBP()))
 
@@ -118,6 +120,34 @@ def test_a_warm_start_goes_on_from_the_last_weights(data):
     loss = crf.loss_curve_[-1]
     crf.fit(X, y)
     assert crf.loss_curve_[0] == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # few iterations keep the test short
+@pytest.mark.filterwarnings("ignore:with edges the model is worse")  # after few iterations
+@pytest.mark.parametrize("objective", ["likelihood", "marginal"])
+def test_ctrl_c_is_never_lost(data, monkeypatch, objective):
+    """Neither in a comparison, nor if another model than the interrupted one is kept; the trained model is kept."""
+    X, y = data
+    crf = GraphCRFClassifier(inference=Auto(max_entries=1), objective=objective, max_iter=3)
+    marginals, count = CheckedPlan.marginals, {"calls": 0, "fails_at": 0}
+
+    def interrupted(plan, *args, **kwargs):
+        count["calls"] += 1
+        if count["calls"] == count["fails_at"]:
+            raise KeyboardInterrupt
+        return marginals(plan, *args, **kwargs)
+
+    monkeypatch.setattr(CheckedPlan, "marginals", interrupted)
+    clone(crf).fit(X, y)
+    is_fitted = []
+    for fails_at in range(1, count["calls"] + 1):
+        count.update(calls=0, fails_at=fails_at)
+        again = clone(crf)
+        with pytest.raises(KeyboardInterrupt):
+            again.fit(X, y)
+        is_fitted.append(hasattr(again, "classes_"))
+    assert is_fitted.count(False) <= 4  # there was no iterate of the model without edges, or of that with edges
+    assert all(is_fitted[-8:])  # comparisons come last
 
 
 def test_hidden_labels_and_weights(data):
