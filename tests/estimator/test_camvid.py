@@ -145,6 +145,37 @@ def test_edges_with_contrast_are_better(street_scenes, size):
     assert mean_iou(crf, X, y) - mean_iou(alone, without_edges(X), y) >= 0.02
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the optimiser stopped after 100 iterations")  # as in the table of the guide
+@pytest.mark.filterwarnings("ignore:with edges the model is worse:UserWarning")  # the pseudolikelihood is
+@pytest.mark.filterwarnings("ignore:inference did not converge")  # to 1e-5, at the large weights of the marginal loss
+@pytest.mark.parametrize(
+    ("objective", "C", "loss", "accuracy"),
+    [
+        ("likelihood", 0.1, 0.733, 0.739),
+        ("marginal", 0.1, 0.717, 0.738),
+        ("pseudolikelihood", 0.1, 0.840, 0.696),
+        ("likelihood", 1.0, 0.715, 0.729),
+        ("marginal", 1.0, 0.748, 0.755),
+        ("pseudolikelihood", 1.0, 0.987, 0.675),
+    ],
+)
+def test_objectives(street_scenes, objective, C, loss, accuracy):
+    (X, y), test = street_scenes(9, "removed")
+    parameters = settings("removed", C=C, tol=1e-4, max_iter=100, decoding="marginal")
+    features = LinearFeatures(edge_weights="symmetric")
+    crf = GraphCRFClassifier(features, "tree_reweighted", objective=objective, **parameters).fit(X, y)
+    assert accuracy_and_loss(crf, *test) == pytest.approx((accuracy, loss), abs=5e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("C", "loss", "accuracy"), [(0.1, 0.785, 0.725), (1.0, 0.741, 0.727)])
+def test_no_edges(street_scenes, C, loss, accuracy):
+    (X, y), (X_test, y_test) = street_scenes(9, "removed")
+    crf = GraphCRFClassifier(**settings("removed", C=C, tol=1e-4)).fit(without_edges(X), y)
+    assert accuracy_and_loss(crf, without_edges(X_test), y_test) == pytest.approx((accuracy, loss), abs=5e-3)
+
+
 @pytest.mark.filterwarnings("ignore:the optimiser stopped after 100 iterations")  # a fixed number, as early stopping
 @pytest.mark.slow
 def test_hidden_layers(street_scenes):

@@ -7,6 +7,7 @@ from sklearn.preprocessing import normalize
 
 from skstruct import GraphCRFClassifier, GraphDataset
 from skstruct.features import LinearFeatures
+from skstruct.inference import TreeReweightedBP
 
 
 @pytest.mark.slow
@@ -27,3 +28,22 @@ def test_default_inference(shared_data, name, C, accuracy):
     crf.fit(nodes[train], topics[train])
     test = test[topics[test] >= 0]
     assert crf.score(nodes[test], topics[test]) >= accuracy
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the optimiser stopped")  # hidden labels: the difference of two bounds can jump
+@pytest.mark.filterwarnings("ignore:inference did not converge")  # the bound holds nevertheless
+@pytest.mark.parametrize(
+    ("edge_weights", "edge_penalty", "accuracy"),
+    [("potts", 1, 0.814), ("symmetric", 1, 0.715), ("symmetric", 100, 0.797)],
+)
+def test_edge_weights_where_few_edges_have_two_labels(shared_data, edge_weights, edge_penalty, accuracy):
+    """The table of the guide: Cora, rows of words divided by their sums."""
+    with np.load(shared_data("cora.npz")) as stored:
+        words = csr_array((stored["data"], stored["indices"], stored["indptr"]), shape=stored["shape"])
+        nodes = GraphDataset(normalize(words.astype(float), norm="l1"), stored["edges"]).nodes_whole
+        topics, train, test = stored["labels"], stored["train"], stored["test"]
+    features, inference = LinearFeatures(edge_weights, edge_penalty=edge_penalty), TreeReweightedBP(tol=1e-3)
+    crf = GraphCRFClassifier(features, inference, C=10, decoding="marginal", transductive=True)
+    crf.fit(nodes[train], topics[train])
+    assert crf.score(nodes[test], topics[test]) == pytest.approx(accuracy, abs=0.02)
