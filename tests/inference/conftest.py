@@ -1,6 +1,9 @@
-"""A law that several backends keep."""
+"""A law that several backends keep, and a batch of different graphs."""
 
+import numpy as np
 import pytest
+
+from skstruct import Topology
 
 
 @pytest.fixture
@@ -18,3 +21,13 @@ def check_gradient_of_log_partition(rng):
             assert (up - down)[0] / (2 * step) == pytest.approx((gradient * direction).sum(), rel=1e-6, abs=1e-7)
 
     return check
+
+
+@pytest.fixture
+def mixed_batch():
+    """A grid, a graph without edges, a forest, and a graph that needs several orders of nodes."""
+    grid = [(i, i + 4) for i in range(8)] + [(i, i + 1) for i in range(12) if i % 4 < 3]
+    parts = [(grid, 12), (np.zeros((0, 2), int), 2), ([(1, 0), (1, 2)], 4), ([(i, (i + 1) % 5) for i in range(5)], 5)]
+    node_ptr = np.cumsum([0, *(n for _, n in parts)])
+    edges = np.concatenate([np.asarray(edges) + start for (edges, _), start in zip(parts, node_ptr)])
+    return Topology(edges.astype(np.int32), node_ptr, np.cumsum([0, *(len(edges) for edges, _ in parts)]))

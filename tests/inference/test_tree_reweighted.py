@@ -1,4 +1,4 @@
-"""Tree-reweighted belief propagation: its bound, its orders, its gradient, its kernels."""
+"""Tree-reweighted belief propagation: its bound, the gradient of the bound, its kernels."""
 
 import itertools
 import os
@@ -12,7 +12,6 @@ from skstruct import Topology
 from skstruct.inference import JunctionTree, LoopyBP, MeanField, Tree, TreeReweightedBP
 from skstruct.inference import _tree_reweighted_kernels as kernels
 from skstruct.inference import _tree_reweighted_log as log_kernels
-from skstruct.inference._node_orders import DENSE_ORDERS, SPARSE_ORDERS
 from skstruct.scores import Marginals, Scores, weigh_nodes
 from skstruct.testing import check_inference_backend, enumerate_exactly
 
@@ -32,6 +31,11 @@ def cycle(n):
 
 def complete(n):
     return Topology.from_edges(list(itertools.combinations(range(n), 2)), n)
+
+
+def random_graph(n, n_edges, rng):
+    pairs = np.array(list(itertools.combinations(range(n), 2)))
+    return Topology.from_edges(rng.permutation(pairs[rng.choice(len(pairs), n_edges, replace=False)], axis=1), n)
 
 
 def random_scores(topology, rng, n_states=2, node_scale=1.0, edge_scale=1.0, shared=False):
@@ -110,91 +114,6 @@ def test_converged_marginals_agree_along_edges(rng):
     np.testing.assert_allclose(pairs.sum(axis=1), node[topology.edges[:, 1]], atol=1e-9)
 
 
-# --------------------------------------------------------------------------------------------- orders
-def random_graph(n, n_edges, rng):
-    pairs = np.array(list(itertools.combinations(range(n), 2)))
-    return Topology.from_edges(rng.permutation(pairs[rng.choice(len(pairs), n_edges, replace=False)], axis=1), n)
-
-
-def orders_of(topology, n_states=3):
-    """Lists, orders and the weights of the edges."""
-    inner = TreeReweightedBP().plan(topology, n_states).inner
-    return inner._lists, inner._orders, inner.edge_weights
-
-
-def is_forest(edges, n):
-    component = np.arange(n)
-    for i, j in edges:
-        if component[i] == component[j]:
-            return False
-        component[component == component[j]] = component[i]
-    return True
-
-
-@pytest.mark.parametrize("name", ["chain", "star", "cycle", "grid", "8 neighbours", "sparse", "dense", "complete"])
-def test_weights_are_probabilities_of_edges_in_random_forests(name, rng):
-    number = np.arange(42).reshape(6, 7)
-    down = (
-        np.c_[number[:-1, :-1].ravel(), number[1:, 1:].ravel()],
-        np.c_[number[:-1, 1:].ravel(), number[1:, :-1].ravel()],
-    )
-    topology = {
-        "chain": Topology.from_edges([(0, 1), (2, 1), (2, 3)], 5),
-        "star": Topology.from_edges([(0, i) for i in range(1, 30)], 30),
-        "cycle": cycle(12),
-        "grid": grid(6, 7),
-        "8 neighbours": Topology.from_edges(np.concatenate([grid(6, 7).edges, *down]), 42),
-        "sparse": random_graph(40, 80, rng),
-        "dense": random_graph(30, 200, rng),
-        "complete": complete(20),
-    }[name]
-    lists, orders, rho = orders_of(topology)
-    n, wanted = topology.n_nodes, np.zeros(topology.n_edges)
-    expected = {"sparse": SPARSE_ORDERS, "cycle": SPARSE_ORDERS, "dense": DENSE_ORDERS, "complete": DENSE_ORDERS}
-    assert orders.number[0] == expected.get(name, 1)
-    for visit, share in zip(orders.node.reshape(-1, n), orders.share.reshape(-1, n)):
-        nodes = lists.order[visit]
-        np.testing.assert_array_equal(np.sort(nodes), np.arange(n))
-        place, share_of = np.empty(n, int), np.empty(n)
-        place[nodes], share_of[nodes] = np.arange(n), share
-        later = np.where(place[topology.edges[:, 0]] > place[topology.edges[:, 1]], *topology.edges.T)
-        wanted += share_of[later] / orders.number[0]
-        assert (np.bincount(later, minlength=n) * share_of <= 1 + 1e-12).all()
-        for _ in range(20):
-            picks = [rng.choice(np.flatnonzero(later == i)) for i in range(n) if (later == i).any()]
-            assert is_forest(topology.edges[picks], n)
-    np.testing.assert_allclose(rho, wanted, rtol=1e-12)
-    if name in ("chain", "star"):
-        np.testing.assert_array_equal(rho, 1.0)
-    if orders.number[0] > 1:
-        assert rho.sum() == pytest.approx(n - len(np.unique(topology.components)))
-    assert orders.rooted[0] == (name in ("chain", "grid", "8 neighbours"))
-
-
-def test_bridges_are_in_every_forest():
-    lollipop = Topology.from_edges([(0, 1), (1, 2), (2, 0), (2, 3)], 4)
-    rho = orders_of(lollipop)[2]
-    assert rho[3] == 1.0
-    assert rho[:3].sum() == pytest.approx(2.0)
-
-
-def test_a_graph_has_the_same_orders_in_any_batch(rng):
-    square, triangles = cycle(4), complete(5)
-    shift = square.n_nodes
-    both = Topology(
-        np.concatenate([square.edges, triangles.edges + shift]).astype(np.int32),
-        np.array([0, shift, shift + 5]),
-        np.array([0, 4, 14]),
-    )
-    scores = random_scores(both, rng)
-    found = TreeReweightedBP().plan(both, 2).marginals(scores)
-    for g, alone in enumerate((square, triangles)):
-        nodes, edges = slice(*both.node_ptr[g : g + 2]), slice(*both.edge_ptr[g : g + 2])
-        np.testing.assert_array_equal(orders_of(alone)[2], orders_of(both)[2][edges])
-        one = TreeReweightedBP().plan(alone, 2).marginals(Scores(scores.node[nodes], scores.edge[edges]))
-        np.testing.assert_allclose(one.log_partition[0], found.log_partition[g], rtol=1e-12)
-
-
 # -------------------------------------------------------------------------------------------- kernels
 def plain_fixed_point(topology, scores, rho):
     """Log-partition and marginals by synchronous damped updates in numpy, and the reweighted free energy."""
@@ -233,8 +152,9 @@ def plain_fixed_point(topology, scores, rho):
 def test_fixed_point_of_synchronous_updates_in_numpy(make, n_states, rng):
     topology = make(rng)
     scores = random_scores(topology, rng, n_states=n_states, edge_scale=0.5)
-    found = TreeReweightedBP(**TIGHT).plan(topology, n_states).marginals(scores)
-    log_partition, node, edge = plain_fixed_point(topology, scores, orders_of(topology, n_states)[2])
+    plan = TreeReweightedBP(**TIGHT).plan(topology, n_states)
+    found = plan.marginals(scores)
+    log_partition, node, edge = plain_fixed_point(topology, scores, plan.inner.edge_weights)
     assert found.log_partition[0] == pytest.approx(log_partition, abs=1e-9)
     np.testing.assert_allclose(found.node, node, atol=1e-8)
     np.testing.assert_allclose(found.edge, edge, atol=1e-8)
@@ -268,24 +188,11 @@ def assert_same(found, expected, atol=1e-10):
     np.testing.assert_allclose(found.edge, expected.edge, atol=atol)
 
 
-def batch(rng):
-    """A grid, a graph without edges, a forest, and a graph that needs several orders."""
-    parts = [
-        grid(3, 4),
-        Topology.from_edges(np.zeros((0, 2), int), 2),
-        Topology.from_edges([(1, 0), (1, 2)], 4),
-        cycle(5),
-    ]
-    shift = np.cumsum([0, *(p.n_nodes for p in parts)])
-    edges = np.concatenate([p.edges + s for p, s in zip(parts, shift)]).astype(np.int32)
-    return Topology(edges, shift, np.cumsum([0, *(p.n_edges for p in parts)]))
-
-
 @pytest.mark.parametrize("max_iter", [1, 500])
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("n_states", [2, 3, 5])
-def test_kernels_equal_the_log_domain_twin(n_states, shared, max_iter, rng):
-    topology = batch(rng)
+def test_kernels_equal_the_log_domain_twin(n_states, shared, max_iter, rng, mixed_batch):
+    topology = mixed_batch
     plan = TreeReweightedBP(tol=1e-13, max_iter=max_iter).plan(topology, n_states)
     scores = random_scores(topology, rng, n_states=n_states, edge_scale=0.5, shared=shared)
     if shared:
@@ -302,9 +209,9 @@ def test_kernels_equal_the_log_domain_twin(n_states, shared, max_iter, rng):
 
 @pytest.mark.parametrize("n_states", [2, 3])
 @pytest.mark.parametrize("lowest", [-30.0, -100.0, -400.0])
-def test_ranges_of_the_kernels(n_states, lowest, rng):
+def test_ranges_of_the_kernels(n_states, lowest, rng, mixed_batch):
     """Square roots, logarithms, and the twin: scores of edges are far apart in each graph of the batch."""
-    topology = batch(rng)
+    topology = mixed_batch
     plan = TreeReweightedBP(max_iter=3, tol=1e-13).plan(topology, n_states)
     scores = random_scores(topology, rng, n_states=n_states)
     edges = np.flatnonzero(topology.edge_graph != 1)[::3]
@@ -316,9 +223,9 @@ def test_ranges_of_the_kernels(n_states, lowest, rng):
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("n_states", [2, 3])
-def test_out_of_range_and_impossible_graphs_among_others(n_states, shared, rng):
+def test_out_of_range_and_impossible_graphs_among_others(n_states, shared, rng, mixed_batch):
     """The grid has a score of 1e4, the forest a forbidden pair, the cycle a node without an allowed state."""
-    topology = batch(rng)
+    topology = mixed_batch
     plan = TreeReweightedBP(tol=1e-12, max_iter=500).plan(topology, n_states)
     scores = random_scores(topology, rng, n_states=n_states, edge_scale=0.3, shared=shared)
     alone = plan.marginals(scores)
@@ -495,62 +402,3 @@ def test_without_compilation():
     ]  # of loopy belief propagation's decoder
     done = subprocess.run([sys.executable, *warnings, "-c", code], env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
-
-
-# ----------------------------------------------------------------------------------------- derivative
-def difference(plan, scores, direction, weights, step=1e-3):
-    """Central differences of fourth order of log-partition, node marginals and pair counts."""
-    found = []
-    for h in (step, -step, 2 * step, -2 * step):
-        node, edge = (a + h * b for a, b in zip(scores[:2], direction[:2]))
-        found.append(plan.marginals(Scores(node, edge, scores.edge_matrix), weights))
-    names = ("log_partition", "node", "edge")
-    ahead, behind, far, far_behind = ([getattr(f, name) for name in names] for f in found)
-    return [(8 * (a - b) - (c - d)) / (12 * step) for a, b, c, d in zip(ahead, behind, far, far_behind)]
-
-
-@pytest.mark.parametrize("rho", ["orders", 0.6])
-@pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("n_states", [2, 3])
-def test_derivative_equals_differences_of_the_marginals(n_states, shared, rho, rng):
-    topology = batch(rng)
-    plan = TreeReweightedBP(rho=rho, **TIGHT).plan(topology, n_states)
-    scores, direction = (
-        random_scores(topology, rng, n_states=n_states, edge_scale=0.5, shared=shared) for _ in range(2)
-    )
-    scores.node[[0, 15], [0, 1]] = -np.inf
-    if not shared:
-        scores.edge[1, 0, 1] = -np.inf  # the grid is out of the range of the fast kernels
-    weights = np.array([0.5, 1.0, 3.0, 2.0])
-    mean, found = plan.derivative(scores, direction, weights)
-    wanted = difference(plan, scores, direction, weights)
-    np.testing.assert_allclose(mean, wanted[0], atol=1e-7)
-    np.testing.assert_allclose(found.node, wanted[1], atol=1e-7)
-    np.testing.assert_allclose(found.edge, wanted[2], atol=1e-7)
-    assert (found.node[np.isneginf(scores.node)] == 0.0).all()
-
-
-@pytest.mark.parametrize("lowest", [0.0, -400.0])
-@pytest.mark.parametrize("n_states", [2, 3])
-def test_derivative_is_exact_on_forests(n_states, lowest, rng):
-    topology = Topology.from_edges([(3, 0), (3, 1), (2, 3), (5, 4)], 7)
-    scores, direction = (random_scores(topology, rng, n_states=n_states) for _ in range(2))
-    scores.edge[1, 0, 1] = scores.node[5, 1] = lowest
-    weights = np.array([2.0])
-    mean, found = TreeReweightedBP().plan(topology, n_states).derivative(scores, direction, weights)
-    exact = JunctionTree().plan(topology, n_states)
-    wanted = difference(exact, scores, direction, weights)
-    np.testing.assert_allclose(mean, wanted[0], atol=1e-10)
-    np.testing.assert_allclose(found.node, wanted[1], atol=1e-10)
-    np.testing.assert_allclose(found.edge, wanted[2], atol=1e-10)
-
-
-def test_derivative_of_an_impossible_graph_is_nan(rng):
-    topology = batch(rng)
-    plan = TreeReweightedBP().plan(topology, 3)
-    scores, direction = (random_scores(topology, rng, n_states=3) for _ in range(2))
-    scores.node[20] = -np.inf
-    mean, found = plan.derivative(scores, direction)
-    np.testing.assert_array_equal(np.isnan(mean), [False, False, False, True])
-    np.testing.assert_array_equal(np.isnan(found.node).all(axis=1), topology.node_graph == 3)
-    assert not np.isnan(found.edge).any()
