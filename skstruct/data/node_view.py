@@ -135,8 +135,8 @@ class NodeView:
         n_nodes = self.dataset.n_nodes
         labels = np.zeros(n_nodes, y.dtype)
         labels[self.order] = y
-        different = labels[self.order] != y
-        if (different & (y == y)).any():  # NaN differs from itself, and can mean a missing label
+        kept = labels[self.order]
+        if ((kept != y) & ((kept == kept) | (y == y))).any():  # NaN differs from itself, and can mean a missing label
             raise ValueError("a node that is repeated in a NodeView has different labels")
         if sample_weight is None and len(self.order) == self.selected.sum():
             return labels, None

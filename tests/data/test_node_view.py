@@ -74,6 +74,9 @@ def test_repeated_samples(dataset):
     assert view.scatter([1, 0, 1, 1], [0.5, 2, 1, 1])[1].tolist() == [2, 2.5]
     with pytest.raises(ValueError, match="repeated in a NodeView has different labels"):
         view.scatter([1, 0, 0, 1])
+    for labels in ([1, 0, 1, np.nan], [np.nan, 0, 1, 1]):  # a label cannot be known and unknown, in any order
+        with pytest.raises(ValueError, match="repeated in a NodeView has different labels"):
+            view.scatter(labels)
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[4, 2\]"):
         view.scatter([1, 0])
     assert np.isnan(view.scatter([np.nan, 0, np.nan, np.nan])[0][1])
