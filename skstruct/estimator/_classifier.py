@@ -150,9 +150,10 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         Value of the objective above after each iteration. If training ended before the first iteration was complete,
         it contains the value at the start.
     validation_scores_ : ndarray of shape (`n_iter_`,) or None
-        Score on the held-out graphs after each iteration; None if `early_stopping` is False.
+        Score on the held-out graphs after each iteration; None if `early_stopping` is False, or if Ctrl-C or a callback
+        has ended the training with the first objective of several, which is not scored.
     best_validation_score_ : float or None
-        Score of the weights that were kept; None if `early_stopping` is False.
+        Score of the weights that were kept; None as `validation_scores_`.
 
     See Also
     --------

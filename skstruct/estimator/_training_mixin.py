@@ -80,7 +80,7 @@ class TrainingMixin(CallbackSupportMixin):
         curve = result.loss_curve if len(result.loss_curve) else np.array([result.fun])
         attributes = self._attributes_at(trained.training, classes, result.x)
         self._set_fitted(attributes, curve * training.scale, result.nfev)
-        scores = None if stopper is None else stopper.record
+        scores = stopper.record if stopper is not None and stopper.record.scores else None
         self.validation_scores_ = None if scores is None else np.array(scores.scores)
         self.best_validation_score_ = None if scores is None else scores.best_score
         if not result.success and result.interrupt is None:

@@ -8,6 +8,7 @@ from sklearn.neural_network import MLPClassifier
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
 from skstruct.datasets import make_chain
 from skstruct.features import LinearFeatures
+from skstruct.objectives import Likelihood
 from skstruct.optim import Adam, Optimizer, OptimizerState
 
 STOPPING = {"early_stopping": True, "random_state": 0}
@@ -238,6 +239,25 @@ def test_interrupted_scoring_keeps_the_best(chains, monkeypatch):
     whole = GraphCRFClassifier(C=100, **STOPPING).fit(*chains)
     np.testing.assert_array_equal(crf.validation_scores_, whole.validation_scores_)
     np.testing.assert_array_equal(crf.coef_, whole.coef_)
+
+
+def test_interrupted_before_the_first_score(chains, monkeypatch):
+    """The objectives before the last one are not scored."""
+    n_calls = iter(range(1000))
+
+    def interrupted(self, *args):
+        if next(n_calls) == 3:
+            raise KeyboardInterrupt
+        return value_and_gradient(self, *args)
+
+    value_and_gradient = Likelihood.value_and_gradient
+    monkeypatch.setattr(Likelihood, "value_and_gradient", interrupted)
+    crf = GraphCRFClassifier(objective="marginal", **STOPPING)
+    with pytest.raises(KeyboardInterrupt):
+        crf.fit(*chains)
+    assert crf.coef_.any()
+    assert crf.validation_scores_ is None
+    assert crf.best_validation_score_ is None
 
 
 def test_errors_number_the_graphs_of_the_data(chains):
