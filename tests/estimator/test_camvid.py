@@ -1,7 +1,8 @@
 """Segmentation of street scenes by cells: grids that are too wide for exact inference, in training and in prediction.
 
 Node features: means and standard deviations of colours and gradients in and around a cell, and its position. Settings
-that are not named are the defaults.
+that are not named are the defaults. ``tol=1e-4`` does not change the training with edges, which stops there anyway. The
+model without edges would need more than 1,000 iterations for the default, and predicts the same.
 """
 
 import numpy as np
@@ -131,14 +132,14 @@ def test_training_by_loopy_bp_warns(street_scenes):
 @pytest.mark.parametrize("void", ["removed", "hidden"])
 @pytest.mark.parametrize("size", [9, 6, 4])
 def test_cells_with_edges_are_no_worse(street_scenes, size, void, C):
-    check_no_worse(street_scenes(size, void), void, C=C)
+    check_no_worse(street_scenes(size, void), void, C=C, tol=1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [6, 4])
 def test_edges_with_contrast_are_better(street_scenes, size):
     parts = street_scenes(size, "removed", contrast=True)
-    alone, crf = fitted_pair(parts, "removed", C=0.1, decoding="marginal")
+    alone, crf = fitted_pair(parts, "removed", C=0.1, tol=1e-4, decoding="marginal")
     X, y = parts[1]
     gain = accuracy_and_loss(crf, X, y)[0] - accuracy_and_loss(alone, without_edges(X), y)[0]
     assert gain >= 0.02
