@@ -163,7 +163,7 @@ def test_functions_receive_the_classes_of_the_columns(name):
         assert (y_true, classes, pos_label) == (flat.tolist()[rows], wanted, positive)
         np.testing.assert_allclose(scores, expected[rows], rtol=0, atol=1e-15)
     seen.clear()
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):  # log 0 is -inf
         node_scorer(metric, response_method="predict_log_proba")(model, X, labels)
         np.testing.assert_allclose(seen[0][1], np.log(expected))
 

@@ -35,7 +35,7 @@ class ClassColumns:
         """Values with a column per class; `values` of shape (n,) belong to `pos_label`, by default the last class."""
         if values.ndim == 1 and len(self.classes) == 2:
             positive = 1 if pos_label is None else position(pos_label, self.classes)
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore"):  # log 0 is -inf
                 pair = METHODS[self.method][1](values), values
             return np.stack(pair if positive else pair[::-1], axis=1)
         if values.ndim == 1 or values.shape[1] != len(self.classes):

@@ -132,7 +132,7 @@ def _equal_but_for_rounding(a, b):
     if a.dtype.kind != "f":
         return a == b
     info = np.finfo(a.dtype)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # a difference beyond the range of floats is infinite
         return np.abs(a - b) <= np.sqrt(info.eps) * np.maximum(np.abs(a), np.abs(b)) + info.tiny
 
 

@@ -312,7 +312,7 @@ def first_nonfinite(x):
     """Find row and column of the first NaN or infinity of an array or a CSR matrix; None if there is none."""
     values = x.data if is_sparse(x) else x
     # a finite sum proves that all values are finite, without an array for a mask; an overflow costs a second pass
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # of the sum
         if values.dtype.kind not in "fc" or np.isfinite(values.sum()):
             return None
     if not is_sparse(x):

@@ -39,7 +39,7 @@ def best_of_two(node, edges, matrices):
     i, j = edges.T
     n_nodes = len(node)
     (a, b), (c, d) = matrices.transpose(1, 2, 0)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # -inf - -inf, in branches that are not chosen
         # m(x, y) = a + (c - a) x + (d - c) y + (b + c - a - d) (1 - x) y where (1, 0) is allowed, else the
         # same with the roles of x and y exchanged; with two forbidden pairs it is (d - a) x.
         coupling = couplings(matrices)
@@ -71,7 +71,7 @@ def couplings(matrices):
     It is -inf if a pair on the diagonal is forbidden, +inf if another pair is, and nan if both are.
     """
     (a, b), (c, d) = matrices.transpose(1, 2, 0)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # -inf - -inf
         total = a + d - b - c
         size = np.abs(a) + np.abs(b) + np.abs(c) + np.abs(d)
         return np.where(np.abs(total) <= ROUNDING * np.where(np.isfinite(size), size, 0.0), 0.0, total)

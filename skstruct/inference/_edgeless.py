@@ -46,7 +46,7 @@ class _EdgelessPlan(InferencePlan):
         shift[np.isneginf(shift)] = 0.0  # a node with no allowed state: log 0, not nan
         node = np.exp(scores.node - shift)
         total = node.sum(axis=1, keepdims=True)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # no allowed state: -inf and nan, as documented
             log_total = np.log(total) + shift
             node /= total
         log_partition = self.topology.sum_nodes(log_total[:, 0])

@@ -248,7 +248,7 @@ class _GibbsPlan(InferencePlan):
         drawn = np.zeros((-(-n_samples // n_chains), n_chains, t.n_nodes), np.intp)
         start, score = self._start(scores, None)
         self.require_allowed(scores, score)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # as above
             scores = with_rows(scores, t.n_edges)
             chains, _ = self._burn_in(scores, random, start)
             draw(self.blocks, self.thin, scores, self._bonds(scores), chains, drawn)

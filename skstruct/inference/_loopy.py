@@ -198,7 +198,7 @@ class _LoopyPlan(InferencePlan):
         """Improve the labels of some graphs in place; `shifted` are scores by `less_maxima`."""
         t = self.topology
         floor = np.full(t.n_graphs, -np.inf) if floor is None else floor
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # as above
             improve_labels(graphs, floor, self.sweep, with_rows(shifted, t.n_edges), best)
         forbidden = graphs[(best.score[graphs] == -np.inf) & (best.bound[graphs] > floor[graphs])]
         best.bound[find_allowed(t, shifted, best.labels, forbidden)] = -np.inf

@@ -70,7 +70,7 @@ class Tokens:
         A number may be beyond the range of floats: 1e-400 is 0 as a float, but its logarithm is not -inf.
         """
         numbers = self.numbers(size, what)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # log of 0 or less, which is handled below
             logs = np.log(numbers)
         for k in np.flatnonzero(~((numbers >= np.finfo(np.float64).tiny) & (numbers < np.inf))):
             at = self.next - size + int(k)

@@ -39,7 +39,7 @@ def balanced(rng, topology, kind, shared):
     """Two states, every cycle with an even number of edges that favour unequal states."""
     scores = random_scores(rng, topology, 2, SCORES[kind], shared)
     edge = scores.edge.copy()
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # -inf - -inf
         against = edge[:, 0, 0] + edge[:, 1, 1] < edge[:, 0, 1] + edge[:, 1, 0]
     edge[against] = edge[against][:, ::-1]  # favours equal states now
     if shared:

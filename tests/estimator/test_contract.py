@@ -48,7 +48,7 @@ def losses(make_data, monkeypatch):
 
     def grab(**parameters):
         seen = []
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"):  # the optimiser does not optimise
             GraphCRFClassifier(optimizer=Grab(seen), classes=[0, 1, 2, 7], **parameters).fit(X, y)
         return seen[0]
 
