@@ -17,8 +17,9 @@ class NotPositive(ValueError):
     def __init__(self, curvature: float):
         super().__init__(
             f"the loss has negative curvature (relative size {curvature:.1e}): the weights are no minimum on these "
-            "data. Pass the training data, and fit with a smaller tol. If inference is approximate, or labels are "
-            "missing, standard errors may not exist."
+            "data. Pass the training data, and fit with a smaller tol. If inference is approximate, a small number can "
+            "be its error: decrease its tolerance, e.g. crf.set_params(inference=TreeReweightedBP(max_iter=1000, "
+            "tol=1e-8)). With missing labels, standard errors may not exist."
         )
 
 

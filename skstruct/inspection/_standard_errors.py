@@ -76,7 +76,10 @@ def standard_errors(
     normal approximation of the posterior distribution (Laplace approximation). For a large `C` there is no difference.
 
     With missing labels, the information is that of the known labels. With approximate inference, it is the curvature of
-    the approximate likelihood, and intervals may be too short.
+    the approximate likelihood, and intervals may be too short. Second derivatives need a smaller tolerance of inference
+    than training. After ``inference="auto"`` has trained wide graphs, call
+    ``crf.set_params(inference=TreeReweightedBP(max_iter=1000, tol=1e-8))``, or the same with `LoopyBP` if `inference_`
+    contains that.
 
     References
     ----------

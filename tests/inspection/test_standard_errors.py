@@ -14,6 +14,7 @@ from sklearn.preprocessing import scale
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
 from skstruct.features import LinearFeatures
+from skstruct.inference import TreeReweightedBP
 from skstruct.inspection import _standard_errors, standard_errors
 from skstruct.inspection._information import DenseInformation, NotPositive, conjugate_gradients
 
@@ -317,6 +318,20 @@ def test_edge_features_without_edges():
     found, wanted = (standard_errors(GraphCRFClassifier().fit(X, y), X, y) for X in (typed, plain))
     np.testing.assert_allclose(found.coef_, wanted.coef_, rtol=1e-10)
     assert not found.edge_coef_.any()
+
+
+def test_approximate_inference_needs_a_small_tolerance():
+    """With the tolerance of training, errors of the derivatives hide which directions the data do not determine."""
+    labels = np.zeros((8, 8), int)
+    labels[:, 4:], labels[5:] = 1, 2
+    images = np.eye(3)[labels] + np.random.default_rng(0).normal(size=(5, 8, 8, 3))
+    X, y = GraphDataset.from_images(images), [labels.ravel()] * 5
+    crf = GraphCRFClassifier(inference=TreeReweightedBP(max_iter=1000, tol=1e-8)).fit(X, y)
+    found = standard_errors(crf, X, y)
+    crf.set_params(inference=TreeReweightedBP(tol=1e-3))  # as "auto" trains
+    with pytest.raises(NotPositive, match=r"crf.set_params\(inference=TreeReweightedBP\(max_iter=1000, tol=1e-8\)\)"):
+        standard_errors(crf, X, y)
+    assert found.undetermined[-2:] == ["intercept_[:]", "edge_coef_[0]"]
 
 
 def test_negative_curvature_is_an_error():
