@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import sklearn
 from scipy.optimize import approx_fprime
 from scipy.special import expit, logsumexp
 from sklearn.base import clone
@@ -27,6 +28,8 @@ TIGHT = {"tol": 1e-10, "max_iter": 10000}
 
 @parametrize_with_checks([MultiLabelCRFClassifier(), MultiLabelCRFClassifier("chow_liu", decoding="marginal")])
 def test_scikit_learn_checks(estimator, check):
+    if sklearn.__version__.startswith("1.6.") and "sample_weight_equivalence" in check.func.__name__:
+        pytest.skip("the check of scikit-learn 1.6 draws other labels for one of its fits, if y has two values only")
     check(estimator)
 
 
