@@ -10,7 +10,7 @@ from scipy.special import rel_entr
 
 from skstruct.data.topology import Topology
 
-ROUNDING = 1e-12  # probabilities, and mutual informations in nats, that are rounding errors
+ROUNDING = 1e-12  # probabilities, and values of mutual information in nats, that are rounding errors
 
 
 def label_edges(graph: Any, labels: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
@@ -46,7 +46,7 @@ def _full(labels, weights):
 
 
 def _chow_liu(labels, weights):
-    """Forest of the largest sum of mutual informations: the forest of the highest likelihood without features."""
+    """Forest of the largest total mutual information: the forest of the highest likelihood without features."""
     tree = minimum_spanning_tree(csr_array(-mutual_information(labels, weights)))
     return np.sort(np.argwhere(tree.toarray()), axis=1)
 

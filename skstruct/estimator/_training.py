@@ -312,8 +312,8 @@ def warn_inference(loss: TrainingLoss, coef: np.ndarray) -> None:
     if n_graphs:
         warnings.warn(
             f"inference did not converge on {n_graphs} of {loss.chunks[-1].graphs.stop} training graphs at the "
-            "solution, so that loss and gradient are inexact there; see inference_report. Try a smaller C, "
-            "LoopyBP(damping=0.5), or an exact backend.",
+            "solution, so that loss and gradient are inexact there; see inference_report. Try a smaller C, a backend "
+            "with a larger max_iter or with damping, or an exact backend.",
             ConvergenceWarning,
             stacklevel=stack_level(),
         )
