@@ -270,7 +270,7 @@ def test_inference_that_does_not_converge_is_reported_once(make_data):
         crf.fit(X, y)
     messages = [str(w.message) for w in caught]
     assert sum("did not converge on 3 of 3 training graphs" in m for m in messages) == 1
-    assert "LoopyBP(damping=0.5)" in next(m for m in messages if "training graphs" in m)
+    assert "damping" in next(m for m in messages if "training graphs" in m)
 
 
 def test_optimiser_without_a_gradient_to_follow(make_data):
