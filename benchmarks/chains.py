@@ -187,6 +187,42 @@ def edge_types(run):
 
 
 @case
+def hessian_product(run):
+    """OCR letters: time of a Hessian product next to value and gradient, and of derivatives next to marginals.
+
+    Asserted: the product is the difference of gradients (1e-6 of its largest entry). Derivatives are along a change of
+    the node scores.
+    """
+    problem = letters(run)
+    rng = np.random.default_rng(0)
+
+    def body(fun, coef0):
+        coef, step = rng.normal(0, 0.1, (2, len(coef0))) * fun.feature_plan.free
+        ahead, behind = (fun(coef + width * step)[1] for width in (1e-4, -1e-4))
+        product = fun.product(coef, step)
+        run.check("product", product / abs(product).max(), (ahead - behind) / 2e-4 / abs(product).max(), atol=1e-6)
+        engines = {"skstruct": partial(fun, coef), "skstruct, Hessian product": partial(fun.product, coef, step)}
+        run.compare(f"value and gradient, {_sizes(problem)[0]}", engines)
+        chunks = [(loss.inference.plan, fun.feature_plan.scores(loss.inputs, coef)[0]) for loss in fun.losses]
+        directions = [
+            scores._replace(node=rng.normal(size=scores.node.shape), edge=np.zeros_like(scores.edge))
+            for _, scores in chunks
+        ]
+
+        def derive():
+            for (plan, scores), direction in zip(chunks, directions):
+                plan.derivative(scores, direction)
+
+        def marginals():
+            for plan, scores in chunks:
+                plan.marginals(scores)
+
+        run.compare("marginals", {"skstruct": marginals, "skstruct, derivatives": derive})
+
+    with_objective(chain_crf(C2), problem.X, problem.y, body)
+
+
+@case
 def letters_training(run):
     """OCR letters: time to train to convergence; asserted: CRFsuite's objective (1e-4), test accuracy (0.5 points).
 

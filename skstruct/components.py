@@ -1,6 +1,7 @@
-"""Components, such as inference backends, are given as names in a table or as objects."""
+"""Components, such as inference backends, are given as names in a table or as objects; checks of their parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -92,3 +93,49 @@ def same_settings(first: Any, second: Any) -> bool:
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
         return len(first) == len(second) and all(map(same_settings, first, second))
     return first is second or np.array_equal(first, second)
+
+
+def require(component: BaseEstimator, name: str, good: Any, wanted: str) -> None:
+    """Raise a ValueError that names component, parameter and value, unless `good` is true."""
+    if not good:
+        raise ValueError(f"{type(component).__name__}: {name} must be {wanted}, got {getattr(component, name)!r}.")
+
+
+def require_number(
+    component: BaseEstimator, name: str, accepts: Callable[[Any], bool], wanted: str, kind: type = Real
+) -> None:
+    """Refuse a parameter that is no number of a kind, or for which ``accepts(number)`` is False.
+
+    Parameters
+    ----------
+    component : BaseEstimator
+    name : str
+        Name of the parameter.
+    accepts : callable
+    wanted : str
+        Description of the numbers that are accepted, for the message.
+    kind : type, default=numbers.Real
+        `numbers.Real` or `numbers.Integral`. Booleans are no numbers here.
+
+    Raises
+    ------
+    ValueError
+        The message contains the component, the parameter and its value.
+
+    Examples
+    --------
+    >>> from skstruct.components import require_number
+    >>> from skstruct.inference import LoopyBP
+    >>> require_number(LoopyBP(tol="1e-3"), "tol", lambda tol: tol > 0, "a positive number")
+    Traceback (most recent call last):
+    ValueError: LoopyBP: tol must be a positive number, got '1e-3'.
+    """
+    value = getattr(component, name)
+    is_number = isinstance(value, kind) and not isinstance(value, bool | np.bool_)
+    require(component, name, is_number and accepts(value), wanted)
+
+
+def require_integers(component: BaseEstimator, *names: str, least: int = 1) -> None:
+    """Refuse parameters that are no integers of at least `least`; see `require_number`."""
+    for name in names:
+        require_number(component, name, lambda number: number >= least, f"an integer >= {least}", Integral)

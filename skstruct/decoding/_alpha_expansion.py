@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skstruct.components import require_integers
 from skstruct.decoding._base import Decoder, graph_score
 from skstruct.decoding._icm import local_search
 from skstruct.decoding._min_cut import best_of_two
@@ -55,8 +56,7 @@ class AlphaExpansion(Decoder):
         return topology.sum_edges(refused) == 0
 
     def _decode_graph(self, edges, scores):
-        if self.max_cycles < 1:
-            raise ValueError(f"AlphaExpansion: max_cycles must be at least 1, got {self.max_cycles!r}.")
+        require_integers(self, "max_cycles")
         labels, bound = local_search(edges, scores, scores.node.argmax(axis=1))
         return expand(edges, scores, labels, self.max_cycles), bound
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skstruct.components import require_integers, require_number
 from skstruct.decoding._alpha_expansion import AlphaExpansion, expand
 from skstruct.decoding._base import Decoder, graph_score, graph_scores
 from skstruct.decoding._graph_cut import GraphCut
@@ -49,6 +50,8 @@ class AutoDecoder(Decoder):
         self.node_limit = node_limit
 
     def _decode(self, topology, scores):
+        require_number(self, "max_variables", lambda number: number >= 0, "a number >= 0")
+        require_integers(self, "node_limit")
         labels, bound = np.zeros(topology.n_nodes, np.intp), np.empty(topology.n_graphs)
         remaining = np.ones(topology.n_graphs, bool)
 

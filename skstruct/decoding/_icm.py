@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skstruct.components import require_integers
 from skstruct.data.adjacency import adjacency
 from skstruct.data.topology import Topology
 from skstruct.decoding._base import Decoder, graph_score, trivial_bound
@@ -52,8 +53,7 @@ class ICM(Decoder):
         self.max_iter = max_iter
 
     def _decode_graph(self, edges, scores):
-        if self.max_iter < 1:
-            raise ValueError(f"ICM: max_iter must be at least 1, got {self.max_iter!r}.")
+        require_integers(self, "max_iter")
         return local_search(edges, scores, scores.node.argmax(axis=1), self.max_iter)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
+from skstruct.components import require_integers, require_number
 from skstruct.decoding._base import Decoder, at_least, graph_score, trivial_bound
 from skstruct.decoding._icm import improve, local_search
 from skstruct.decoding._polytope import LARGEST_COST, n_variables, polytope, reparametrise
@@ -30,9 +31,12 @@ class _Program(Decoder):
         n_nodes, n_edges = np.diff(topology.node_ptr), np.diff(topology.edge_ptr)
         return n_variables(n_nodes, n_edges, scores.node.shape[1])
 
+    def _check_parameters(self):
+        """Refuse parameters that are out of range."""
+        require_number(self, "max_variables", lambda number: number >= 1, "a number >= 1")
+
     def _accepts(self, topology, scores):
-        if not self.max_variables >= 1:
-            raise ValueError(f"{type(self).__name__}: max_variables must be at least 1, got {self.max_variables!r}.")
+        self._check_parameters()
         return self._sizes(topology, scores) <= self.max_variables
 
     def _decode_graph(self, edges, scores):
@@ -145,6 +149,14 @@ class IntegerProgram(_Program):
         self.mip_rel_gap = mip_rel_gap
         self.node_limit = node_limit
         self.max_variables = max_variables
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        require_number(self, "mip_rel_gap", lambda gap: gap >= 0, "a number >= 0")
+        if self.time_limit is not None:
+            require_number(self, "time_limit", lambda seconds: seconds > 0, "None or a positive number")
+        if self.node_limit is not None:
+            require_integers(self, "node_limit")
 
     def _solve(self, edges, scores, labels, bound):
         p = polytope(edges, scores)

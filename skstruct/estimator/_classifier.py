@@ -17,22 +17,12 @@ from skstruct.estimator._input import find_codes, read_X
 from skstruct.estimator._known import known_codes
 from skstruct.estimator._parameters import check_parameters
 from skstruct.estimator._partial import is_incremental
+from skstruct.estimator._probabilities import gives_probabilities
+from skstruct.estimator._rollback import unchanged_by_errors
 from skstruct.estimator._training_mixin import TrainingMixin
 from skstruct.exceptions import numbered_by
 from skstruct.inference import BACKENDS, InferenceBackend, queries
-from skstruct.objectives import MISSING, OBJECTIVES, Objective
-
-
-def _gives_probabilities(estimator):
-    """Whether the objective of training defines probabilities; the error of a missing method says why."""
-    given = estimator.objective
-    objective = OBJECTIVES[given]() if isinstance(given, str) and given in OBJECTIVES else given
-    if isinstance(objective, Objective) and not objective.probabilistic:
-        raise AttributeError(
-            f"objective={given!r} trains scores that define no probabilities; predict needs none, and "
-            "objective='likelihood' trains probabilities."
-        )
-    return True
+from skstruct.objectives import MISSING
 
 
 class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
@@ -269,7 +259,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
             If `warm_start` is not possible, or `X` is a NodeView that has lost edges.
         """
         task = FitTask(self, X, y)
-        with self._unchanged_by_errors():
+        with unchanged_by_errors(self):
             interrupt = self._fit(X, y, sample_weight, task)
         if interrupt is not None:  # Ctrl-C: the best iterate is kept before the interrupt is raised again
             raise interrupt
@@ -317,7 +307,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         >>> crf.n_iter_
         5
         """
-        with self._unchanged_by_errors():
+        with unchanged_by_errors(self):
             self._partial_fit(X, y, classes, sample_weight)
         return self
 
@@ -419,6 +409,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         codes, log_likelihood = model.top_k(inputs.dataset, k, self._known_codes(inputs, known))
         return RaggedArray(self.classes_[codes], inputs.dataset.node_ptr), log_likelihood
 
+    @available_if(gives_probabilities)
     def sample(self, X, n_samples=1, known=None, random_state=None):
         """Draw labellings from the model: exactly if inference is exact, otherwise by Gibbs sweeps.
 
@@ -441,7 +432,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         codes = model.sample(inputs.dataset, n_samples, random_state, self._known_codes(inputs, known))
         return inputs.wrap(self.classes_[codes])
 
-    @available_if(_gives_probabilities)
+    @available_if(gives_probabilities)
     def predict_proba(self, X, known=None):
         """Probability of every label at every node, summed over the labels of all other nodes.
 
@@ -459,7 +450,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         model, inputs = self._query(X)
         return inputs.wrap(self._probabilities(model, inputs, known))
 
-    @available_if(_gives_probabilities)
+    @available_if(gives_probabilities)
     def predict_log_proba(self, X, known=None):
         """Logarithm of `predict_proba`, in nats.
 
@@ -477,7 +468,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         with np.errstate(divide="ignore"):  # log 0 is -inf
             return inputs.wrap(np.log(self._probabilities(model, inputs, known)))
 
-    @available_if(_gives_probabilities)
+    @available_if(gives_probabilities)
     def predict_edge_proba(self, X, known=None):
         """Probability of every pair of labels at every edge.
 
@@ -574,6 +565,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         model, inputs = self._query(X)
         return model.log_partition_bounds(inputs.dataset)
 
+    @available_if(gives_probabilities)
     def entropy(self, X, known=None):
         """Entropy of the labelling of each graph, ``log Z - E[score]``.
 
@@ -592,6 +584,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         model, inputs = self._query(X)
         return model.entropy(inputs.dataset, self._known_codes(inputs, known))
 
+    @available_if(gives_probabilities)
     def log_likelihood(self, X, y):
         """Joint log-probability of the labels of each graph. Missing labels are summed over.
 
@@ -609,6 +602,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         codes, _ = self._encode(inputs, y, self.classes_, self.missing_label)
         return model.log_likelihood(inputs.dataset, codes)
 
+    @available_if(gives_probabilities)
     def saliency(self, X, y):
         """Gradient of the log-likelihood of labels with respect to the features of nodes and edges.
 

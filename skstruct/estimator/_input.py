@@ -253,8 +253,15 @@ def _numeric(table, item, transformer):
     )
 
 
+def is_label_list(classes: Any) -> bool:
+    """Whether `classes` is a sequence of at least one label."""
+    return np.asarray(classes, dtype=object).ndim == 1 and len(classes) > 0
+
+
 def read_classes(classes: Any) -> np.ndarray:
     """Sorted distinct labels of the parameter `classes`."""
+    if not is_label_list(classes):
+        raise ValueError(f"classes must be a list of labels, got {classes!r}")
     labels = label_array(classes, "classes")
     label_kind(labels, "classes", None)
     blank = np.flatnonzero(missing_mask(labels, np.nan))

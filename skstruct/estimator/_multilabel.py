@@ -10,10 +10,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skstruct.data.label_graphs import LabelGraphs
 from skstruct.data.ragged import RaggedArray
-from skstruct.estimator._classifier import GraphCRFClassifier, _gives_probabilities
+from skstruct.estimator._classifier import GraphCRFClassifier
 from skstruct.estimator._indicators import indicator_states, read_indicators
 from skstruct.estimator._input import FLOATS, checked_weights
 from skstruct.estimator._label_graph import label_edges
+from skstruct.estimator._probabilities import gives_probabilities
+from skstruct.estimator._rollback import unchanged_by_errors
 from skstruct.features import LabelFeatures
 
 # parameters that GraphCRFClassifier has, too
@@ -208,13 +210,8 @@ class MultiLabelCRFClassifier(ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If the optimiser stopped early, or inference did not converge on some samples.
         """
-        before = vars(self).copy()
-        try:
+        with unchanged_by_errors(self):
             interrupt = self._fit(X, y, sample_weight)
-        except BaseException:  # also Ctrl-C: no error may leave half of a model
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
         if interrupt is not None:  # Ctrl-C: the best iterate is kept
             raise interrupt
         return self
@@ -268,7 +265,7 @@ class MultiLabelCRFClassifier(ClassifierMixin, BaseEstimator):
         states = crf.predict(graphs).values.reshape(-1, self.n_labels_)
         return states if self._is_table else self.classes_[states[:, 0]]
 
-    @available_if(_gives_probabilities)
+    @available_if(gives_probabilities)
     def predict_proba(self, X):
         """Probability of each label, summed over the other labels.
 
@@ -287,7 +284,7 @@ class MultiLabelCRFClassifier(ClassifierMixin, BaseEstimator):
             return probability[:, 1].reshape(-1, self.n_labels_)
         return probability[:, : len(self.classes_)]  # a single column if `y` had only one class
 
-    @available_if(_gives_probabilities)
+    @available_if(gives_probabilities)
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`, in nats.
 
@@ -302,7 +299,7 @@ class MultiLabelCRFClassifier(ClassifierMixin, BaseEstimator):
         with np.errstate(divide="ignore"):  # log 0 is -inf
             return np.log(self.predict_proba(X))
 
-    @available_if(_gives_probabilities)
+    @available_if(gives_probabilities)
     def log_likelihood(self, X, y):
         """Joint log-probability of the labels of each sample.
 

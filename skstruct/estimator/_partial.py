@@ -6,14 +6,14 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skstruct.estimator._input import read_classes
-from skstruct.optim import OPTIMIZERS
+from skstruct.optim import OPTIMIZERS, Optimizer
 
 
 def is_incremental(estimator: BaseEstimator) -> bool:
     """Whether the optimiser supports ``partial_fit``; the error of the missing method says why."""
     given = estimator.optimizer
-    optimizer = OPTIMIZERS.get(given) if isinstance(given, str) else given  # what is no optimiser, `fit` refuses
-    if not (optimizer and optimizer.incremental):
+    optimizer = OPTIMIZERS[given]() if isinstance(given, str) and given in OPTIMIZERS else given
+    if not (isinstance(optimizer, Optimizer) and optimizer.incremental):
         names = [name for name, row in OPTIMIZERS.items() if row.incremental]
         raise AttributeError(
             f"partial_fit needs an optimiser that can continue on other graphs, one of {names}, got "

@@ -2,7 +2,6 @@
 
 import sys
 import warnings
-from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -35,16 +34,6 @@ class TrainingMixin(CallbackSupportMixin):
 
     _attributes: tuple[str, ...] = ()  # names of the attributes from the feature map of the last fit
     _progress: Progress | None = None  # from which `warm_start` and `partial_fit` continue
-
-    @contextmanager
-    def _unchanged_by_errors(self):
-        before = vars(self).copy()
-        try:
-            yield
-        except BaseException:  # also Ctrl-C: no error may leave half of a model
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
 
     def _fit(self, X, y, sample_weight, task):
         feature_map, backend, objective, optimizer = self._components()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skstruct.features._base import FeatureMap, FeaturePlan
+from skstruct.features._statistics import require_edge_penalty
 from skstruct.scores import MISSING, Scores
 
 
@@ -64,8 +65,7 @@ class LabelFeatures(FeatureMap):
         ValueError
             If `edge_penalty` is negative or no finite number.
         """
-        if not (isinstance(self.edge_penalty, int | float) and 0 <= self.edge_penalty < np.inf):
-            raise ValueError(f"edge_penalty must be a number >= 0, got {self.edge_penalty!r}.")
+        require_edge_penalty(self)
         n_features, n_edges, counts = statistics
         forbidden = np.where((counts == 0) & (counts.sum(axis=1, keepdims=True) > 0), -np.inf, 0.0)
         return LabelPlan(len(counts), n_features, n_edges, tuple(map(tuple, forbidden.tolist())), self.edge_penalty)

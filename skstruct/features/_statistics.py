@@ -1,11 +1,11 @@
 """What the plans of the linear map and of the network depend on, collected from pieces of the data."""
 
 import math
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
+from skstruct.components import require_number
 from skstruct.data.tables import is_sparse
 from skstruct.features._edge_weights import EDGE_WEIGHTS, EdgeWeights
 from skstruct.features._node_weights import ObservedPairs
@@ -82,11 +82,15 @@ class MapStatistics(NamedTuple):
 
 
 def check_choices(feature_map, **known_values):
-    """Refuse parameters of a map that are not among the known values, and wrong `edge_weights` and `edge_penalty`."""
+    """Refuse parameters of a map that are not among the known strings, and wrong `edge_weights` and `edge_penalty`."""
     name = type(feature_map).__name__
     for parameter, known in {"edge_weights": list(EDGE_WEIGHTS), **known_values}.items():
-        if getattr(feature_map, parameter) not in known:
-            raise ValueError(f"{name}: {parameter} must be one of {known}, got {getattr(feature_map, parameter)!r}.")
-    penalty = feature_map.edge_penalty
-    if not (isinstance(penalty, Real) and 0 <= float(penalty) < math.inf):
-        raise ValueError(f"{name}: edge_penalty must be a finite number of at least 0, got {penalty!r}.")
+        value = getattr(feature_map, parameter)
+        if not (isinstance(value, str) and value in known):
+            raise ValueError(f"{name}: {parameter} must be one of {known}, got {value!r}.")
+    require_edge_penalty(feature_map)
+
+
+def require_edge_penalty(feature_map):
+    """Refuse a wrong `edge_penalty` of a map."""
+    require_number(feature_map, "edge_penalty", lambda penalty: 0 <= penalty < math.inf, "a finite number >= 0")

@@ -67,6 +67,7 @@ class Auto(InferenceBackend):
     name = "auto"
     exact = False
     family = "graphs that one of its candidates accepts"
+    remedy = "Add a candidate that accepts every graph, such as LoopyBP()."
 
     def __init__(self, candidates=None, max_entries=1e6, approximate=None):
         self.candidates = candidates
@@ -89,8 +90,10 @@ class Auto(InferenceBackend):
         exact = [Edgeless(), Chain(), Tree(), JunctionTree(self.max_entries)]
         approximate = LoopyBP() if self.approximate is None else self.approximate
         require_component(approximate, InferenceBackend, "approximate of Auto must be an inference backend")
-        candidates = self.candidates or [*exact, approximate]
-        for backend in self.candidates or []:
+        candidates = [*exact, approximate] if self.candidates is None else self.candidates
+        if not (isinstance(candidates, list | tuple) and candidates):
+            raise TypeError(f"candidates of Auto must be a list of inference backends, got {candidates!r}.")
+        for backend in candidates:
             require_component(backend, InferenceBackend, "candidates of Auto must be inference backends")
         choice = np.full(topology.n_graphs, len(candidates))
         for number, backend in enumerate(candidates):

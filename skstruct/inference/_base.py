@@ -30,6 +30,7 @@ class InferenceBackend(BaseEstimator):
     name: ClassVar[str]
     exact: ClassVar[bool]  # whether it is exact on every graph that it accepts
     bound: ClassVar[str | None] = None  # "upper" or "lower" if its log-partition is such a bound where it is not exact
+    remedy: ClassVar[str] = "Use inference='auto'."  # for a graph that is refused
     family: str  # the graphs that it supports; completes the message "inference='chain' supports ..."
 
     def accepts(self, topology: Topology, n_states: int) -> np.ndarray:
@@ -68,7 +69,7 @@ class InferenceBackend(BaseEstimator):
             raise UnsupportedTopology(
                 g,
                 f"inference={self.name!r} supports {self.family}; {self._refusal(topology, g, n_states)} "
-                f"({len(refused)} of {topology.n_graphs} graphs are refused). Use inference='auto'.",
+                f"({len(refused)} of {topology.n_graphs} graphs are refused). {self.remedy}",
             )
         if not topology.has_repeated_edges:
             return CheckedPlan(topology, n_states, self._plan(topology, n_states))

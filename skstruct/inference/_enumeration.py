@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
+from skstruct.components import require_number
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.scores import Scores, direct_marginals, edge_rows, exact_decoding, weigh_nodes
@@ -45,6 +46,7 @@ class Enumeration(InferenceBackend):
 
     def accepts(self, topology, n_states):
         """Tell which graphs have few enough labellings."""
+        require_number(self, "max_labellings", lambda number: number >= 1, "a number >= 1")
         log_labellings = np.diff(topology.node_ptr) * np.log(n_states)
         return log_labellings <= np.log(self.max_labellings) + 1e-9
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 
 import numpy as np
 
+from skstruct.components import require_integers, require_number
 from skstruct.data.adjacency import adjacency
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
@@ -113,18 +113,10 @@ class Gibbs(InferenceBackend):
         return np.ones(topology.n_graphs, bool)
 
     def _plan(self, topology, n_states):
-        for name, least in (
-            ("n_samples", 1),
-            ("burn_in", 1),
-            ("n_chains", 2),
-            ("thin", 1),
-            ("random_state", 0),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < least:
-                raise ValueError(f"Gibbs: {name} must be an integer of at least {least}, got {value!r}.")
-        if not self.tol > 0:
-            raise ValueError(f"Gibbs: tol must be positive, got {self.tol!r}.")
+        require_integers(self, "n_samples", "burn_in", "thin")
+        require_integers(self, "n_chains", least=2)
+        require_integers(self, "random_state", least=0)
+        require_number(self, "tol", lambda tol: tol > 0, "a positive number")
         seeds = np.random.SeedSequence(int(self.random_state)).generate_state(int(self.n_chains), np.uint64)
         decoder = LoopyBP()._plan(topology, n_states)
         n_samples, burn_in, thin = int(self.n_samples), int(self.burn_in), int(self.thin)

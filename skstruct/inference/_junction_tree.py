@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from skstruct.components import require_number
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
 from skstruct.inference._covariance import derivatives_of
@@ -82,8 +83,7 @@ class JunctionTree(InferenceBackend):
         )
 
     def _eliminated(self, topology, n_states):
-        if not self.max_entries >= 1:
-            raise ValueError(f"JunctionTree: max_entries must be at least 1, got {self.max_entries!r}.")
+        require_number(self, "max_entries", lambda entries: entries >= 1, "a number >= 1")
         known = _ELIMINATIONS.setdefault(topology, {})
         key = n_states, self.max_entries
         if key not in known:

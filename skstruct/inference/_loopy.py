@@ -10,7 +10,7 @@ from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._covariance import derivatives_of
 from skstruct.inference._loopy_derivative import derive_beliefs
 from skstruct.inference._loopy_kernels import propagate
-from skstruct.inference._loopy_log import Settings, decode_log, propagate_log
+from skstruct.inference._loopy_log import Settings, checked_settings, decode_log, propagate_log
 from skstruct.inference._loopy_order import local_lists, spread_numbers, sweep_numbers, sweep_of
 from skstruct.inference._loopy_two_states import propagate_two_states
 from skstruct.inference._trws import Labelling, improve_labels
@@ -84,14 +84,7 @@ class LoopyBP(InferenceBackend):
         return np.ones(topology.n_graphs, bool)
 
     def _plan(self, topology, n_states):
-        if not 0 <= self.damping < 1:
-            raise ValueError(f"LoopyBP: damping must be in [0, 1), got {self.damping!r}.")
-        if self.max_iter < 1:
-            raise ValueError(f"LoopyBP: max_iter must be at least 1, got {self.max_iter!r}.")
-        if not self.tol > 0:
-            raise ValueError(f"LoopyBP: tol must be positive, got {self.tol!r}.")
-        settings = Settings(float(self.damping), int(self.max_iter), float(self.tol))
-        return _LoopyPlan(topology, n_states, settings)
+        return _LoopyPlan(topology, n_states, checked_settings(self))
 
 
 @dataclass(frozen=True)

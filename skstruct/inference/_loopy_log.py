@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skstruct.components import require_integers, require_number
 from skstruct.inference._log_domain import log_sum, scale_log, send_log
 from skstruct.kernels.jit import kernel
 
@@ -21,6 +22,14 @@ class Settings(NamedTuple):
     damping: float
     max_iter: int
     tol: float
+
+
+def checked_settings(backend):
+    """Settings from the parameters of a backend; those that are out of range are refused by name."""
+    require_number(backend, "damping", lambda damping: 0 <= damping < 1, "a number in [0, 1)")
+    require_integers(backend, "max_iter")
+    require_number(backend, "tol", lambda tol: tol > 0, "a positive number")
+    return Settings(float(backend.damping), int(backend.max_iter), float(backend.tol))
 
 
 @kernel

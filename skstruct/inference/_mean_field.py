@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skstruct.components import require_integers, require_number
 from skstruct.data.adjacency import adjacency
 from skstruct.data.topology import Topology
 from skstruct.inference._auto import Auto
@@ -91,10 +92,8 @@ class MeanField(InferenceBackend):
         return np.ones(topology.n_graphs, bool)
 
     def _plan(self, topology, n_states):
-        if self.max_iter < 1:
-            raise ValueError(f"MeanField: max_iter must be at least 1, got {self.max_iter!r}.")
-        if not self.tol > 0:
-            raise ValueError(f"MeanField: tol must be positive, got {self.tol!r}.")
+        require_integers(self, "max_iter")
+        require_number(self, "tol", lambda tol: tol > 0, "a positive number")
         decoder = Auto(max_entries=MAX_ENTRIES).plan(topology, n_states)
         return _MeanFieldPlan(topology, int(self.max_iter), float(self.tol), decoder)
 

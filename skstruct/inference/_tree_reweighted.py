@@ -5,10 +5,11 @@ from functools import cached_property
 
 import numpy as np
 
+from skstruct.components import require_number
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._loopy import LoopyBP
-from skstruct.inference._loopy_log import Settings
+from skstruct.inference._loopy_log import Settings, checked_settings
 from skstruct.inference._loopy_order import local_lists
 from skstruct.inference._node_orders import make_orders, one_weight
 from skstruct.inference._tree_reweighted_derivative import differentiate
@@ -114,16 +115,10 @@ class TreeReweightedBP(InferenceBackend):
 
     def _plan(self, topology, n_states):
         by_orders = isinstance(self.rho, str) and self.rho == "orders"
-        if not by_orders and (isinstance(self.rho, str) or not 0 < self.rho <= 1):
-            raise ValueError(f"TreeReweightedBP: rho must be 'orders' or a number in (0, 1], got {self.rho!r}.")
-        if not 0 <= self.damping < 1:
-            raise ValueError(f"TreeReweightedBP: damping must be in [0, 1), got {self.damping!r}.")
-        if self.max_iter < 1:
-            raise ValueError(f"TreeReweightedBP: max_iter must be at least 1, got {self.max_iter!r}.")
-        if not self.tol > 0:
-            raise ValueError(f"TreeReweightedBP: tol must be positive, got {self.tol!r}.")
-        settings = Settings(float(self.damping), int(self.max_iter), float(self.tol))
-        return _TreeReweightedPlan(topology, n_states, settings, 0.0 if by_orders else float(self.rho))
+        if not by_orders:
+            require_number(self, "rho", lambda rho: 0 < rho <= 1, "'orders' or a number in (0, 1]")
+        rho = 0.0 if by_orders else float(self.rho)
+        return _TreeReweightedPlan(topology, n_states, checked_settings(self), rho)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ class Objective(BaseEstimator):
     smooth : bool
         Whether the loss has a gradient everywhere. L-BFGS refuses an objective with kinks.
     probabilistic : bool
-        Whether training with the loss gives scores that define probabilities. `predict_proba` refuses otherwise.
+        Whether training with the loss gives scores that define probabilities. Otherwise `predict_proba`, `sample`,
+        `entropy`, `log_likelihood` and `saliency` are not available.
     has_hessian : bool
         Whether `hessian_product` is implemented. `optimizer="newton_cg"` needs it.
     convex : bool

@@ -3,10 +3,11 @@
 import math
 from copy import deepcopy
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
+from skstruct.components import require, require_integers, require_number
 from skstruct.kernels.jit import kernel
 from skstruct.optim._base import Optimizer, OptimizerState, own_generator
 
@@ -98,22 +99,14 @@ class Adam(Optimizer):
 
     def check(self, loss, l1):
         """Refuse parameters out of range, an L1 penalty and a function without mini-batches; see `Optimizer`."""
-
-        def require(name, good, wanted):
-            if not good:
-                raise ValueError(f"Adam: {name} must be {wanted}, got {getattr(self, name)!r}.")
-
-        for name in ("n_epochs", "batch_size"):
-            number = getattr(self, name)
-            require(name, isinstance(number, Integral) and int(number) >= 1, "an integer >= 1")
+        require_integers(self, "n_epochs", "batch_size")
         for name in ("learning_rate", "epsilon"):
-            number = getattr(self, name)
-            require(name, isinstance(number, Real) and 0 < float(number) < math.inf, "a positive number")
+            require_number(self, name, lambda number: 0 < number < math.inf, "a positive number")
         is_name = isinstance(self.schedule, str)
-        require("schedule", is_name and self.schedule in SCHEDULES, f"one of {list(SCHEDULES)}")
+        require(self, "schedule", is_name and self.schedule in SCHEDULES, f"one of {list(SCHEDULES)}")
         fits = isinstance(self.betas, tuple | list) and len(self.betas) == 2
         fits = fits and all(isinstance(beta, Real) and 0 <= float(beta) < 1 for beta in self.betas)
-        require("betas", fits, "two numbers in [0, 1)")
+        require(self, "betas", fits, "two numbers in [0, 1)")
         super().check(loss, l1)
 
     def iterate(self, loss, start, *, l1=None, max_iter, tol):

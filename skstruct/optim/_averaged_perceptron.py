@@ -3,10 +3,10 @@
 import math
 from copy import deepcopy
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 
+from skstruct.components import require_integers
 from skstruct.optim._base import Optimizer, OptimizerState, own_generator
 
 AVERAGED = 100  # points of an epoch that are averaged, as each costs O(n_coef)
@@ -65,9 +65,7 @@ class AveragedPerceptron(Optimizer):
 
     def check(self, loss, l1):
         """Refuse parameters out of range, and losses that are no maxima of linear functions; see `Optimizer`."""
-        for name, value in (("n_epochs", self.n_epochs), ("batch_size", self.batch_size)):
-            if not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"AveragedPerceptron: {name} must be an integer >= 1, got {value!r}.")
+        require_integers(self, "n_epochs", "batch_size")
         super().check(loss, l1)
 
     def iterate(self, loss, start, *, l1=None, max_iter, tol):

@@ -2,10 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 import numpy as np
 
+from skstruct.components import require_integers, require_number
 from skstruct.kernels.jit import kernel
 from skstruct.optim._base import Optimizer, OptimizerState, own_generator
 
@@ -74,10 +74,8 @@ class BCFW(Optimizer):
 
     def check(self, loss, l1):
         """Refuse also parameters without an L2 penalty; see `Optimizer`."""
-        if not isinstance(self.gap, Real) or not 0 <= float(self.gap) < math.inf:
-            raise ValueError(f"BCFW: gap must be a number >= 0, got {self.gap!r}.")
-        if not isinstance(self.batch_size, Integral) or self.batch_size < 1:
-            raise ValueError(f"BCFW: batch_size must be an integer >= 1, got {self.batch_size!r}.")
+        require_number(self, "gap", lambda gap: 0 <= gap < math.inf, "a number >= 0")
+        require_integers(self, "batch_size")
         super().check(loss, l1)
         n_bare = int(((loss.l2 == 0) & loss.free).sum())
         if n_bare:

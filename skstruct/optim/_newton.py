@@ -1,10 +1,10 @@
 """Newton's method with a trust region, whose steps conjugate gradients find from products with the Hessian."""
 
 from dataclasses import dataclass, field
-from numbers import Integral
 
 import numpy as np
 
+from skstruct.components import require_integers
 from skstruct.optim._base import Optimizer, OptimizerState
 
 FORCING = 0.25  # largest remaining fraction of the gradient at which conjugate gradients stop
@@ -66,8 +66,7 @@ class NewtonCG(Optimizer):
     def check(self, loss, l1):
         """Refuse also a function without Hessian products; see `Optimizer`."""
         super().check(loss, l1)
-        if not isinstance(self.max_products, Integral) or self.max_products < 1:
-            raise ValueError(f"NewtonCG: max_products must be an integer >= 1, got {self.max_products!r}.")
+        require_integers(self, "max_products")
         if not hasattr(loss, "product"):
             raise TypeError(f"NewtonCG needs a function with Hessian products, got {loss!r}; use optimizer='lbfgs'.")
         if loss.without_product:

@@ -1,11 +1,11 @@
 """Limited-memory BFGS where each direction is two matrix-vector products with the history."""
 
 from dataclasses import dataclass, field
-from numbers import Integral
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from skstruct.components import require_integers
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import aligned_zeros
 from skstruct.optim._base import Optimizer, OptimizerState
@@ -41,8 +41,7 @@ class QuasiNewton(Optimizer):
     def check(self, loss, l1):
         """Refuse also what the optimiser of the start cannot minimise; see `Optimizer`."""
         name = type(self).__name__
-        if not isinstance(self.n_corrections, Integral) or self.n_corrections < 1:
-            raise ValueError(f"{name}: n_corrections must be an integer >= 1, got {self.n_corrections!r}.")
+        require_integers(self, "n_corrections")
         if self.start_with is not None:
             if not isinstance(self.start_with, Optimizer):
                 raise ValueError(f"{name}: start_with must be None or an optimiser, got {self.start_with!r}.")

@@ -3,10 +3,10 @@
 import math
 from copy import deepcopy
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 import numpy as np
 
+from skstruct.components import require_integers, require_number
 from skstruct.kernels.jit import kernel
 from skstruct.optim._base import Optimizer, OptimizerState, own_generator
 
@@ -86,12 +86,9 @@ class AveragedSGD(Optimizer):
 
     def check(self, loss, l1):
         """Refuse parameters out of range, an L1 penalty and a function without mini-batches; see `Optimizer`."""
-        for name, value in (("n_epochs", self.n_epochs), ("batch_size", self.batch_size)):
-            if not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"AveragedSGD: {name} must be an integer >= 1, got {value!r}.")
-        rate = self.learning_rate
-        if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
-            raise ValueError(f"AveragedSGD: learning_rate must be None or a positive number, got {rate!r}.")
+        require_integers(self, "n_epochs", "batch_size")
+        if self.learning_rate is not None:
+            require_number(self, "learning_rate", lambda rate: 0 < rate < math.inf, "None or a positive number")
         super().check(loss, l1)
 
     def iterate(self, loss, start, *, l1=None, max_iter, tol):

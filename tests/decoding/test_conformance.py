@@ -157,9 +157,9 @@ def test_a_refusal_names_the_graph_and_the_remedy():
 @pytest.mark.parametrize(
     ("decoder", "message"),
     [
-        (ICM(max_iter=0), "max_iter must be at least 1, got 0"),
-        (AlphaExpansion(max_cycles=0), "max_cycles must be at least 1, got 0"),
-        (LinearProgram(max_variables=0), "max_variables must be at least 1, got 0"),
+        (ICM(max_iter=0), "max_iter must be an integer >= 1, got 0"),
+        (AlphaExpansion(max_cycles=0), "max_cycles must be an integer >= 1, got 0"),
+        (LinearProgram(max_variables=0), "max_variables must be a number >= 1, got 0"),
     ],
 )
 def test_wrong_parameters(decoder, message):

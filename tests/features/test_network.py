@@ -203,7 +203,7 @@ def test_a_network_of_another_activation_starts_anew():
         ({"activation": "sine"}, r"activation must be one of \['identity', 'logistic', 'relu', 'tanh'\], got 'sine'"),
         ({"edges": "none"}, r"edges must be one of \['linear', 'network'\], got 'none'"),
         ({"edge_weights": "diag"}, "NetworkFeatures: edge_weights must be one of"),
-        ({"edge_penalty": -1.0}, "NetworkFeatures: edge_penalty must be a finite number of at least 0, got -1.0"),
+        ({"edge_penalty": -1.0}, "NetworkFeatures: edge_penalty must be a finite number >= 0, got -1.0"),
         ({"edge_penalty": np.nan}, "edge_penalty must be a finite number"),
         ({"edge_penalty": "1"}, "edge_penalty must be a finite number"),
     ],

@@ -132,10 +132,12 @@ def test_the_estimator_says_what_is_not_possible():
     with pytest.raises(ValueError, match="LBFGS needs a smooth objective"):
         GraphCRFClassifier(objective="hinge").fit(X, y)
     crf = GraphCRFClassifier(objective="hinge", optimizer="sgd", random_state=0).fit(X, y)
-    assert not hasattr(crf, "predict_proba")
-    with pytest.raises(AttributeError) as caught:
-        _ = crf.predict_proba
-    assert "objective='hinge' trains scores that define no probabilities" in str(caught.value.__cause__)
+    of_probabilities = ["predict_proba", "predict_log_proba", "predict_edge_proba"]
+    for name in [*of_probabilities, "sample", "entropy", "log_likelihood", "saliency"]:
+        assert not hasattr(crf, name)
+        with pytest.raises(AttributeError) as caught:
+            getattr(crf, name)
+        assert "objective='hinge' trains scores that define no probabilities" in str(caught.value.__cause__)
 
 
 def test_graphs_with_cycles_and_hidden_labels():
