@@ -8,10 +8,8 @@ from skstruct.data.topology import Topology
 from skstruct.inference._plan import BACKENDS, InferencePlan
 from skstruct.scores import MISSING, Marginals, Scores, clamp, edge_rows, weigh_nodes
 
-EXACT, MAX_ENTRIES = (
-    ("edgeless", "chain", "tree"),
-    1e6,
-)  # exact backends for hidden nodes, and the limit of the last one
+EXACT = ("edgeless", "chain", "tree")  # backends for hidden nodes; the junction tree follows
+MAX_ENTRIES = 1e6  # of the tables of the junction tree, as in `Auto`
 
 
 @dataclass(frozen=True)

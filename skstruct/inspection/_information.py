@@ -111,7 +111,11 @@ class SolvedInformation:
 
 
 def conjugate_gradients(product: Callable[[np.ndarray], np.ndarray], right: np.ndarray) -> np.ndarray:
-    """Solve ``product(x) = right`` for a positive semi-definite matrix, with `right` in its range."""
+    """Solve ``product(x) = right`` for a positive semi-definite matrix, with `right` in its range.
+
+    scipy's `cg` is for positive definite matrices: it reports no negative curvature, and in the null space, where
+    rounding errors lead after the last step, it divides by a curvature of zero.
+    """
     x, residual = np.zeros_like(right), right.copy()
     direction, size = residual.copy(), residual @ residual
     goal, largest = SOLVED**2 * size, 0.0
