@@ -37,7 +37,7 @@ def run_case(run):
     """Run one case and return its results, with the error that ended it, if any."""
     error, start = None, time.perf_counter()
     try:
-        CASES[run.name](run)
+        CASES[run.name].function(run)
     except MissingData as missing:
         run.record("", f"not run: {missing}", None, "")
     except Exception as problem:  # any error is reported with its case, and all other cases run
@@ -52,7 +52,7 @@ def main(argv=None):
     options, chosen = parse(argv)
     if options.list:
         for name in chosen:
-            print(f"{name}\n    {' '.join(CASES[name].__doc__.split())}")
+            print(f"{name}\n    {CASES[name].title}. {CASES[name].description}")
         return 0
     core = pin()
     # A forked child has imported all modules, and its memory is separate.

@@ -12,17 +12,36 @@ from benchmarks._machine import Seconds, rise_of_memory
 
 SHORTEST = 0.02  # seconds: faster functions are called several times per sample
 BUDGET = {"tiny": 1.0, "small": 5.0, "full": 40.0}  # seconds of one comparison, beyond the first round
-CASES: dict[str, Callable] = {}
+CASES: dict[str, "Case"] = {}
 
 
 class MissingData(Exception):
     """A file that a case requires is absent."""
 
 
-def case(function):
-    """Add a function to the table of cases, with the name ``module.function``."""
-    CASES[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = function
-    return function
+@dataclass(frozen=True)
+class Case:
+    """A function that fills a `Run`, and its title in words."""
+
+    title: str
+    function: Callable
+
+    @property
+    def description(self):
+        """The docstring in one line."""
+        return " ".join(self.function.__doc__.split())
+
+
+def case(title):
+    """Return a decorator that adds a function to the table of cases, with the name ``module.function``."""
+    if not isinstance(title, str):
+        raise TypeError("a case has a title in words, such as @case('Letters: training')")
+
+    def add(function):
+        CASES[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = Case(title, function)
+        return function
+
+    return add
 
 
 @dataclass
@@ -36,6 +55,7 @@ class Run:
     rows: list[dict] = field(default_factory=list)
     checks: list[dict] = field(default_factory=list)
     sweeps: list[dict] = field(default_factory=list)
+    goals: list[dict] = field(default_factory=list)
 
     def pick(self, tiny, small, full):
         """Select a value by size."""
@@ -81,6 +101,30 @@ class Run:
     def record(self, engine, quantity, value, unit, **more):
         """Add a row of the table."""
         self.rows.append(dict(case=self.name, engine=engine, quantity=quantity, value=value, unit=unit, **more))
+
+    def goal(self, what, found, *, at_least, goal, unit="times"):
+        """Compare a result with what was aimed at. Other sizes than ``full`` have no goals.
+
+        Parameters
+        ----------
+        what : str
+            The result in words.
+        found : float
+            The result.
+        at_least, goal : float
+            What a release needs, and what is hoped for. A goal below `at_least` means that less is better.
+        unit : str, default="times"
+            The unit of all three.
+        """
+        if self.size != "full":
+            return
+        sign = 1 if goal >= at_least else -1
+        state = "below"
+        for name, bound in (("at least", at_least), ("goal", goal)):
+            if sign * found >= sign * bound:
+                state = name
+        row = {"case": self.name, "what": what, "found": float(found), "at_least": at_least, "goal": goal}
+        self.goals.append(row | {"unit": unit, "state": state})
 
     def compare(
         self, quantity, engines, *, unit="ms", count=None, rate=False, clock=time.process_time, cold_rounds=None

@@ -3,33 +3,31 @@
 import numpy as np
 
 
-def plot_ratios(path, rows):
-    """Draw a bar for each other program and quantity; nothing if there is none."""
-    rows = [row for row in rows if row.get("ratio") and not row["engine"].startswith(("skstruct", "n_jobs"))]
-    if not rows:
+def plot_ratios(path, bars):
+    """Draw a bar for the title, program and ratio of each case; nothing if there is none."""
+    if not bars:
         return
     plt = _pyplot()
-    places = np.arange(len(rows))
-    figure, axes = plt.subplots(figsize=(9, 1.1 + 0.33 * len(rows)), layout="constrained")
-    ratios = np.array([row["ratio"] for row in rows])
-    bars = axes.barh(places, ratios - 1, left=1.0, color=np.where(ratios >= 1, "tab:blue", "tab:orange"))
-    for bar, ratio in zip(bars, ratios):
+    titles, programs, ratios = zip(*bars)
+    ratios, places = np.array(ratios), np.arange(len(bars))
+    figure, axes = plt.subplots(figsize=(9, 1.1 + 0.3 * len(bars)), layout="constrained")
+    drawn = axes.barh(places, ratios - 1, left=1.0, color=np.where(ratios >= 1, "tab:blue", "tab:orange"))
+    for bar, ratio, program in zip(drawn, ratios, programs):
         side = 1 if ratio >= 1 else -1
         text = f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.2g}"
-        place = (ratio, bar.get_y() + bar.get_height() / 2)
         axes.annotate(
-            text,
-            place,
+            f"{text}  {program}" if side > 0 else f"{program}  {text}",
+            (ratio, bar.get_y() + bar.get_height() / 2),
             (3 * side, 0),
             textcoords="offset points",
             ha="left" if side > 0 else "right",
             va="center",
             fontsize=8,
         )
-    names = [f"{row['case']}: {row['engine']}\n{row['quantity']}" for row in rows]
-    axes.set_yticks(places, names, fontsize=7)
+    axes.set_yticks(places, titles, fontsize=8)
     axes.axvline(1.0, color="black", linewidth=0.8)
-    axes.set(xscale="log", xlim=(0.5 * min(1, min(ratios)), 2 * max(1, max(ratios))), ylim=(len(rows) - 0.4, -0.6))
+    limits = 0.1 * min(1, *ratios), 10 * max(1, *ratios)  # space for the names of the programs
+    axes.set(xscale="log", xlim=limits, ylim=(len(bars) - 0.4, -0.6))
     axes.set_xlabel("times as much time or memory as skstruct")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
@@ -55,8 +53,7 @@ def plot_sweeps(path, sweeps):
         panel.plot(sizes, 1e3 * seconds, "o", color="tab:blue", markersize=5)
         panel.set(xscale="log", yscale="log", xlabel=sweep["variable"], ylabel="ms")
         panel.set_xticks(sizes, [_short(size) for size in sizes])
-        name = sweep["case"].partition(".")[2]
-        panel.set_title(f"{name}\n{sweep['quantity']}: exponent {sweep['exponent']:.2f}", fontsize=8)
+        panel.set_title(f"{sweep['quantity']}: exponent {sweep['exponent']:.2f}", fontsize=8)
         panel.minorticks_off()
         panel.grid(alpha=0.3)
         low, high = 1e3 * seconds.min(), 1e3 * seconds.max()

@@ -2,6 +2,7 @@
 
 import json
 
+from benchmarks._measure import CASES
 from benchmarks._plots import plot_ratios, plot_sweeps
 
 
@@ -10,13 +11,13 @@ def save(folder, run, seconds, environment):
     folder.mkdir(parents=True, exist_ok=True)
     content = {"case": run.name, "size": run.size, "repeats": run.repeats}
     content |= {"seconds": seconds, "environment": environment}
-    content |= {"rows": run.rows, "checks": run.checks, "sweeps": run.sweeps}
+    content |= {"rows": run.rows, "checks": run.checks, "sweeps": run.sweeps, "goals": run.goals}
     (folder / f"{run.name}.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     return content
 
 
 def collect(results, what):
-    """Concatenate the rows, checks or sweeps of cases."""
+    """Concatenate the rows, checks, sweeps or goals of cases."""
     return [item for result in results for item in result[what]]
 
 
@@ -24,7 +25,7 @@ def write(folder, results):
     """Write ``benchmarks.md``, ``ratios.png`` and ``scaling.png`` into a folder, and return the Markdown text."""
     text = markdown(results)
     (folder / "benchmarks.md").write_text(text, encoding="utf-8")
-    plot_ratios(folder / "ratios.png", collect(results, "rows"))
+    plot_ratios(folder / "ratios.png", bars(results))
     plot_sweeps(folder / "scaling.png", collect(results, "sweeps"))
     return text
 
@@ -42,10 +43,34 @@ def markdown(results):
         header = ("case", "measured", "variable", "sizes", "ms", "exponent")
         lines += ["", "## How time grows", ""]
         lines += _table(header, [(sweep["case"], *sweep_cells(sweep)) for sweep in sweeps])
+    goals = collect(results, "goals")
+    if goals:
+        header = ("case", "work", "found", "at least", "goal", "reached")
+        lines += ["", "## Goals", ""]
+        lines += _table(header, [(goal["case"], *goal_cells(goal)) for goal in goals])
     lines += ["", "## Asserted", ""]
     checks = [(check["case"], *check_cells(check)) for check in collect(results, "checks")]
     lines += _table(("case", "what", "largest difference", "tolerance"), checks)
     return "\n".join(lines) + "\n"
+
+
+def headline(rows):
+    """The row of skstruct that summarises a case, and the row of the program or yardstick next to it.
+
+    They are from the first comparison of the case. Without a comparison, the first row with a number stands alone.
+    Either row is None if there is none.
+    """
+    compared = [row for row in rows if row.get("ratio") is not None]
+    if not compared:
+        return next((row for row in rows if row["value"] is not None), None), None
+    ours, *others = (row for row in compared if row["quantity"] == compared[0]["quantity"])
+    return ours, next(iter([row for row in others if not _is_ours(row)] + others), None)
+
+
+def bars(results):
+    """Title, other program and ratio of each case that measures another program."""
+    found = ((CASES[result["case"]].title, headline(result["rows"])[1]) for result in results)
+    return [(title, row["engine"], row["ratio"]) for title, row in found if row is not None and not _is_ours(row)]
 
 
 def cells(row):
@@ -75,6 +100,12 @@ def check_cells(check):
     return check["what"], found, " ".join(allowed) or ("exact" if "difference" in check else "")
 
 
+def goal_cells(goal):
+    """The work, what was found, both bounds, and which of them was reached, as text."""
+    values = (f"{number(goal[key])} {goal['unit']}" for key in ("found", "at_least", "goal"))
+    return goal["what"], *values, goal["state"]
+
+
 def number(value):
     """Four digits; the empty string for None and nan."""
     if value is None or value != value:
@@ -82,6 +113,10 @@ def number(value):
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.4g}"
+
+
+def _is_ours(row):
+    return row["engine"].startswith(("skstruct", "n_jobs"))
 
 
 def _table(header, rows):

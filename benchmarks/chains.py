@@ -27,7 +27,7 @@ C2 = 1.0  # of the objective NLL + c2 |w|^2
 IN_SEQUENCE = 5  # evaluations per measurement, as in a training: the first one finds other data in the cache
 
 
-@case
+@case("Letters: one evaluation")
 def letters_evaluation(run):
     """OCR letters: time of value and gradient; asserted: the objective at CRFsuite's weights (1e-4).
 
@@ -47,7 +47,7 @@ def letters_evaluation(run):
     _evaluation(run, problem, engines)
 
 
-@case
+@case("Chunking: one evaluation")
 def chunking_evaluation(run):
     """CoNLL-2000 chunking: time of value and gradient; asserted: the objective at CRFsuite's weights (1e-4).
 
@@ -57,7 +57,7 @@ def chunking_evaluation(run):
     _evaluation(run, chunking(run))
 
 
-@case
+@case("Parts of speech: one evaluation")
 def tagging_evaluation(run):
     """UD English EWT, UPOS: time of value and gradient; asserted: the objective at CRFsuite's weights (1e-4).
 
@@ -66,13 +66,13 @@ def tagging_evaluation(run):
     _evaluation(run, tagging(run))
 
 
-@case
+@case("Fine parts of speech: one evaluation")
 def fine_tagging_evaluation(run):
     """The same as tagging_evaluation, with about fifty fine-grained parts of speech (XPOS)."""
     _evaluation(run, tagging(run, "XPOS"))
 
 
-@case
+@case("Chunking: the steps of an evaluation")
 def chunking_profile(run):
     """CoNLL-2000 chunking: times of the steps of one value and gradient, and an estimate for the arithmetic alone.
 
@@ -144,7 +144,7 @@ def timed(function):
     return time.process_time() - start
 
 
-@case
+@case("Chains with types of edges: one evaluation")
 def edge_types(run):
     """Chains of 20 nodes with one-hot edge types: value and gradient next to one matrix for all edges.
 
@@ -186,7 +186,7 @@ def edge_types(run):
     compare(list(data))
 
 
-@case
+@case("Letters: a Hessian product")
 def hessian_product(run):
     """OCR letters: time of a Hessian product next to value and gradient, and of derivatives next to marginals.
 
@@ -222,7 +222,7 @@ def hessian_product(run):
     with_objective(chain_crf(C2), problem.X, problem.y, body)
 
 
-@case
+@case("Letters: training")
 def letters_training(run):
     """OCR letters: time to train to convergence; asserted: CRFsuite's objective (1e-4), test accuracy (0.5 points).
 
@@ -237,7 +237,7 @@ def letters_training(run):
     _training(run, problem, "test accuracy", _accuracy, 5e-3, engines)
 
 
-@case
+@case("Chunking: training")
 def chunking_training(run):
     """CoNLL-2000 chunking: time to train to convergence; asserted: CRFsuite's objective (1e-4), test F1 (0.1 points).
 
@@ -246,7 +246,7 @@ def chunking_training(run):
     _training(run, chunking(run), "test F1 of chunks", chunk_f1, 1e-3)
 
 
-@case
+@case("Chunking: training to the final F1")
 def chunking_time_to_f1(run):
     """CoNLL-2000 chunking: CPU time of the shortest training whose F1 is within 0.1 points of convergence.
 
@@ -299,7 +299,7 @@ def chunking_time_to_f1(run):
         run.require(f"{name} reaches the F1", chunk_f1(problem.test_labels, predict()) >= target)
 
 
-@case
+@case("Letters without edges: training")
 def logistic(run):
     """Letters without edges: time to train; asserted: LogisticRegression's objective (1e-4), probabilities (1e-2).
 

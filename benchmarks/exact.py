@@ -14,7 +14,7 @@ from skstruct.io import read_uai, read_uai_log_partition, read_uai_marginals
 from skstruct.scores import Scores
 
 
-@case
+@case("Junction tree on a binary grid")
 def binary_grid(run):
     """Square binary grid: time of all marginals; asserted: log-partition of elimination in numpy (1e-9)."""
     side = run.pick(5, 12, 15)
@@ -31,7 +31,7 @@ def binary_grid(run):
     run.compare(work, engines, unit="ns/entry", count=plan.entries[0])
 
 
-@case
+@case("Junction tree on grids of a competition")
 def uai_grids(run):
     """UAI-2014 grids: time of all marginals; asserted: published marginals (1e-5) and log10 Z (5e-6).
 

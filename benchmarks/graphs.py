@@ -12,31 +12,31 @@ from skstruct.inference import JunctionTree, LoopyBP, MeanField, TreeReweightedB
 from skstruct.scores import Scores, score_labelling
 
 
-@case
+@case("Loopy BP on a grid, 2 states")
 def grid_2_states(run):
     """Binary grid: a sweep, sweeps to 1e-6, marginals; asserted: marginals of numpy BP (1e-4)."""
     _loopy(run, _grid(run.pick(8, 64, 128)), 2)
 
 
-@case
+@case("Loopy BP on a grid, 5 states")
 def grid_5_states(run):
     """Grid with 5 states: a sweep, sweeps to 1e-6, marginals; asserted: marginals of numpy BP (1e-4)."""
     _loopy(run, _grid(run.pick(6, 64, 128)), 5)
 
 
-@case
+@case("Loopy BP on a grid, 21 states")
 def grid_21_states(run):
     """Grid, 21 states, a matrix per edge: a sweep, sweeps, marginals; asserted: marginals of numpy BP (1e-4)."""
     _loopy(run, _grid(run.pick(4, 32, 32)), 21)
 
 
-@case
+@case("Loopy BP on a grid, 21 states, one matrix")
 def grid_21_states_shared(run):
     """Grid, 21 states, one matrix for all edges: a sweep, sweeps, marginals; asserted: marginals of numpy BP (1e-4)."""
     _loopy(run, _grid(run.pick(4, 32, 128)), 21, coupling=0.5, shared=True)
 
 
-@case
+@case("Loopy BP on a random graph")
 def random_graph(run):
     """Random graph, 3 edges per node, 2 states: a sweep, sweeps to 1e-6, marginals; asserted: numpy BP's (1e-4)."""
     n_nodes = run.pick(100, 20_000, 100_000)
@@ -44,7 +44,7 @@ def random_graph(run):
     _loopy(run, Topology.from_edges(edges, n_nodes), 2, coupling=0.5)
 
 
-@case
+@case("Loopy BP on many small graphs")
 def many_small_graphs(run):
     """Graphs of 20 nodes and 30 edges, 2 states: a sweep, graphs/s; asserted: marginals of numpy BP (1e-4)."""
     n_graphs = run.pick(20, 2000, 10_000)
@@ -56,7 +56,7 @@ def many_small_graphs(run):
     )
 
 
-@case
+@case("Tree-reweighted BP on grids")
 def weighted_grids(run):
     """Tree-reweighted BP on grids, 2 to 21 states, against loopy BP; asserted: numpy's marginals (1e-4), the bound."""
     sizes = (2, 64), (5, 64), (11, 48), (21, 32)
@@ -64,7 +64,7 @@ def weighted_grids(run):
         _weighted(run, _grid(side), n_states, coupling=0.3)
 
 
-@case
+@case("Tree-reweighted BP on random graphs")
 def weighted_random_graph(run):
     """The same on random graphs with 3 edges per node, whose weights are means over several orders of the nodes."""
     for n_states, n_nodes in ((2, 20_000), (5, 5000)):
@@ -73,14 +73,14 @@ def weighted_random_graph(run):
         _weighted(run, topology, n_states, coupling=0.3)
 
 
-@case
+@case("Tree-reweighted BP on complete graphs")
 def weighted_complete_graph(run):
     """Tree-reweighted BP on complete graphs: time at defaults; asserted: not below mean field's bound."""
     for n_states, n_nodes in ((3, 300), (2, 1000)):
         _complete(run, run.pick(12, n_nodes, n_nodes), n_states)
 
 
-@case
+@case("Exact marginals of a small grid")
 def pgmpy_exact(run):
     """Small binary grid: time of all marginals; asserted: node marginals (1e-8), partition function (1e-8) of pgmpy."""
     side = run.pick(2, 4, 5)
@@ -97,7 +97,7 @@ def pgmpy_exact(run):
     run.compare(f"marginals, {side} x {side} grid, 2 states", engines)
 
 
-@case
+@case("Minimum cut on binary grids")
 def binary_map(run):
     """Binary grid whose edges favour equal states: time to decode; asserted: score of PyMaxflow's labels (1e-9)."""
     side = run.pick(8, 64, 256)

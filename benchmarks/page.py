@@ -1,8 +1,8 @@
-"""The page ``docs/guide/performance.rst`` and its figures, from the results of benchmarks.
+"""The pages ``docs/guide/performance.rst`` and ``performance_tables.rst`` with their figures, from results.
 
-``python -m benchmarks.page benchmarks/output/full/*.json`` reads the results of cases and writes the whole page. The
-results may be from several runs of the same size on the same machine with the same versions. The text of the page is
-below.
+``python -m benchmarks.page benchmarks/output/full/*.json`` reads the results of cases and writes both pages. The
+results may be from several runs of the same size on the same machine with the same versions. The text of the pages is
+in the folder ``templates``.
 """
 
 import argparse
@@ -14,62 +14,10 @@ from pathlib import Path
 from benchmarks import __main__ as _  # noqa: F401 (fills CASES)
 from benchmarks._measure import CASES
 from benchmarks._plots import plot_ratios, plot_sweeps
-from benchmarks._report import cells, check_cells, collect, sweep_cells
+from benchmarks._report import bars, cells, check_cells, collect, goal_cells, headline, number, sweep_cells
 
 ROOT = Path(__file__).resolve().parents[1]
-
-TITLE = """\
-Performance
-===========
-
-This page compares the time and memory of skstruct and other programs on the same work. ``python -m benchmarks.page``
-writes this page from the results of the benchmarks. No measured number was entered by hand.
-
-.. figure:: performance_ratios.svg
-   :alt: Bars: ratio of the time or memory of other programs to that of skstruct, by case.
-
-   Other programs on the same work. Bars to the right: they need more than skstruct.
-
-How it was measured
--------------------
-
-* Each case runs in one process that is bound to one core, except cases about threads. The programs are measured in
-  turns, one measurement each (A B A B), so that a disturbance affects all of them. Numbers are medians. *Range* is
-  the interval from the smallest to the largest measurement. *Times* is the median of the ratios of such pairs: the
-  time or memory of a program divided by that of the first program in the table.
-* Time is the CPU time of the process, unless wall-clock time is stated. Compilation is not included, unless the case
-  measures it.
-* Each case asserts that the results are correct: the objective, the labels, or the accuracy. The assertion precedes
-  the measurement, or follows it in long trainings. The assertions and the differences are listed below each table.
-* *Rise* is the increase of the resident memory during one call. Memory that was allocated before, such as the data,
-  is not included.
-* CRFsuite's time of an evaluation is read from its log, which contains the CPU time of each iteration. It includes
-  the L-BFGS step, which is a small part of the time and cannot be separated. Times of whole trainings are measured
-  from outside for all programs. For CRFsuite they include the generation of the features and the writing of the
-  model. For skstruct they include the validation of the input and all planning.
-* CRFsuite and skstruct have the same weights in all these cases: one for each attribute and label, and for each pair
-  of labels, that occur together in training. This is the default of CRFsuite, and
-  ``LinearFeatures(node_weights="observed", edge_weights="observed", fit_intercept=False)``. The objective is that of
-  CRFsuite with ``c2=1``.
-"""
-
-REPRODUCE = """\
-How to reproduce
-----------------
-
-Run these commands in a copy of the repository, with the folder of the data files (by default ``../shared/data``)::
-
-    make bench BENCH_ARGS="--size {size} --data FOLDER"
-    .venv/bin/python -m benchmarks.page benchmarks/output/{size}/*.json
-
-The first command installs the programs that are available from pip and runs all cases. It writes a table, plots, and
-the result of each case into ``benchmarks/output``. To repeat one case and update the page, run ::
-
-    make bench BENCH_ARGS="chains.chunking_training --size {size} --data FOLDER"
-
-with the name above a table of this page, and then the second command. ``python -m benchmarks --list`` describes each
-case. All cases together took {minutes:.0f} minutes.
-"""
+TEMPLATES = Path(__file__).parent / "templates"
 
 SECTIONS = {
     "Training of chains": ("chains",),
@@ -77,64 +25,20 @@ SECTIONS = {
     "Memory, cold start, threads": ("resources",),
     "Graphs of other shapes": ("graphs", "exact"),
 }
-
-GROWTH = """\
-How time grows
---------------
-
-Each case varies one size and keeps all other sizes fixed. The exponent is that of a power of the size, fitted to the
-logarithms: 1 is proportional, 2 is quadratic. For small sizes, a fixed cost reduces the exponent. For threads, -1
-would be perfect.
-
-.. figure:: performance_scaling.svg
-   :alt: Panels: time over size on logarithmic axes, with fitted lines.
-
-   Points: measured. Lines: the fitted powers.
-"""
-
-LIMITS = """\
-What limits the speed
----------------------
-
-* ``chunking_profile`` above shows the components of an evaluation of chunking. Arithmetic is the smaller part of the
-  time. Scores and gradients of text wait for memory: the vectors of half a million weights and of their gradient are
-  larger than a second-level cache, and each token reads a few dozen entries of each at irregular addresses. Frequent
-  features are stored together, and rare features in the order of their first use. Rare weights are prefetched.
-  Without these measures, sums take twice as long. ``LinearFeatures(dtype="float32")`` halves the memory traffic.
-* In ``tagging_evaluation`` the tables of both programs fit into the cache, and this is a larger advantage for
-  CRFsuite. 17 labels fill two vector registers and an eighth of a third one, which is as much work as 24 labels.
-* The data are the smaller part of the peak memory. The imports of scikit-learn and pandas, and the compiler, need the
-  memory that ``memory`` shows for one sentence. The remaining memory contains the data, the copies of the data that
-  training needs, and about twenty vectors of weights, half of them the history of L-BFGS.
-* A sweep of loopy belief propagation over a large grid is limited by memory if every edge has a separate matrix. With
-  two states it is limited by the division and the branches among the few operations per message.
-
-Limits of the comparison
-------------------------
-
-* The measurements are from one machine, one set of versions, and one or few data sets for each task. Other processors
-  have other ratios: kernels for chains use the available vector instructions, and CRFsuite uses those of its build.
-* All letters have 128 pixels and 26 labels. All chunks have 22 labels and about 18 binary attributes per token. The
-  number of labels has the largest influence: see the section on growth.
-* Other programs are compiled in advance. skstruct compiles a kernel at its first call, once per machine: see
-  ``cold_start``. For a single small model, compilation takes longer than training.
-* For general graphs, the comparison is with a plain implementation in numpy, and with exact results of pgmpy on a
-  grid that is small enough for it. Neither is the fastest implementation that exists in another language.
-* These programs were not installed, and there are no estimates for them: {absent}.
-"""
+REACHED = {"goal": "the goal", "at least": "at least", "below": "**not reached**"}
 
 
 def main(argv=None):
-    """Read the command line, write the page and its figures."""
+    """Read the command line, write the pages and the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="+", type=Path, help="JSON files of cases")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "guide" / "performance.rst")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "guide", help="folder of the pages")
     options = parser.parse_args(argv)
     results = read(options.results)
-    folder = options.output.parent
-    plot_ratios(folder / "performance_ratios.svg", collect(results, "rows"))
-    plot_sweeps(folder / "performance_scaling.svg", collect(results, "sweeps"))
-    options.output.write_text(page(results), encoding="utf-8")
+    plot_ratios(options.output / "performance_ratios.svg", bars(results))
+    plot_sweeps(options.output / "performance_scaling.svg", collect(results, "sweeps"))
+    for name, text in {"performance": page(results), "performance_tables": tables(results)}.items():
+        (options.output / f"{name}.rst").write_text(text, encoding="utf-8")
 
 
 def read(paths):
@@ -152,30 +56,64 @@ def read(paths):
 
 
 def page(results):
-    """Return the text of the page."""
-    environment = results[0]["environment"]
+    """Return the text of the page for readers: summary, figures, goals."""
+    environment, size = results[0]["environment"], results[0]["size"]
     absent = [name for name, value in environment.items() if value == "not installed"]
-    parts = [TITLE, _environment(results[0])]
+    missing = [f"``{name}``" for name in CASES if name not in {result["case"] for result in results}]
+    goals = [[*map(_text, goal_cells(goal)[:-1]), REACHED[goal["state"]]] for goal in collect(results, "goals")]
+    return _fill(
+        "performance",
+        summary=_summary(results),
+        machine=_machine(environment, size),
+        goals=_table(("Work", "Found", "At least", "Goal", "Reached"), goals) if goals else "None at this size.",
+        absent=", ".join(absent) or "none",
+        size=size,
+        minutes=sum(result["seconds"] for result in results) / 60,
+        missing=f"\nNot run for this page: {', '.join(missing)}.\n" if missing else "",
+    )
+
+
+def tables(results):
+    """Return the text of the page with all measurements."""
+    parts = []
+    for title, chosen in _sections(results):
+        parts += [f"{title}\n{'-' * len(title)}\n", *map(_case, chosen)]
+    growth, sweeps = [], collect(results, "sweeps")
+    if sweeps:
+        header = ("Case", "Measured", "Variable", "Sizes", "Milliseconds", "Exponent")
+        rows = [[_text(cell) for cell in (sweep["case"], *sweep_cells(sweep))] for sweep in sweeps]
+        growth = ["How time grows\n--------------\n", _table(header, rows)]
+    return _fill("performance_tables", cases="\n".join(parts), growth="\n".join(growth))
+
+
+def _fill(template, **values):
+    return (TEMPLATES / f"{template}.rst").read_text(encoding="utf-8").format(**values).rstrip() + "\n"
+
+
+def _sections(results):
+    """Yield the title of each section that has results, and its results."""
     for title, modules in SECTIONS.items():
         chosen = [result for result in results if result["case"].partition(".")[0] in modules]
         if chosen:
-            parts += [f"{title}\n{'-' * len(title)}\n", *map(_case, chosen)]
-    sweeps = collect(results, "sweeps")
-    if sweeps:
-        header = ("Case", "Measured", "Variable", "Sizes", "Milliseconds", "Exponent")
-        parts += [GROWTH, _table(header, [(sweep["case"], *sweep_cells(sweep)) for sweep in sweeps])]
-    minutes = sum(result["seconds"] for result in results) / 60
-    parts += [REPRODUCE.format(size=results[0]["size"], minutes=minutes)]
-    missing = [name for name in CASES if name not in {result["case"] for result in results}]
-    if missing:
-        parts.append(f"Not run for this page: {', '.join(f'``{name}``' for name in missing)}.\n")
-    parts.append(LIMITS.format(absent=", ".join(absent) or "none"))
-    return "\n".join(parts)
+            yield title, chosen
 
 
-def _environment(result):
+def _summary(results):
+    """One line for each case."""
+    rows = []
+    for title, chosen in _sections(results):
+        rows.append([f"**{title}**", "", "", "", ""])
+        for result in chosen:
+            ours, other = headline(result["rows"])
+            link = f":ref:`{CASES[result['case']].title} <{_label(result)}>`"
+            if ours is not None:
+                line = [link, _text(ours["quantity"]), f"{number(ours['value'])} {ours['unit']}"]
+                rows.append([*line, *((_text(other["engine"]), number(other["ratio"])) if other else ("", ""))])
+    return _table(("Work", "Measured", "skstruct", "Compared with", "Times"), rows)
+
+
+def _machine(environment, size):
     """Describe the machine and the versions."""
-    environment = result["environment"]
     machine = f"{environment['cores']} cores, {environment['machine']}, {environment['vectors']}"
     packages = [
         f"{name} {value}"
@@ -183,20 +121,17 @@ def _environment(result):
         if name not in ("cores", "machine", "vectors", "pinned") and value != "not installed"
     ]
     pinned = "" if environment["pinned"] else " Processes could not be bound to a core."
-    return (
-        f"Machine: {_text(machine)}. Size of the cases: ``{result['size']}``.{pinned} "
-        f"Versions: {_text(', '.join(packages))}.\n"
-    )
+    return f"Machine: {_text(machine)}. Size of the cases: ``{size}``.{pinned} Versions: {_text(', '.join(packages))}."
 
 
 def _case(result):
-    """Name, description, table and assertions of a case."""
-    name = f"``{result['case']}``"
-    description = " ".join(CASES[result["case"]].__doc__.split())
-    lines = [name, "~" * len(name), "", _text(description), ""]
+    """Title, name, description, table and assertions of a case."""
+    case = CASES[result["case"]]
+    lines = [f".. _{_label(result)}:", "", case.title, "~" * len(case.title), ""]
+    lines += [f"``{result['case']}``. {_text(case.description)}", ""]
     rows = []
     for quantity, engine, median, unit, span, ratio, rise in map(cells, result["rows"]):
-        rows.append((quantity, engine, f"{median} {unit}".strip(), span, ratio, rise))
+        rows.append([_text(cell) for cell in (quantity, engine, f"{median} {unit}".strip(), span, ratio, rise)])
     header = ("Measured", "Program", "Median", "Range", "Times", "Rise, MB")
     used = [k for k in range(len(header)) if any(row[k] for row in rows)]
     lines.append(_table([header[k] for k in used], [[row[k] for k in used] for row in rows]))
@@ -209,10 +144,15 @@ def _case(result):
     return "\n".join(lines)
 
 
+def _label(result):
+    return f"benchmark-{result['case'].replace('.', '-').replace('_', '-')}"
+
+
 def _table(header, rows):
+    """A table of cells that are reStructuredText already."""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in (header, *rows):
-        lines += [f"   {'*' if k == 0 else ' '} - {_text(cell)}".rstrip() for k, cell in enumerate(row)]
+        lines += [f"   {'*' if k == 0 else ' '} - {cell}".rstrip() for k, cell in enumerate(row)]
     return "\n".join([*lines, ""])
 
 

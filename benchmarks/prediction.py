@@ -14,19 +14,19 @@ from skstruct.preprocessing import TokenTemplates
 N_ITER = 20  # iterations of the trainings; all programs then have the same weights
 
 
-@case
+@case("Letters: decoding")
 def letters_decoding(run):
     """OCR letters: decoded letters per second; asserted: CRFsuite's labels (99.9 % of nodes)."""
     _decoding(run, letters(run))
 
 
-@case
+@case("Chunking: decoding")
 def chunking_decoding(run):
     """CoNLL-2000 chunking: decoded tokens per second; asserted: CRFsuite's labels (99.9 % of nodes)."""
     _decoding(run, chunking(run))
 
 
-@case
+@case("Chunking: from words to labels")
 def chunking_strings(run):
     """CoNLL-2000 chunking, from words and tags: tokens per second; asserted: CRFsuite's labels (99.9 % of nodes).
 
@@ -45,7 +45,7 @@ def chunking_strings(run):
     run.compare(f"tagging from strings, {n_nodes} tokens", engines, unit="tokens/s", count=n_nodes, rate=True)
 
 
-@case
+@case("Chunking: one sentence")
 def latency(run):
     """CoNLL-2000 chunking: wall-clock time of one call for one sentence of 5 to 15 words, from words and tags.
 

@@ -18,7 +18,7 @@ from skstruct.preprocessing import TokenTemplates
 FILE = "conll2000.train.txt.gz"
 
 
-@case
+@case("Chunking: peak memory of a training")
 def memory(run):
     """CoNLL-2000 chunking: peak resident memory of a process that only trains, for 15 iterations.
 
@@ -56,7 +56,7 @@ def memory(run):
             run.record(name, quantity, float(megabytes), "MB", ratio=megabytes / used["skstruct, from words and tags"])
 
 
-@case
+@case("First fit with an empty cache")
 def cold_start(run):
     """Wall-clock time of imports, and of the first fit of letters (5 iterations) in a process.
 
@@ -79,13 +79,13 @@ def cold_start(run):
         run.record("skstruct", "size of the cache", sum(file.stat().st_size for file in compiled) / 1e6, "MB")
 
 
-@case
+@case("Letters: threads")
 def threads_letters(run):
     """OCR letters: wall-clock times of value and gradient by threads; asserted: the same bits."""
     _threads(run, letters(run))
 
 
-@case
+@case("Chunking: threads")
 def threads_chunking(run):
     """CoNLL-2000 chunking: wall-clock times of value and gradient by threads; asserted: the same bits."""
     _threads(run, chunking(run))

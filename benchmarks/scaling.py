@@ -11,14 +11,14 @@ from skstruct import Topology
 from skstruct.inference import JunctionTree, LoopyBP
 
 
-@case
+@case("Growth of chains with tokens")
 def chain_tokens(run):
     """Value and gradient of chains of 20 nodes over the number of nodes; expected: linear."""
     sizes = np.array(run.pick([50, 100], [250, 500, 1000, 2000], [1000, 4000, 16_000]))
     run.sweep("chain evaluation", "tokens", 20 * sizes, lambda n: _evaluation(n_nodes=n))
 
 
-@case
+@case("Growth of chains with labels")
 def chain_labels(run):
     """Value and gradient over the number of labels; expected: below quadratic."""
     sizes = run.pick([2, 4], [4, 8, 16, 32], [4, 8, 16, 32, 64])
@@ -27,14 +27,14 @@ def chain_labels(run):
     )
 
 
-@case
+@case("Growth of chains with attributes of a token")
 def chain_attributes(run):
     """Value and gradient over the number of attributes of each token; expected: at most linear."""
     sizes, n_nodes = run.pick([2, 4], [5, 10, 20, 40], [5, 10, 20, 40, 80]), run.pick(1000, 10_000, 10_000)
     run.sweep("chain evaluation", "attributes of a token", sizes, lambda n: _evaluation(n_nodes=n_nodes, per_node=n))
 
 
-@case
+@case("Growth of chains with distinct attributes")
 def chain_vocabulary(run):
     """Value and gradient over the number of distinct attributes, 20 for each token; expected: below linear."""
     sizes = run.pick([50, 100], [1000, 10_000, 100_000], [1000, 10_000, 100_000, 1_000_000])
@@ -42,7 +42,7 @@ def chain_vocabulary(run):
     run.sweep("chain evaluation", "distinct attributes", sizes, lambda n: _evaluation(n_nodes=n_nodes, n_attributes=n))
 
 
-@case
+@case("Growth of loopy BP with edges")
 def loopy_edges(run):
     """Marginals of loopy BP on one grid over the number of edges; expected: linear for a constant number of sweeps."""
     sizes = np.array(run.pick([4, 8], [16, 32, 64], [32, 64, 128, 256]))
@@ -54,7 +54,7 @@ def loopy_edges(run):
     run.sweep("loopy BP", "edges", 2 * sizes * (sizes - 1), make)
 
 
-@case
+@case("Growth of batches with graphs")
 def number_of_graphs(run):
     """Marginals of batches of graphs of 20 nodes over the number of graphs; expected: linear."""
     sizes = run.pick([5, 10], [100, 300, 1000], [1000, 3000, 10_000])

@@ -52,17 +52,57 @@ def test_cases_assert_what_they_measure(results):
     assert {name for name in silent if not name.startswith("scaling.")} <= {"exact.uai_grids", "prediction.latency"}
 
 
-def test_the_page_has_all_cases_and_both_figures(results, tmp_path):
+def test_the_pages_have_all_cases_and_both_figures(results, tmp_path):
     contents, folder = results
-    done = run(*folder.glob("*.json"), "--output", tmp_path / "performance.rst", module="benchmarks.page")
+    done = run(*folder.glob("*.json"), "--output", tmp_path, module="benchmarks.page")
     assert done.returncode == 0, done.stderr
-    page = (tmp_path / "performance.rst").read_text()
+    page, tables = ((tmp_path / name).read_text() for name in ("performance.rst", "performance_tables.rst"))
     missing = page.partition("Not run for this page:")[2].splitlines()[0]
     assert missing == " ``resources.memory``, ``resources.cold_start``."
     for name in contents:
-        assert name in page
+        assert name in tables
+        label = f"benchmark-{name.replace('.', '-').replace('_', '-')}"
+        assert f"<{label}>`" in page or name.startswith("scaling.") or name == "exact.uai_grids"  # nothing to summarise
     for figure in ("performance_ratios.svg", "performance_scaling.svg"):
         assert "<svg" in (tmp_path / figure).read_text()
+
+
+def test_titles_are_unique():
+    from benchmarks import __main__ as _  # noqa: F401 (fills CASES)
+    from benchmarks._measure import CASES, case
+
+    assert len({case.title for case in CASES.values()}) == len(CASES)
+    with pytest.raises(TypeError, match="a title in words"):
+        case(lambda run: None)
+
+
+def test_the_summary_of_a_case():
+    from benchmarks._report import headline
+
+    def row(engine, quantity, value, ratio=None):
+        return {"engine": engine, "quantity": quantity, "value": value, "ratio": ratio}
+
+    peer, ours = row("peer", "ms", 6.0, 3.0), row("skstruct", "ms", 2.0, 1.0)
+    single, other = row("skstruct, float32", "ms", 1.0, 0.5), row("skstruct", "more", 3.0, 1.0)
+    missing, count = row("torch", "not installed", None), row("skstruct", "sweeps", 7)
+    assert headline([missing, count, ours, single, peer, other]) == (ours, peer)
+    assert headline([ours, single]) == (ours, single)
+    assert headline([missing, count]) == (count, None)
+    assert headline([missing]) == (None, None)
+
+
+def test_goals_are_reached_from_either_side():
+    from benchmarks._measure import Run
+
+    full = Run("chains.any", "full")
+    for found in (8.0, 6.5, 6.4):
+        full.goal("more is better", found, at_least=6.5, goal=8.0)
+    for found in (0.3, 0.5, 0.6):
+        full.goal("less is better", found, at_least=0.5, goal=0.3, unit="ms")
+    assert [row["state"] for row in full.goals] == 2 * ["goal", "at least", "below"]
+    small = Run("chains.any", "small")
+    small.goal("more is better", 1.0, at_least=6.5, goal=8.0)
+    assert not small.goals
 
 
 def test_the_page_refuses_results_that_do_not_belong_together(results, tmp_path):
@@ -70,7 +110,7 @@ def test_the_page_refuses_results_that_do_not_belong_together(results, tmp_path)
     other = json.loads((folder / "graphs.binary_map.json").read_text()) | {"size": "small"}
     (tmp_path / "other.json").write_text(json.dumps(other))
     files = [folder / "graphs.grid_2_states.json", tmp_path / "other.json"]
-    done = run(*files, "--output", tmp_path / "performance.rst", module="benchmarks.page")
+    done = run(*files, "--output", tmp_path, module="benchmarks.page")
     assert done.returncode == 1
     assert "graphs.binary_map and graphs.grid_2_states differ in size" in done.stderr
     assert not (tmp_path / "performance.rst").exists()
