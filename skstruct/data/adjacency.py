@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import coo_array
 
 
 class Adjacency(NamedTuple):
@@ -27,18 +28,20 @@ class Adjacency(NamedTuple):
 
 
 def adjacency(edges: np.ndarray, n_nodes: int) -> Adjacency:
-    """Build the neighbour lists. Time O(n_edges log n_edges)."""
+    """Build the neighbour lists, by two counting sorts. Time and memory O(n_nodes + n_edges)."""
     n_edges = len(edges)
-    own = edges.T.ravel()  # first ends, then second ends
-    other = edges[:, ::-1].T.ravel()
-    order = np.lexsort((other, own))
-    position = np.empty(2 * n_edges, np.int32)
-    position[order] = np.arange(2 * n_edges)
-    ptr = np.concatenate([[0], np.cumsum(np.bincount(own, minlength=n_nodes))])
+    ends = edges.T.ravel(), edges[:, ::-1].T.ravel()  # the first ends have the first half of the directed edges
+    directed = coo_array((np.arange(2 * n_edges, dtype=np.int32), ends), shape=(n_nodes, n_nodes))
+    directed.has_canonical_format = True  # otherwise scipy adds the numbers of repeated edges
+    rows = directed.tocsc().tocsr()
+    flipped = rows.data >= n_edges
+    opposite = np.where(flipped, rows.data - n_edges, rows.data + n_edges)
+    slot = np.empty_like(opposite)
+    slot[rows.data] = np.arange(2 * n_edges)
     return Adjacency(
-        ptr=ptr,
-        neighbour=other[order],
-        edge=(order % n_edges if n_edges else order).astype(np.int32),
-        reverse=position[(order + n_edges) % (2 * n_edges)] if n_edges else position,
-        flipped=order >= n_edges,
+        ptr=rows.indptr.astype(np.intp),
+        neighbour=rows.indices.astype(np.int32, copy=False),
+        edge=np.minimum(rows.data, opposite),
+        reverse=slot[opposite],
+        flipped=flipped,
     )

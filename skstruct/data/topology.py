@@ -100,8 +100,8 @@ class Topology:
     @cached_property
     def pairs(self) -> np.ndarray:
         """Number of the unordered pair of nodes of each edge, (n_edges,); equal for repeated and reversed edges."""
-        low, high = np.sort(self.edges.astype(np.int64), axis=1).T
-        return low * self.n_nodes + high
+        i, j = self.edges.T
+        return np.minimum(i, j).astype(np.int64) * self.n_nodes + np.maximum(i, j)
 
     @cached_property
     def is_forest(self) -> np.ndarray:
@@ -109,18 +109,23 @@ class Topology:
 
         A graph is a forest if it has ``n_nodes - n_components`` edges.
         """
-        first = np.unique(self.components, return_index=True)[1]  # a node of each component
-        n_components = np.bincount(self.node_graph[first], minlength=self.n_graphs)
-        one_of_each = np.unique(self.pairs, return_index=True)[1]
-        n_pairs = np.bincount(self.edge_graph[one_of_each], minlength=self.n_graphs)
+        graph = np.empty(self.components.max(initial=-1) + 1, np.intp)  # of each component
+        graph[self.components] = self.node_graph
+        n_components = np.bincount(graph, minlength=self.n_graphs)
+        n_pairs = np.diff(self.edge_ptr)
+        if self.has_repeated_edges:
+            one_of_each = np.unique(self.pairs, return_index=True)[1]
+            n_pairs = np.bincount(self.edge_graph[one_of_each], minlength=self.n_graphs)
         return n_pairs == np.diff(self.node_ptr) - n_components
 
     @cached_property
     def has_repeated_edges(self) -> bool:
         """Whether two edges join the same pair of nodes, in either direction."""
-        if (np.diff(self.pairs) > 0).all():  # chains and grids list edges in this order: no sort is needed
+        pairs = self.pairs
+        if (pairs[1:] > pairs[:-1]).all():  # chains and grids list edges in this order: no sort is needed
             return False
-        return len(np.unique(self.pairs)) < self.n_edges
+        pairs = np.sort(pairs)  # np.unique uses a hash table, which needs seconds for a million pairs
+        return bool((pairs[1:] == pairs[:-1]).any())
 
     def sum_nodes(self, values: np.ndarray) -> np.ndarray:
         """Sum per-node `values`, (n_nodes, ...), over the nodes of each graph, (n_graphs, ...)."""
