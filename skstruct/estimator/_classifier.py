@@ -129,6 +129,8 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
         Names of the node features, if they are a DataFrame.
     n_edge_features_in_ : int
         Number of edge features; 0 if there are none.
+    edge_feature_names_in_ : ndarray of shape (n_edge_features,)
+        Names of the edge features, if they are a DataFrame.
     inference_ : InferenceBackend
         The backend of the training. Queries use it, unless the parameter `inference` was set to another value after
         `fit`.

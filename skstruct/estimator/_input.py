@@ -146,7 +146,7 @@ def read_X(estimator: BaseEstimator, X: Any, *, reset: bool) -> GraphInput | Nod
     Parameters
     ----------
     estimator : BaseEstimator
-        Its attributes ``n_features_in_`` and ``feature_names_in_`` are set if `reset`.
+        Its attributes ``n_features_in_``, ``feature_names_in_`` and ``edge_feature_names_in_`` are set if `reset`.
     X : GraphDataset, NodeView, list of graphs, or table
     reset : bool
 
@@ -186,6 +186,7 @@ def _with_float_features(estimator, dataset, reset):
     )
     if node_features is not dataset.node_features:  # `as_dataset` has checked sparse tables that need no conversion
         dataset = dataset.with_node_features(node_features)
+    _check_edge_names(estimator, dataset.edge_features, reset)
     if dataset.edge_features is None:
         return dataset
     if isinstance(dataset.edge_features, list) and not dataset.n_edges:
@@ -203,6 +204,23 @@ def _with_float_features(estimator, dataset, reset):
         input_name="edge_features of X",
     )
     return dataset if edge_features is dataset.edge_features else dataset.with_edge_features(edge_features)
+
+
+def _check_edge_names(estimator, edge_features, reset):
+    """Record (`reset`) or compare the names of edge features, if they are columns of a data frame."""
+    columns = list(edge_features.columns) if is_frame(edge_features) else []
+    names = np.array(columns, object) if columns and all(isinstance(name, str) for name in columns) else None
+    seen = getattr(estimator, "edge_feature_names_in_", None)
+    if reset:
+        if names is not None:
+            estimator.edge_feature_names_in_ = names
+        elif seen is not None:
+            del estimator.edge_feature_names_in_
+    elif names is not None and seen is not None and names.tolist() != seen.tolist():
+        raise ValueError(
+            f"X has the edge features {names.tolist()}, but {type(estimator).__name__} was fitted with "
+            f"{seen.tolist()}; give the same ones in the same order."
+        )
 
 
 def _require_table(X):
