@@ -17,7 +17,12 @@ DOCS = Path(__file__).parents[1] / "docs"
 GENERATED = ("_build", "_templates", "generated", "gallery", "__pycache__")
 PAGES = sorted(page for page in DOCS.rglob("*.rst") if not set(GENERATED) & set(page.parts))
 TABLES = ("BACKENDS", "DECODERS", "FEATURE_MAPS", "OBJECTIVES", "OPTIMIZERS")
-NEEDS = {"data": ["networkx", "pandas"], "inference": ["pandas"], "queries": ["pandas"]}
+NEEDS = {
+    "data": ["networkx", "pandas"],
+    "inference": ["pandas"],
+    "queries": ["pandas"],
+    "understanding": ["pandas"],
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())

@@ -9,9 +9,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import MaxAbsScaler
 from sklearn.utils import Bunch
 
-from skstruct.estimator import GraphCRFClassifier, fitted_loss
+from skstruct.estimator import fitted_loss
+from skstruct.inspection._combinations import Weights
 from skstruct.inspection._information import DenseInformation, SolvedInformation, conjugate_gradients
-from skstruct.inspection._weights import Weights
+from skstruct.inspection._pipelines import transformed
 from skstruct.objectives import Likelihood
 
 MOST_WEIGHTS = 5000  # the complete matrix of this many weights takes 200 MB
@@ -20,7 +21,7 @@ FAR = 0.1  # distance from the optimum, in standard errors
 
 
 def standard_errors(
-    crf: GraphCRFClassifier, X: Any, y: Any, sample_weight: Any = None, *, weights: dict[str, Any] | None = None
+    crf: Any, X: Any, y: Any, sample_weight: Any = None, *, weights: dict[str, Any] | None = None
 ) -> Bunch:
     r"""Standard errors of the weights of a linear map, from the observed information.
 
@@ -36,10 +37,10 @@ def standard_errors(
 
     Parameters
     ----------
-    crf : GraphCRFClassifier
+    crf : GraphCRFClassifier, Pipeline or search
         Fitted with ``objective="likelihood"``, a linear feature map and ``l1_ratio=0``.
     X, y, sample_weight
-        The training data, as for ``fit``. A sample weight counts as a number of copies of a graph.
+        The training data, as for ``fit`` of `crf`. A sample weight counts as a number of copies of a graph.
     weights : dict of {str: bool or array of bool}, default=None
         Weights whose standard errors are wanted, for models with many weights: names of attributes and masks, which
         broadcast to the shapes of the attributes, such as ``{"edge_coef_": True}``. Each of these weights costs two
@@ -102,6 +103,7 @@ def standard_errors(
     >>> errors.undetermined
     ['coef_[:, 0]', 'coef_[:, 1]', 'coef_[:, 2]', 'coef_[:, 3]', 'coef_[:, 4]', 'intercept_[:]', 'edge_coef_[0]']
     """
+    crf, X = transformed(crf, X)
     with fitted_loss(crf, X, y, sample_weight) as (loss, objective, model, dataset):
         plan, coef = model.feature_plan, model.coef
         _require_defined(crf, objective, plan)

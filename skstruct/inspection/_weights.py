@@ -1,131 +1,130 @@
-"""The public weights of an estimator as linear functions of its parameters, and names for their directions."""
+"""The weights of a linear map as data frames, with names of features and labels."""
 
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
 
-from skstruct.features import FeaturePlan
+from skstruct.data.optional import optional_module
+from skstruct.estimator import GraphCRFClassifier
+from skstruct.inspection._pipelines import Steps
 
-MOST_NAMES = 8  # terms of a direction in its name
-EQUAL = 1e-4  # relative difference of equal changes, as derivatives of approximate inference have errors
+INTERCEPT = "(intercept)"
 
 
-class Weights:
-    """The wanted entries of the public attributes, which are linear functions of the free parameters.
+def weights(model: Any, top: int | None = 20) -> Any:
+    """Node weights of a linear map with the largest absolute values.
+
+    The score of a label at a node is the sum of its weights, each times the value of its feature, and of its intercept.
+    Weights of features can be compared if the features have the same scale.
 
     Parameters
     ----------
-    plan : FeaturePlan
-        Of a linear map.
-    free : ndarray of int, (n_free,)
-        Numbers of the free parameters in `coef`.
-    weights : dict of {str: mask} or None
-        Wanted entries by attribute; None: all.
+    model : GraphCRFClassifier, Pipeline or search
+        Fitted. The names of the features are those that the estimator has seen in ``fit``, or those of the
+        transformers before it; "x0", "x1", ... without names.
+    top : int or None, default=20
+        Maximum number of rows. None: all weights that are not zero.
 
-    Attributes
+    Returns
+    -------
+    frame : pandas.DataFrame
+        Columns `feature`, `label` and `weight`, in descending order of the absolute weight. The feature of an intercept
+        is "(intercept)".
+
+    Raises
+    ------
+    ValueError
+        If the feature map has no weight for each feature and label.
+
+    See Also
+    --------
+    transitions : the weights of the edges.
+    standard_errors : how certain the weights are.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction import DictVectorizer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skstruct import GraphCRFClassifier
+    >>> from skstruct.inspection import weights
+    >>> from skstruct.preprocessing import NodeTransformer, SequencesToGraphs
+    >>> words = [[{"w": "the"}, {"w": "dog"}, {"w": "sleeps"}], [{"w": "the"}, {"w": "cat"}]]
+    >>> y = [["D", "N", "V"], ["D", "N"]]
+    >>> tagger = make_pipeline(SequencesToGraphs(), NodeTransformer(DictVectorizer()), GraphCRFClassifier())
+    >>> weights(tagger.fit(words, y), top=2).round(1)
+        feature label  weight
+    0     w=the     D     0.6
+    1  w=sleeps     V     0.5
+
+    The two largest weights of each label:
+
+    >>> weights(tagger, top=None).groupby("label").head(2).shape
+    (6, 3)
+    """
+    pandas = optional_module("pandas", "interop", "weights")
+    if top is not None and not (isinstance(top, int | np.integer) and top > 0):
+        raise ValueError(f"top must be a positive integer or None, got {top!r}.")
+    steps = Steps.of(model)
+    if not has_linear_weights(steps.crf):
+        raise ValueError(
+            f"weights needs a weight for each label and feature, and {steps.crf.features!r} has none; use a linear "
+            "map, or the method saliency, which computes gradients of any map."
+        )
+    coef, intercept = steps.crf.coef_, np.flatnonzero(steps.crf.intercept_)
+    labels, features = coef.nonzero()
+    values = np.concatenate([np.asarray(coef[labels, features]).ravel(), steps.crf.intercept_[intercept]])
+    labels, features = np.append(labels, intercept), np.append(features, np.full(len(intercept), coef.shape[1]))
+    order = np.argsort(-np.abs(values), kind="stable")[:top]
+    names = np.append(steps.node_feature_names(), INTERCEPT)
+    columns = {"feature": names[features[order]], "label": steps.crf.classes_[labels[order]], "weight": values[order]}
+    return pandas.DataFrame(columns)
+
+
+def has_linear_weights(crf: GraphCRFClassifier) -> bool:
+    """Whether `coef_` has a weight for each label and feature, as scikit-learn's linear classifiers have."""
+    return getattr(crf, "coef_", np.zeros(0)).shape == (len(crf.classes_), crf.n_features_in_)
+
+
+def transitions(model: Any) -> Any:
+    """Edge weights of a linear map: the score of each pair of labels.
+
+    Parameters
     ----------
-    jacobian : csr_array of shape (n_wanted, n_free)
+    model : GraphCRFClassifier, Pipeline or search
+        Fitted. Names of edge features as for the node features of `weights`.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        Rows are labels of ``edges[e, 0]`` and columns are labels of ``edges[e, 1]``. If edges have features, the rows
+        have two levels, `feature` and `source`, and ``frame.loc[feature]`` is the matrix of one feature.
+
+    Raises
+    ------
+    ValueError
+        If no training graph had an edge, or if the edge scores are not linear in the edge features.
+
+    Examples
+    --------
+    >>> from skstruct import GraphCRFClassifier
+    >>> from skstruct.datasets import make_chain
+    >>> from skstruct.inspection import transitions
+    >>> X, y = make_chain(n_graphs=50, n_states=2, return_X_y=True, random_state=0)
+    >>> transitions(GraphCRFClassifier(C=0.1).fit(X, y)).round(1).to_numpy()
+    array([[ 0.2, -0.1],
+           [-0.1,  0.1]])
     """
-
-    def __init__(self, plan: FeaturePlan, free: np.ndarray, weights: dict[str, Any] | None):
-        self.plan, self.free = plan, free
-        self.origin = plan.attributes(np.zeros(plan.n_coef))
-        unknown = set(weights or {}) - set(self.origin)
-        if unknown:
-            raise ValueError(f"weights names {sorted(unknown)}, but the attributes are {list(self.origin)}.")
-        self.masks = {}
-        for name, values in self.origin.items():
-            wanted = np.asarray(True if weights is None else weights.get(name, False))
-            if wanted.dtype != bool:
-                raise TypeError(f"weights[{name!r}] must be a mask, an array of bool; got dtype {wanted.dtype}.")
-            try:
-                mask = np.broadcast_to(wanted, values.shape)
-            except ValueError:
-                raise ValueError(
-                    f"weights[{name!r}] must be a mask that broadcasts to the shape {values.shape} of the attribute; "
-                    f"got shape {wanted.shape}."
-                ) from None
-            self.masks[name] = mask[_positions(values)] if issparse(values) else mask.ravel()
-        self.jacobian = self._jacobian()
-
-    def _attributes(self, parameters):
-        full = np.zeros(self.plan.n_coef)
-        full[self.free] = parameters
-        return self.plan.attributes(full)
-
-    def _wanted(self, parameters):
-        """Wanted entries of all attributes, (n_wanted,)."""
-        found = self._attributes(parameters)
-        return np.concatenate([_flat(values)[self.masks[name]] for name, values in found.items()])
-
-    def _jacobian(self):
-        """Derivatives of the wanted entries.
-
-        Nearly all entries are one parameter, or its negative, or zero. The entries at the parameters 1, 2, 3, ... are
-        then the numbers of their parameters. Random parameters show whether this is so.
-        """
-        n = len(self.free)
-        numbers, probe = self._wanted(np.arange(1, n + 1)), np.random.default_rng(0).normal(size=n)
-        rows = np.flatnonzero(numbers)
-        columns = np.abs(numbers[rows]).astype(np.intp) - 1
-        shape = len(numbers), n
-        if columns.max(initial=0) < n:
-            single = csr_array((np.sign(numbers[rows]), (rows, columns)), shape=shape)
-            if np.allclose(single @ probe, self._wanted(probe), rtol=1e-12, atol=0):
-                return single
-        return csr_array(np.stack([self._wanted(unit) for unit in np.eye(n)], axis=1))
-
-    def unpack(self, values: np.ndarray) -> dict[str, Any]:
-        """Arrays in the shapes of the attributes, from values of the wanted entries; nan for other entries."""
-        found, start = {}, 0
-        for name, mask in self.masks.items():
-            flat = np.full(mask.shape, np.nan)
-            flat[mask] = values[start : start + mask.sum()]
-            start += mask.sum()
-            like = self.origin[name]
-            if issparse(like):
-                found[name] = csr_array((flat, _positions(like)), shape=like.shape)
-            else:
-                found[name] = flat.reshape(like.shape)
-        return found
-
-    def describe(self, direction: np.ndarray) -> str:
-        """Name a direction by the entries that it changes, such as ``"coef_[0, 1] - 2 coef_[0, 3]"``."""
-        terms = [term for name, values in self._attributes(direction).items() for term in _terms(name, values)]
-        text = ""
-        for value, name in terms[:MOST_NAMES]:
-            ratio = value / terms[0][0]
-            factor = "" if np.isclose(abs(ratio), 1, rtol=EQUAL) else f"{abs(ratio):.3g} "
-            text += (f" {'-' if ratio < 0 else '+'} " if text else "") + factor + name
-        return text if len(terms) <= MOST_NAMES else f"{text} and {len(terms) - MOST_NAMES} more terms"
-
-
-def _flat(values):
-    return values.data if issparse(values) else values.ravel()
-
-
-def _positions(table):
-    """Row and column of each stored number."""
-    table = table.tocoo()
-    return table.row, table.col
-
-
-def _terms(name, values):
-    """Values and names of the blocks of an attribute that are constant over the classes, and of other nonzero entries.
-
-    A block is a column of `coef_`, the whole of `intercept_`, or a matrix of `edge_coef_`.
-    """
-    values = values.toarray() if issparse(values) else values
-    flat, numbers = values.ravel(), np.arange(values.size).reshape(values.shape)
-    if values.ndim == 2:
-        blocks = {f"{name}[:, {column}]": numbers[:, column] for column in range(values.shape[1])}
-    else:
-        blocks = {f"{name}[:]": numbers} if values.ndim == 1 else {f"{name}[{k}]": n for k, n in enumerate(numbers)}
-    for label, block in blocks.items():
-        changed = block[flat[block] != 0]
-        if len(changed) == block.size and np.ptp(flat[changed]) <= EQUAL * np.abs(flat[changed]).max(initial=0.0):
-            yield flat[changed[0]], label
-            continue
-        for number in changed:
-            yield flat[number], name + str([int(i) for i in np.unravel_index(number, values.shape)])
+    pandas = optional_module("pandas", "interop", "transitions")
+    steps = Steps.of(model)
+    crf = steps.crf
+    n_states = len(crf.classes_)
+    matrices = vars(crf).get("edge_coef_")
+    if matrices is None or matrices.shape[1:] != (n_states, n_states):
+        raise ValueError(f"transitions needs a matrix for each edge feature, and {crf.features!r} has none.")
+    if not len(matrices):
+        raise ValueError("no graph had an edge in fit, so that there are no transitions.")
+    target = pandas.Index(crf.classes_, name="target")
+    if not crf.n_edge_features_in_:
+        return pandas.DataFrame(matrices[0], pandas.Index(crf.classes_, name="source"), target)
+    rows = pandas.MultiIndex.from_product([steps.edge_feature_names(), crf.classes_], names=["feature", "source"])
+    return pandas.DataFrame(matrices.reshape(-1, n_states), rows, target)

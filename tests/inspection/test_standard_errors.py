@@ -306,7 +306,7 @@ def test_refuses_bad_weights(monkeypatch):
 
 def test_refuses_another_estimator():
     X, y = load_iris(return_X_y=True)
-    with pytest.raises(TypeError, match=r"crf must be a GraphCRFClassifier, got LogisticRegression\(\)"):
+    with pytest.raises(TypeError, match=r"model must be a fitted GraphCRFClassifier, .* got LogisticRegression\(\)"):
         standard_errors(LogisticRegression(), X, y)
 
 
