@@ -11,9 +11,7 @@ import numpy as np
 from skstruct.components import resolve
 from skstruct.data.score_tensors import check_finite, check_score_tensors
 from skstruct.data.topology import Topology
-from skstruct.exceptions import InfeasibleGraph
 from skstruct.inference import BACKENDS, InferenceBackend, LazyPlan, queries
-from skstruct.inference._base import NONE_ALLOWED
 from skstruct.objectives import Likelihood
 from skstruct.scores import MISSING, Scores, Targets, clamp, unshared
 
@@ -364,10 +362,10 @@ def top_k(
     """
     k = queries.positive_integer(k, "k")
     scores, plan = _plan(node_scores, edges, edge_scores, inference, known)
+    k = min(k, scores.node.shape[1] ** min(len(scores.node), 31))  # number of labellings; `k` is less than 2**31
     labels, score = queries.top_k(plan, scores, k)
-    if not len(labels):
-        raise InfeasibleGraph(0, NONE_ALLOWED)
-    return labels, score
+    found = score[0] > -np.inf
+    return labels[found], score[0][found]
 
 
 def _check_codes(codes, n_nodes, n_states, name):

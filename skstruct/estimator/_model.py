@@ -10,10 +10,9 @@ import numpy as np
 from skstruct.data.dataset import GraphDataset
 from skstruct.decoding import Decoder
 from skstruct.estimator._chunks import Chunk, cut, thread_map
-from skstruct.exceptions import InfeasibleGraph, numbered_from
+from skstruct.exceptions import numbered_from
 from skstruct.features import FeaturePlan
 from skstruct.inference import InferenceBackend, queries
-from skstruct.inference._base import NONE_ALLOWED
 from skstruct.scores import Scores, clamp, edge_rows
 
 
@@ -108,19 +107,9 @@ class Model:
         log_likelihood = np.full((len(dataset), k), -np.inf)
 
         def query(chunk, scores):
-            t = chunk.inference.topology
-            for g in range(t.n_graphs):
-                one, nodes, edges = t.take(np.array([g]))
-                own_scores = Scores(scores.node[nodes], scores.edge[edge_rows(scores, t.n_edges)[edges]])
-                with numbered_from(g):
-                    plan = self.backend.plan(one, self.n_states)
-                    found, score = queries.top_k(plan, own_scores, k)
-                if not len(found):
-                    raise InfeasibleGraph(g, NONE_ALLOWED)
-                repeated = np.where(np.arange(k) < len(found), np.arange(k), 0)
-                codes[chunk.nodes.start + nodes] = found[repeated].T
-                row = log_likelihood[chunk.graphs.start + g]
-                row[: len(score)] = score - plan.marginals(own_scores).log_partition
+            found, score = queries.top_k(chunk.plan, scores, k)
+            codes[chunk.nodes] = found.T
+            log_likelihood[chunk.graphs] = score - chunk.plan.marginals(scores).log_partition[:, None]
 
         self.each_chunk(dataset, query, known)
         return codes, log_likelihood

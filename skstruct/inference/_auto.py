@@ -210,6 +210,12 @@ class _MixedPlan(InferencePlan):
                 getattr(out, name)[group.graphs] = getattr(found, name)
         return out
 
+    def k_best(self, scores, k):
+        labels, score = np.empty((k, self.topology.n_nodes), np.intp), np.empty((self.topology.n_graphs, k))
+        for group, own in self._split(scores):
+            labels[:, group.nodes], score[group.graphs] = group.plan.k_best(own, k)
+        return labels, score
+
     def sample(self, scores, n_samples, rng):
         labels = np.empty((n_samples, self.topology.n_nodes), np.intp)
         for group, own in self._split(scores):

@@ -182,6 +182,9 @@ class _ChainPlan(InferencePlan):
         viterbi(self.topology.node_ptr, steps, scratch, lanes(scores.node.shape[1]), labels)
         return exact_decoding(self.topology, scores, labels)
 
+    def k_best(self, scores, k):
+        return self.as_trees.k_best(scores, k)
+
     def sample(self, scores, n_samples, rng):
         return self.as_trees.sample(scores, n_samples, rng)
 

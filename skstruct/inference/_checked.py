@@ -71,6 +71,9 @@ class CheckedPlan(InferencePlan):
     def decode_above(self, scores, floor):
         return self.inner.decode_above(self._checked(scores), floor)
 
+    def k_best(self, scores, k):
+        return self.inner.k_best(self._checked(scores), k)
+
     def sample(self, scores, n_samples, rng):
         return self.inner.sample(self._checked(scores), n_samples, rng)
 

@@ -1,240 +1,204 @@
-"""The k best labellings of one graph: by messages on forests, by repeated decoding elsewhere."""
+"""The k best labellings of forests: a best one, and deviations from it in the order of what they lose."""
 
-import heapq
-import itertools
 from typing import NamedTuple
 
 import numpy as np
 
-from skstruct.inference._base import merge_edges
-from skstruct.inference._rooted_forest import ROOT, rooted_forest
+from skstruct.inference._heap import Heap, sift
+from skstruct.inference._rooted_forest import ROOT
 from skstruct.kernels.jit import kernel
-from skstruct.scores import in_double, with_rows
+from skstruct.scores import in_double, score_labelling, with_rows
 
 
-def k_best_of_forest(topology, scores, k):
-    """Find the `k` highest-scoring labellings of one graph without cycles.
+def k_best_of_forests(topology, forest, scores, k):
+    """Find the `k` highest-scoring labellings of each graph of a batch without cycles.
 
-    Max-product message passing with lists [1]_: a message holds, for each state of the receiver, the `k` best scores
-    of the sender's subtree and the origin of each. The roots of several components are joined below a node with one
-    state. Time O(n_nodes * k * (n_states**2 + n_states * log(k))), memory O(n_nodes * n_states * k).
+    Label the nodes from the roots to the leaves. Given the label of its parent, the states of a node are ranked by the
+    best scores of its subtree, and the *loss* of a state is the difference to the first rank. A labelling is determined
+    by the ranks of its nodes, and its score is that of the best labelling minus the losses.
+
+    Each labelling stands for the set of the labellings that agree with it up to and including its last node that does
+    not have the first rank. It is the best of this set. The best labelling stands for all labellings. Of the remaining
+    labellings in a set, the best one changes one later node to its next rank, and the nodes after that to the first
+    rank. Therefore the next best labelling of the graph is the best of these candidates, one for each labelling found
+    so far. This is the partition of Lawler [1]_, where one pass of messages [2]_ answers all questions.
+
+    Time O(n_nodes * (n_states**2 + k * n_states)), memory O(n_nodes * (n_states + k)). Among labellings of the same
+    score, those whose candidates are found first come first, which is deterministic.
 
     Parameters
     ----------
     topology : Topology
-        One graph; repeated edges are legal.
+        Simple graphs.
+    forest : RootedForest
     scores : Scores
     k : int
 
     Returns
     -------
-    labels : ndarray of shape (n_found, n_nodes)
-        With ``n_found <= k`` where fewer labellings are allowed.
-    score : ndarray of shape (n_found,)
-        In nats, falling.
-
-    References
-    ----------
-    .. [1] N. Seshadri, C.-E. W. Sundberg, "List Viterbi decoding algorithms with applications", *IEEE Transactions on
-       Communications* 42(2/3/4), 1994.
-    """
-    scores = in_double(scores)
-    if topology.has_repeated_edges:
-        merge = merge_edges(topology)
-        topology, scores = merge.simple, merge.scores(scores)
-    n_nodes, n_states = scores.node.shape
-    if n_nodes * np.log2(n_states) < 62:
-        k = min(k, n_states**n_nodes)
-    forest = rooted_forest(topology)
-    lists = _Lists(
-        value=np.full((n_nodes + 1, n_states, k), -np.inf),
-        rank=np.zeros((n_nodes, n_states, k), np.int32),
-        source=np.zeros((n_nodes, n_states, k), np.int32),
-    )
-    _send_lists(forest, with_rows(scores, topology.n_edges), lists)
-    score = lists.value[n_nodes, 0]
-    score = score[score > -np.inf].copy()
-    labels = np.empty((len(score), n_nodes), np.intp)
-    _trace(forest, lists, labels)
-    return labels, score
-
-
-def k_best_by_partition(plan, scores, k):
-    """Find the `k` highest-scoring labellings of one graph by an exact decoder.
-
-    Lawler's partition [1]_: the best labelling splits the rest into sets that agree with it up to some node and differ
-    there; the best of each set comes from the plan's own decoder with nodes clamped. Cost: `n_nodes` calls of `decode`
-    for each labelling returned.
-
-    Parameters
-    ----------
-    plan : InferencePlan
-        Exact, for one graph.
-    scores : Scores
-    k : int
-
-    Returns
-    -------
-    labels, score : ndarray
-        As from `k_best_of_forest`.
+    labels : ndarray of shape (k, n_nodes)
+        If a graph has fewer than `k` allowed labellings, its remaining rows repeat the best labelling.
+    score : ndarray of shape (n_graphs, k)
+        In nats, falling; -inf for repeated labellings, and for a graph without an allowed labelling.
 
     References
     ----------
     .. [1] E. L. Lawler, "A procedure for computing the k best solutions to discrete optimization problems and its
        application to the shortest path problem", *Management Science* 18(7), 1972.
+    .. [2] D. Nilsson, "An efficient algorithm for finding the M most probable configurations in probabilistic expert
+       systems", *Statistics and Computing* 8, 1998.
     """
-    n_nodes, counter = plan.topology.n_nodes, itertools.count()
-    queue: list[tuple] = []
-
-    def push(prefix, forbidden):
-        """Queue the best labelling that starts with `prefix` and then avoids the states in `forbidden`."""
-        node = scores.node.copy()
-        i = len(prefix)
-        if i < n_nodes:
-            node[i, forbidden] = -np.inf
-        node[np.arange(i)] = -np.inf
-        node[np.arange(i), prefix] = scores.node[np.arange(i), prefix]
-        found = plan.decode(scores._replace(node=node))
-        if found.score[0] > -np.inf:
-            heapq.heappush(queue, (-found.score[0], next(counter), found.labels, i, forbidden))
-
-    push(np.zeros(0, np.intp), [])
-    labels: list[np.ndarray] = []
-    score: list[float] = []
-    while queue and len(labels) < k:
-        negative, _, best, first, forbidden = heapq.heappop(queue)
-        labels.append(best)
-        score.append(-negative)
-        for i in range(first, n_nodes):
-            push(best[:i], [*(forbidden if i == first else []), best[i]])
-    return np.array(labels, np.intp).reshape(len(labels), n_nodes), np.array(score)
+    scores = with_rows(in_double(scores), topology.n_edges)
+    labels = np.zeros((k, topology.n_nodes), np.intp)
+    loss = np.full((topology.n_graphs, k), np.inf)
+    with np.errstate(invalid="ignore"):  # -inf - -inf, seen with NUMBA_DISABLE_JIT=1 only
+        _label_graphs(forest, scores, labels, loss)
+    return labels, score_labelling(topology, scores, labels[0])[:, None] - loss
 
 
-class _Lists(NamedTuple):
-    """Falling scores of each subtree, and their origin; nodes are numbered by their position in the forest."""
+class _Search(NamedTuple):
+    """Labellings of one graph. Nodes are numbered by their position in the forest, from 0 within the graph."""
 
-    value: np.ndarray  # (n_nodes + 1, n_states, k) scores of the subtree of p with state x; the last p joins the roots
-    rank: np.ndarray  # (n_nodes, n_states, k) entry of the parent's list with state y before the message of p is joined
-    source: np.ndarray  # (n_nodes, n_states, k) entry that p contributes, as x * k + (entry of value[p, x])
-
-
-class _Heap(NamedTuple):
-    """Rows of sums; the row of the largest next sum is first in `row`."""
-
-    row: np.ndarray  # (k,) int32, row at each position of the heap
-    key: np.ndarray  # (k,) next sum of each row
-    next_rank: np.ndarray  # (k,) int32, rank of the message in that sum
+    value: np.ndarray  # (n_nodes, n_states) best score of the subtree of p with state x, less the maximum over x
+    label: np.ndarray  # (k, n_nodes)
+    following: np.ndarray  # (k, n_nodes) state of the next rank, given the label of the parent
+    loss: np.ndarray  # (k, n_nodes) its loss; inf if there is no such state, or if the node does not change
+    is_used: np.ndarray  # (k, n_nodes) whether another labelling has the rank after that of the label
 
 
 @kernel
-def _sift(rows, n_heap, i):
-    """Move the row at position `i` of a heap of size `n_heap` to where its key belongs."""
-    heap, key = rows.row, rows.key
-    row = heap[i]
-    while i and key[heap[(i - 1) >> 1]] < key[row]:
-        heap[i] = heap[(i - 1) >> 1]
-        i = (i - 1) >> 1
-    while 2 * i + 1 < n_heap:
-        child = 2 * i + 1
-        if child + 1 < n_heap and key[heap[child + 1]] > key[heap[child]]:
-            child += 1
-        if key[heap[child]] <= key[row]:
-            break
-        heap[i] = heap[child]
-        i = child
-    heap[i] = row
+def _label_graphs(forest, scores, labels, loss):
+    """Write the labellings of all graphs, and what they lose against the best one."""
+    node_ptr, order, k, n_states = forest.node_ptr, forest.order, len(labels), scores.node.shape[1]
+    for g in range(len(node_ptr) - 1):
+        start, n = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
+        most = 1  # number of labellings, as far as it is below k
+        for _ in range(n):
+            if most < k:
+                most *= n_states
+        most = min(most, k)
+        search = _Search(
+            np.empty((n, n_states)),
+            np.empty((most, n), np.int32),
+            np.empty((most, n), np.int32),
+            np.empty((most, n)),
+            np.zeros((most, n), np.bool_),
+        )
+        _send_upwards(start, forest, scores, search.value)
+        n_found = _find_labellings(start, forest, scores, search, loss[g])
+        for r in range(k if n_found else 0):
+            row = r if r < n_found else 0
+            for p in range(n):
+                labels[r, order[start + p]] = search.label[row, p]
 
 
 @kernel
-def _join(own, message, n_message, rows, joined, own_rank, message_rank):
-    """Write the largest sums of an entry of `own` and one of the first `n_message` of `message`, both falling.
-
-    Row `i` of all sums is ``own[i] + message``. The heap `rows` holds the best remaining sum of each row; a row enters
-    after the first sum of the row before. `own_rank` and `message_rank` receive the two entries of each sum in
-    `joined`. Returns the number of sums.
-    """
-    heap, key, next_rank = rows
-    k, n_heap = len(own), 0
-    if n_message and own[0] > -np.inf:
-        key[0], next_rank[0], heap[0] = own[0] + message[0], 0, 0
-        n_heap = 1
-    found = 0
-    while found < k and n_heap:
-        i = heap[0]
-        j = next_rank[i]
-        joined[found], own_rank[found], message_rank[found] = key[i], i, j
-        found += 1
-        if j + 1 < n_message:
-            next_rank[i] = j + 1
-            key[i] = own[i] + message[j + 1]
-        else:
-            n_heap -= 1
-            heap[0] = heap[n_heap]
-        if n_heap:
-            _sift(rows, n_heap, 0)
-        if j == 0 and i + 1 < k and own[i + 1] > -np.inf:
-            key[i + 1], next_rank[i + 1], heap[n_heap] = own[i + 1] + message[0], 0, i + 1
-            n_heap += 1
-            _sift(rows, n_heap, n_heap - 1)
-    return found
-
-
-@kernel
-def _send_lists(forest, scores, lists):
-    """Send messages from the leaves to the roots; fills `lists`."""
-    value, rank, source = lists
-    n_nodes, n_states = scores.node.shape
-    k = value.shape[2]
-    for p in range(n_nodes):
+def _send_upwards(start, forest, scores, value):
+    """Compute the best scores of all subtrees of a graph, from the leaves to the roots."""
+    _, order, parent, parent_edge, flipped, _ = forest
+    edge, (n, n_states) = scores.edge, value.shape
+    best = np.empty(n_states)
+    for p in range(n):
         for x in range(n_states):
-            value[p, x, 0] = scores.node[forest.order[p], x]
-    value[n_nodes, 0, 0] = 0.0
-    pair, best, entry = np.zeros(n_states), np.empty(n_states), np.zeros(n_states, np.int32)
-    message, sender, message_rank = np.empty(k), np.empty(k, np.int32), np.empty(k, np.int32)
-    joined, rows = np.empty(k), _Heap(np.empty(k, np.int32), np.empty(k), np.empty(k, np.int32))
-    for p in range(n_nodes - 1, -1, -1):
-        is_root = forest.parent[p] == ROOT
-        q = n_nodes if is_root else forest.parent[p]
-        for y in range(1 if is_root else n_states):
+            value[p, x] = scores.node[order[start + p], x]
+    for p in range(n - 1, -1, -1):
+        top = -np.inf
+        for x in range(n_states):
+            top = max(top, value[p, x])
+        if top > -np.inf:
             for x in range(n_states):
-                if not is_root:
-                    e = scores.edge_matrix[forest.edge[p]]
-                    pair[x] = scores.edge[e, x, y] if forest.flipped[p] else scores.edge[e, y, x]
-                else:
-                    pair[x] = 0.0
-                entry[x] = 0
-                best[x] = value[p, x, 0] + pair[x]
-            n_message = 0
-            while n_message < k:
-                x = 0
-                for other in range(1, n_states):
-                    if best[other] > best[x]:
-                        x = other
-                if best[x] == -np.inf:
-                    break
-                message[n_message], sender[n_message] = best[x], x * k + entry[x]
-                n_message += 1
-                entry[x] += 1
-                best[x] = value[p, x, entry[x]] + pair[x] if entry[x] < k else -np.inf
-            found = _join(value[q, y], message, n_message, rows, joined, rank[p, y], message_rank)
-            for r in range(k):
-                value[q, y, r] = joined[r] if r < found else -np.inf
-            for r in range(found):
-                source[p, y, r] = sender[message_rank[r]]
+                value[p, x] -= top
+        if parent[start + p] == ROOT:
+            continue
+        e, q = scores.edge_matrix[parent_edge[start + p]], parent[start + p] - start
+        if flipped[start + p]:
+            for y in range(n_states):
+                best[y] = -np.inf
+            for x in range(n_states):
+                for y in range(n_states):
+                    best[y] = max(best[y], value[p, x] + edge[e, x, y])
+        else:
+            for y in range(n_states):
+                highest = -np.inf
+                for x in range(n_states):
+                    highest = max(highest, value[p, x] + edge[e, y, x])
+                best[y] = highest
+        for y in range(n_states):
+            value[q, y] += best[y]
 
 
 @kernel
-def _trace(forest, lists, labels):
-    """Label nodes from the roots to the leaves; children's messages are removed in the reverse order of joining."""
-    rank, source = lists.rank, lists.source
-    n_nodes, k = len(rank), rank.shape[2]
-    entry = np.zeros(n_nodes + 1, np.int32)
-    for r in range(len(labels)):
-        entry[n_nodes] = r
-        for p in range(n_nodes):
-            is_root = forest.parent[p] == ROOT
-            q = n_nodes if is_root else forest.parent[p]
-            y = 0 if is_root else labels[r, forest.order[q]]
-            sender = source[p, y, entry[q]]
-            entry[q] = rank[p, y, entry[q]]
-            labels[r, forest.order[p]], entry[p] = sender // k, sender % k
+def _find_labellings(start, forest, scores, search, loss):
+    """Fill `search`, and the losses of the labellings; returns their number, 0 if no labelling is allowed."""
+    label, following = search.label, search.following
+    most, n = label.shape
+    changed = np.empty(most, np.int64)  # node that the next candidate of each labelling changes
+    heap = Heap(np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most), np.arange(most))
+    for r in range(most):
+        source, first = 0, 0  # the labelling that this one is a candidate of, and the first node that it can change
+        if r:
+            source = heap.item[0]
+            if heap.cost[source] == np.inf:
+                return r
+            first = changed[source] + 1
+            for p in range(first):
+                label[r, p], search.loss[r, p] = label[source, p], np.inf
+            label[r, first - 1] = following[source, first - 1]
+        if not _rank_states(first, n, r, source, start, forest, scores, search):
+            return 0
+        loss[r] = heap.cost[source] if r else 0.0
+        if r:
+            search.is_used[source, first - 1] = True
+            _rank_states(first - 1, first, source, source, start, forest, scores, search)
+            _find_candidate(source, search, loss, changed, heap)
+            sift(heap, r, 0)
+        heap.item[r], heap.place[r] = r, r
+        _find_candidate(r, search, loss, changed, heap)
+        sift(heap, r + 1, r)
+    return most
+
+
+@kernel
+def _rank_states(first, stop, r, source, start, forest, scores, search):
+    """Find the first rank and the following one of some nodes in labelling `r`; returns whether they are allowed.
+
+    Nodes whose parents have the same label as in the labelling `source` need no work.
+    """
+    _, _, parent, parent_edge, flipped, _ = forest
+    (value, label, following, loss, is_used), edge = search, scores.edge
+    n_states = value.shape[1]
+    given = np.empty(n_states)  # best scores of the subtree of a node, given the label of its parent
+    for p in range(first, stop):
+        q = parent[start + p] - start
+        is_root = q < 0
+        y = 0 if is_root else label[r, q]
+        if r != source and not is_used[source, p] and (is_root or label[source, q] == y):
+            label[r, p], following[r, p], loss[r, p] = label[source, p], following[source, p], loss[source, p]
+            continue
+        e = 0 if is_root else scores.edge_matrix[parent_edge[start + p]]
+        state, top = 0, -np.inf
+        for x in range(n_states):
+            given[x] = value[p, x]
+            if not is_root:
+                given[x] += edge[e, x, y] if flipped[start + p] else edge[e, y, x]
+            if given[x] > top:
+                state, top = x, given[x]
+        if top == -np.inf:
+            return False
+        used = following[r, p] if is_used[r, p] else state
+        after, second = 0, -np.inf
+        for x in range(n_states):
+            if second < given[x] and (given[x] < given[used] or (given[x] == given[used] and x > used)):
+                after, second = x, given[x]
+        label[r, p], following[r, p], loss[r, p] = state, after, top - second
+    return True
+
+
+@kernel
+def _find_candidate(r, search, loss, changed, heap):
+    """Find the best candidate of labelling `r`: the node that it changes, and what it loses against the best one."""
+    least = np.inf
+    for p in range(search.loss.shape[1]):
+        if search.loss[r, p] < least:
+            least, changed[r] = search.loss[r, p], p
+    heap.cost[r] = loss[r] + least

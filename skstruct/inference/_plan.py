@@ -4,6 +4,7 @@ import numpy as np
 
 from skstruct.data.topology import Topology
 from skstruct.exceptions import InfeasibleGraph
+from skstruct.inference._k_best_partition import k_best_by_partition
 from skstruct.scores import Decoding, Marginals, Scores, in_double, unshared
 
 # filled in __init__.py; it is here since plans and backends that use other backends read it without importing them
@@ -124,6 +125,27 @@ class InferencePlan:
     def decode_above(self, scores: Scores, floor: np.ndarray) -> Decoding:
         """Decode; a backend may stop when it knows that no labelling scores more than `floor`, (n_graphs,)."""
         return self.decode(scores)
+
+    def k_best(self, scores: Scores, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the `k` highest-scoring labellings of each graph, best first; only if the plan is `exact`.
+
+        The default calls the backend "tree" for forests, and decodes ``n_nodes * k`` times elsewhere.
+
+        Parameters
+        ----------
+        scores : Scores
+        k : int
+
+        Returns
+        -------
+        labels : ndarray of shape (k, n_nodes)
+            If a graph has fewer than `k` allowed labellings, its remaining rows repeat the best labelling.
+        score : ndarray of shape (n_graphs, k)
+            In nats, in descending order; -inf for repeated labellings, and for a graph without an allowed labelling.
+        """
+        if self.topology.is_forest.all():
+            return BACKENDS["tree"]().plan(self.topology, scores.node.shape[1]).k_best(scores, k)
+        return k_best_by_partition(self, scores, k)
 
     def sample(self, scores: Scores, n_samples: int, rng: np.random.Generator) -> np.ndarray:
         """Draw labellings, (n_samples, n_nodes): exactly where `exact`, else by Gibbs sweeps.

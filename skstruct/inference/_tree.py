@@ -8,6 +8,7 @@ import numpy as np
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
 from skstruct.inference._covariance import PairTables, add_forest_covariances, derivatives_of
+from skstruct.inference._k_best import k_best_of_forests
 from skstruct.inference._log_domain import draw_label, log_sum, send_log
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, LabelledExactly, potentials_of, sum_product
 from skstruct.inference._rooted_forest import ROOT, RootedForest, rooted_forest
@@ -80,6 +81,10 @@ class TreePlan(LabelledExactly):
         if unsafe.any():
             derive_log(self.wiring, np.flatnonzero(unsafe), scores, direction, weights, mean, out)
         return mean, out._replace(edge_matrix=scores.edge_matrix)
+
+    def k_best(self, scores, k):
+        """Find the best labellings by one pass of messages; see `InferencePlan`."""
+        return k_best_of_forests(self.topology, self.wiring, scores, k)
 
     def _draw(self, scores, uniforms, labels):
         _label_downwards(self.wiring, scores, uniforms, labels)

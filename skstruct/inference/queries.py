@@ -10,7 +10,6 @@ from sklearn.utils import check_random_state
 
 from skstruct.exceptions import InfeasibleGraph, UnsupportedTopology
 from skstruct.inference._base import BACKENDS, NONE_ALLOWED, InferencePlan
-from skstruct.inference._k_best import k_best_by_partition, k_best_of_forest
 from skstruct.inference.allowed import find_allowed
 from skstruct.scores import MISSING, Decoding, Marginals, Scores, clamp, edge_rows, score_labelling, unshared
 
@@ -164,31 +163,35 @@ def generator(random_state: Any) -> np.random.Generator:
 
 
 def top_k(plan: InferencePlan, scores: Scores, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Find the `k` highest-scoring labellings of one graph, best first, exactly.
+    """Find the `k` highest-scoring labellings of each graph, best first, exactly.
 
     Parameters
     ----------
     plan : InferencePlan
-        An exact plan for one graph.
+        An exact plan.
     scores : Scores
     k : int
 
     Returns
     -------
-    labels : ndarray of shape (n_found, n_nodes)
-        ``n_found`` is less than `k` if fewer than `k` labellings are allowed.
-    score : ndarray of shape (n_found,)
-        In nats, in descending order.
+    labels : ndarray of shape (k, n_nodes)
+        If a graph has fewer than `k` allowed labellings, its remaining rows repeat the best labelling.
+    score : ndarray of shape (n_graphs, k)
+        In nats, in descending order; -inf for repeated labellings.
 
     Raises
     ------
     UnsupportedTopology
-        If decoding is not exact.
+        If decoding of a graph is not exact.
+    InfeasibleGraph
+        If a graph has no allowed labelling.
     """
-    if not plan.exact:
+    approximate = {graphs[0]: group.name for graphs, group in plan.groups if not group.exact}
+    if approximate:
+        g = min(approximate)
         raise UnsupportedTopology(
-            0, f"the k best labellings need exact decoding, and {plan.name!r} is approximate; use a junction tree"
+            g, f"the k best labellings need exact decoding, and {approximate[g]!r} is approximate; use a junction tree"
         )
-    if plan.topology.is_forest.all():
-        return k_best_of_forest(plan.topology, scores, k)
-    return k_best_by_partition(plan, scores, k)
+    labels, score = plan.k_best(scores, k)
+    plan.require_allowed(scores, score[:, 0])
+    return labels, score

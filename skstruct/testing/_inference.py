@@ -13,7 +13,7 @@ from scipy.stats import chi2
 
 from skstruct.data.topology import Topology
 from skstruct.inference import InferenceBackend
-from skstruct.scores import Scores, edge_rows
+from skstruct.scores import Scores, edge_rows, score_labelling
 from skstruct.testing._models import (
     ACCURACY,
     SCORES,
@@ -52,6 +52,8 @@ def check_inference_backend(
     - Derivatives along a direction are the mean and the covariances of the score by this direction, if the plan is
       exact. Derivatives of probabilities of states sum to zero, also if the plan is not exact.
     - The score of a decoded labelling is the score of its labels, the bound is valid, and "optimal" is true.
+    - The best labellings of an exact backend are different, and their scores are those of the labels, in descending
+      order from the maximum.
     - Results of an exact backend do not depend on the numbers of nodes and the directions of edges, and constants
       change the log-partition only.
     - Infeasible graphs have ``log Z = -inf``.
@@ -107,6 +109,7 @@ def check_inference_backend(
             _check_derivative(plan, scores, context, derivative_accuracy, rng)
             _check_decoding(plan, scores, truth, context)
             if plan.exact:
+                _check_k_best(plan, scores, truth, context)
                 _check_invariance(backend, plan, scores, context, rng)
             if samples and (plan.exact or kind in EASY) and (truth.best_score > -np.inf).all():
                 _check_samples(plan, scores, truth, context)
@@ -194,6 +197,19 @@ def _check_decoding(plan, scores, truth, context):
         if plan.exact or found.optimal[g]:
             assert found.score[g] >= best - slack, f"decoded {found.score[g]}, the maximum is {best}: {context}"
         assert found.optimal[g] or not plan.exact, f"exact, but not optimal: {context}"
+
+
+def _check_k_best(plan, scores, truth, context):
+    t = plan.topology
+    labels, score = plan.k_best(scores, 3)
+    totals = np.stack([score_labelling(t, scores, row) for row in labels], axis=1)
+    listed = score > -np.inf
+    _close(score[:, 0], truth.best_score, f"score of the best of several labellings: {context}")
+    _close(score[listed], totals[listed], f"scores of the best labellings: {context}")
+    assert (score[:, 1:] <= score[:, :-1]).all(), f"scores of the best labellings rise: {context}"
+    for g in range(t.n_graphs):
+        rows = labels[listed[g], t.node_ptr[g] : t.node_ptr[g + 1]]
+        assert len(np.unique(rows, axis=0)) == len(rows), f"a labelling is listed twice: {context}"
 
 
 def _check_samples(plan, scores, truth, context):

@@ -7,9 +7,9 @@ import pytest
 
 from skstruct import GraphCRFClassifier, Topology
 from skstruct import functional as F
-from skstruct.exceptions import InfeasibleGraph
-from skstruct.inference import Auto
-from skstruct.inference._k_best import k_best_by_partition, k_best_of_forest
+from skstruct.exceptions import InfeasibleGraph, UnsupportedTopology
+from skstruct.inference import Auto, Chain, JunctionTree, Tree, queries
+from skstruct.inference._k_best_partition import k_best_by_partition
 from skstruct.scores import Scores
 
 FORESTS = {
@@ -60,6 +60,10 @@ def infeasible(rng, node, edge):
     return node, edge
 
 
+def far_apart(rng, node, edge):
+    return 1e4 * rng.choice([-1.0, 0.0, 1.0], node), 1e4 * rng.choice([-1.0, 0.0, 1.0], edge)
+
+
 def large(rng, node, edge):
     return 1e6 * rng.normal(size=node), 1e-3 * rng.normal(size=edge)
 
@@ -76,25 +80,30 @@ def enumerated(edges, node, edge):
 
 
 def check(edges, node, edge, labels, score, expected):
-    """The scores are the best ones, and belong to different labellings."""
-    assert len(labels) == len(score) == len(expected)
-    np.testing.assert_allclose(score, expected, rtol=1e-12, atol=1e-12)
+    """The scores are the best ones, and belong to different labellings; then the best one is repeated."""
+    assert len(labels) == len(score) >= len(expected)
+    assert np.isneginf(score[len(expected) :]).all()
+    assert not len(expected) or (labels[len(expected) :] == labels[0]).all()
+    labels, score = labels[: len(expected)], score[: len(expected)]
+    atol = 1e-12 + 1e-15 * np.abs(expected).max(initial=0.0)  # scores are differences to the best one
+    np.testing.assert_allclose(score, expected, rtol=1e-12, atol=atol)
     assert (np.diff(score) <= 0).all()
     assert len({tuple(row) for row in labels}) == len(labels)
     own = node[np.arange(len(node)), labels].sum(axis=1)
     for e, (i, j) in enumerate(edges):
         own = own + edge[e, labels[:, i], labels[:, j]]
-    np.testing.assert_allclose(own, score, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(own, score, rtol=1e-12, atol=atol)
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 40, 10_000])
-@pytest.mark.parametrize("kind", [random_scores, ties, zeros, forbidden, one_state_each, infeasible, large])
+@pytest.mark.parametrize("kind", [random_scores, ties, zeros, forbidden, one_state_each, infeasible, far_apart, large])
 @pytest.mark.parametrize("name", FORESTS)
 def test_enumeration(name, kind, k):
     edges, n_nodes = FORESTS[name]
     node, edge = kind(np.random.default_rng(11), (n_nodes, 3), (len(edges), 3, 3))
-    labels, score = k_best_of_forest(Topology.from_edges(edges, n_nodes), Scores(node, edge), k)
-    check(edges, node, edge, labels, score, enumerated(edges, node, edge)[:k])
+    scores = Scores(node, edge)
+    labels, score = Tree().plan(Topology.from_edges(edges, n_nodes), 3).k_best(scores, k)
+    check(edges, node, edge, labels, score[0], enumerated(edges, node, edge)[:k])
 
 
 @pytest.mark.parametrize("kind", [random_scores, ties, forbidden])
@@ -103,9 +112,10 @@ def test_general_method(name, kind):
     edges, n_nodes = FORESTS[name]
     scores = Scores(*kind(np.random.default_rng(12), (n_nodes, 2), (len(edges), 2, 2)))
     topology = Topology.from_edges(edges, n_nodes)
-    labels, score = k_best_by_partition(Auto().plan(topology, 2), scores, 6)
-    check(edges, *scores[:2], labels, score, enumerated(edges, *scores[:2])[:6])
-    np.testing.assert_allclose(k_best_of_forest(topology, scores, 6)[1], score, atol=1e-12)
+    plan = Auto().plan(topology, 2)
+    labels, score = k_best_by_partition(plan, scores, 6)
+    check(edges, *scores[:2], labels, score[0], enumerated(edges, *scores[:2])[:6])
+    np.testing.assert_allclose(plan.k_best(scores, 6)[1], score, atol=1e-12)
 
 
 @pytest.mark.parametrize("n_states", [1, 2, 5])
@@ -120,10 +130,57 @@ def test_general_method_on_random_forests(seed, n_states):
         rng.normal(size=(n, n_states)), rng.normal(size=(2, n_states, n_states)), rng.integers(0, 2, len(edges))
     )
     topology = Topology.from_edges(edges, n)
-    expected = k_best_by_partition(Auto().plan(topology, n_states), scores, 20)
-    found = k_best_of_forest(topology, scores, 20)
+    plan = Auto().plan(topology, n_states)
+    expected, found = k_best_by_partition(plan, scores, 20), plan.k_best(scores, 20)
     np.testing.assert_allclose(found[1], expected[1], atol=1e-12)
     np.testing.assert_array_equal(found[0], expected[0])
+
+
+def joined(topologies):
+    """Batch of several graphs."""
+    node_ptr, edge_ptr = (np.cumsum([0, *sizes]) for sizes in zip(*((t.n_nodes, t.n_edges) for t in topologies)))
+    edges = np.concatenate([t.edges + start for t, start in zip(topologies, node_ptr)])
+    return Topology(edges.astype(np.int32), node_ptr, edge_ptr)
+
+
+SQUARE = ([(0, 1), (1, 2), (2, 3), (3, 0)], 4)
+CHAINS = [FORESTS[name] for name in ("no node", "one node", "no edge", "chain", "chain with a gap", "pair")]
+
+
+@pytest.mark.parametrize(
+    ("backend", "shapes"),
+    [(Chain(), CHAINS), (Tree(), FORESTS.values()), (JunctionTree(), FORESTS.values())]
+    + [(backend, [*FORESTS.values(), SQUARE]) for backend in (JunctionTree(), Auto())],
+)
+def test_batches(backend, shapes):
+    """Each graph of a batch against enumeration, some of them without an allowed labelling."""
+    shapes = [*shapes, *shapes]
+    alone = [Topology.from_edges(edges, n) for edges, n in shapes]
+    batch, rng = joined(alone), np.random.default_rng(1)
+    node, edge = forbidden(rng, (batch.n_nodes, 2), (batch.n_edges, 2, 2))
+    node[batch.node_ptr[5]] = -np.inf
+    labels, score = backend.plan(batch, 2).k_best(Scores(node, edge), 7)
+    for g, (edges, _) in enumerate(shapes):
+        nodes, own = (slice(ptr[g], ptr[g + 1]) for ptr in (batch.node_ptr, batch.edge_ptr))
+        expected = enumerated(edges, node[nodes], edge[own])[:7]
+        check(edges, node[nodes], edge[own], labels[:, nodes], score[g], expected)
+        again = backend.plan(alone[g], 2).k_best(Scores(node[nodes], edge[own]), 7)
+        np.testing.assert_array_equal(again[0], labels[:, nodes])
+        np.testing.assert_allclose(again[1][0], score[g], atol=1e-12)
+
+
+def test_the_first_graph_with_approximate_inference_is_named():
+    complete = ([(i, j) for i in range(30) for j in range(i)], 30)
+    batch = joined([Topology.from_edges(edges, n) for edges, n in (SQUARE, complete, SQUARE, complete)])
+    scores = Scores(np.zeros((batch.n_nodes, 2)), np.zeros((batch.n_edges, 2, 2)))
+    with pytest.raises(UnsupportedTopology, match=r"graph 1: .*'loopy_bp' is approximate"):
+        queries.top_k(Auto().plan(batch, 2), scores, 2)
+
+
+def test_more_labellings_than_there_are():
+    labels, score = F.top_k(np.zeros((2, 2)), [(0, 1)], np.zeros((1, 2, 2)), 2**31 - 1)
+    assert sorted(labels.tolist()) == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert score.tolist() == [0.0] * 4
 
 
 @pytest.mark.parametrize("shape", ["chain", "star", "binary tree"])
