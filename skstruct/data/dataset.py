@@ -8,6 +8,7 @@ import numpy as np
 
 from skstruct.data import builders, other_formats
 from skstruct.data.graph import Graph, graph_fields, is_one_graph
+from skstruct.data.html import describe, kind_of_table, sizes
 from skstruct.data.indexing import numpy_namespace, sample_key
 from skstruct.data.node_view import NodeView
 from skstruct.data.structure import as_edges, as_offsets, check_structure
@@ -564,6 +565,17 @@ class GraphDataset:
             if table is not None and n_columns(table) is not None
         )
         return f"GraphDataset(n_graphs={len(self)}, n_nodes={self.n_nodes}, n_edges={self.n_edges}{features})"
+
+    def _repr_html_(self):
+        facts = {
+            "graphs": len(self),
+            "nodes": sizes(self.node_ptr),
+            "edges": sizes(self.edge_ptr),
+            "node features": kind_of_table(self.node_features),
+            "edge features": kind_of_table(self.edge_features),
+        }
+        rows = ([g, *counts] for g, counts in enumerate(zip(np.diff(self.node_ptr), np.diff(self.edge_ptr))))
+        return describe("GraphDataset", facts, ["graph", "nodes", "edges"], rows, len(self))
 
 
 def _select_ranges(ptr, graphs):

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from skstruct.data.html import describe, kind_of_table, row_of_table
 from skstruct.data.structure import as_edges
 from skstruct.data.tables import as_table, is_frame, is_raw, n_columns, n_rows, tables_equal
 
@@ -62,6 +63,19 @@ class Graph:
     def __repr__(self):
         features = "" if self.edge_features is None else f", n_edge_features={n_columns(self.edge_features)}"
         return f"Graph(n_nodes={self.n_nodes}, n_edges={self.n_edges}{features})"
+
+    def _repr_html_(self):
+        facts = {
+            "nodes": self.n_nodes,
+            "edges": self.n_edges,
+            "node features": kind_of_table(self.node_features),
+            "edge features": kind_of_table(self.edge_features),
+        }
+        rows = (
+            [i, row_of_table(self.node_features, i), ", ".join(map(str, self.edges[self.edges[:, 0] == i, 1]))]
+            for i in range(self.n_nodes)
+        )
+        return describe("Graph", facts, ["node", "features", "edges to"], rows, self.n_nodes)
 
 
 def _is_node_table(x):

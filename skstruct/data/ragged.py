@@ -6,20 +6,27 @@ from typing import Any
 
 import numpy as np
 
+from skstruct.data.html import MOST_ITEMS, describe
 from skstruct.data.indexing import numpy_namespace, sample_key
 from skstruct.data.label_types import join_labels, label_array, label_kind, one_kind
+from skstruct.data.optional import optional_module
+from skstruct.data.ragged_arithmetic import RaggedArithmetic
 from skstruct.data.sklearn_callers import refuse_flat_labels
 from skstruct.data.target_shapes import refuse_tables
 from skstruct.data.topology import take_ranges
 
 
-class RaggedArray:
+class RaggedArray(RaggedArithmetic):
     """One array per graph, stored as one packed array and offsets.
 
     It is a sequence of ``n_graphs`` arrays. ``y[g]`` is the array of graph ``g``. Slices, masks and index arrays select
     a `RaggedArray`, and ``proba[:, j]`` selects column ``j`` of every graph. ``np.asarray`` returns a 1-D *object*
     array with one array per graph, so that graphs are the samples of scikit-learn's splitters, whatever their sizes.
     Metrics accept `values`, the flat array.
+
+    Operators and functions such as ``np.log`` apply to each value. The other operand is a number, a ragged array with
+    graphs of the same sizes, or one number for each column. ``proba * weights`` with one weight per node multiplies all
+    columns of a node.
 
     Parameters
     ----------
@@ -41,9 +48,12 @@ class RaggedArray:
     (2, array(['N', 'V', 'D', 'N', 'V'], dtype='<U1'), array([0, 2, 5]))
     >>> y[1]
     array(['D', 'N', 'V'], dtype='<U1')
+    >>> proba = RaggedArray([[0.5, 0.5], [0.25, 0.75], [0.125, 0.875]], [0, 2, 3])
+    >>> proba[:, 0] > 0.2
+    RaggedArray([[ True,  True],
+                 [False]], n_graphs=2, n_values=3, dtype=bool)
     """
 
-    __array_priority__ = 1000  # lets ``np.float64(2) * ragged`` call `__rmul__`
     __hash__ = None  # type: ignore[assignment]  # the way of Python to say that it has no hash
     dtype = np.dtype(object)
     device = "cpu"
@@ -191,20 +201,75 @@ class RaggedArray:
             return NotImplemented
         return type(self)(self.values == other, self.ptr)
 
-    def __mul__(self, factor):
-        return type(self)(self.values * factor, self.ptr)
+    def __ne__(self, other):
+        equal = self.__eq__(other)
+        return equal if equal is NotImplemented else ~equal
 
-    __rmul__ = __mul__
+    def to_frame(self, columns: Any = None) -> Any:
+        """Convert the values to a data frame with one row per node.
 
-    def __neg__(self):
-        return type(self)(-self.values, self.ptr)
+        Parameters
+        ----------
+        columns : array-like, default=None
+            Names of the columns, such as ``classes_`` for probabilities. None: 0, 1, 2, ..., and "value" if there is
+            one value per node.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            The index has the levels `graph` and `node`.
+
+        Raises
+        ------
+        ValueError
+            If the number of columns is not the number of values per node, or if the values of a node are a matrix.
+
+        Examples
+        --------
+        >>> from skstruct import RaggedArray
+        >>> proba = RaggedArray([[0.5, 0.5], [0.25, 0.75], [0.125, 0.875]], [0, 2, 3])
+        >>> proba.to_frame(columns=["N", "V"]).loc[(0, 1)].to_dict()
+        {'N': 0.25, 'V': 0.75}
+        """
+        pandas = optional_module("pandas", "interop", "RaggedArray.to_frame")
+        if self.values.ndim > 2:
+            raise ValueError(
+                f"the values of a node have shape {self.values.shape[1:]}, which is no row of a table; select a row of "
+                "each matrix first, such as ragged[:, 0]"
+            )
+        if columns is None:
+            columns = ["value"] if self.values.ndim == 1 else range(self.values.shape[1])
+        table = self.values[:, None] if self.values.ndim == 1 else self.values
+        if np.ndim(columns) != 1 or len(columns) != table.shape[1]:
+            raise ValueError(f"columns must have {table.shape[1]} names, one for each value of a node, got {columns!r}")
+        graph = np.repeat(np.arange(len(self)), np.diff(self.ptr))
+        node = np.arange(len(table)) - self.ptr[graph]
+        index = pandas.MultiIndex.from_arrays([graph, node], names=["graph", "node"])
+        return pandas.DataFrame(table, index, list(columns))
 
     def __repr__(self):
-        trailing = "".join(f", {n}" for n in self.values.shape[1:])
-        return (
-            f"RaggedArray({len(self)} graphs, values of shape ({len(self.values)}{trailing}), "
-            f"dtype={self.values.dtype})"
-        )
+        n, edge = len(self), max(1, 4 - self.ndim)  # values of more dimensions take more lines
+        most = 6 if self.ndim == 1 else 2  # graphs that are shown
+        margin = " " * len("RaggedArray([")
+        shown = range(n) if n <= most else [*range(most // 2), *range(n - most // 2, n)]
+        rows = [np.array2string(self[g], separator=", ", threshold=20, edgeitems=edge, prefix=margin) for g in shown]
+        if n > most:
+            rows.insert(most // 2, "...")
+        body = f",\n{margin}".join(rows)
+        dtype = repr(self.values.dtype.str) if self.values.dtype.kind in "US" else self.values.dtype
+        return f"RaggedArray([{body}], n_graphs={n}, n_values={len(self.values)}, dtype={dtype})"
+
+    def _repr_html_(self):
+        facts = {"graphs": len(self), "values": self.values.shape, "dtype": self.values.dtype}
+        if self.ndim == 1:
+            return describe("RaggedArray", facts, ["graph", "values"], ([g, a] for g, a in enumerate(self)), len(self))
+        rows = ([g, i, row] for g, array in enumerate(self) for i, row in enumerate(array))
+        columns: list = ["values"]
+        if self.ndim == 2:
+            n = self.values.shape[1]
+            columns = [*range(min(n, MOST_ITEMS)), *(["..."] if n > MOST_ITEMS else [])]
+            rows = ([g, i, *row[:MOST_ITEMS]] for g, i, row in rows)
+        return describe("RaggedArray", facts, ["graph", "node", *columns], rows, len(self.values))
 
 
 def as_ragged(y: Any, name: str = "y", missing_label: Any = None) -> RaggedArray:

@@ -118,8 +118,115 @@ def test_pickle_copy_and_hash_of_joblib(ragged):
     assert not np.shares_memory(ragged.copy().values, ragged.values)
 
 
-def test_repr(ragged):
-    assert repr(ragged) == "RaggedArray(4 graphs, values of shape (6), dtype=int64)"
+def test_repr_shows_values(ragged):
+    rows = ["[0, 1, 1]", "[2]", "[]", "[1, 0]"]
+    expected = f"RaggedArray([{(',' + chr(10) + ' ' * 13).join(rows)}], n_graphs=4, n_values=6, dtype=int64)"
+    assert repr(ragged) == expected
+    assert repr(as_ragged([["a"]])) == "RaggedArray([['a']], n_graphs=1, n_values=1, dtype='<U1')"
+    assert repr(ragged[:0]) == "RaggedArray([], n_graphs=0, n_values=0, dtype=int64)"
+    assert "[None]" in repr(RaggedArray(np.array([None]), [0, 1]))
+
+
+@pytest.mark.parametrize(("trailing", "n_lines"), [((), 7), ((30,), 11), ((30, 30), 25), ((2, 3, 4), 40)])
+def test_repr_is_short(trailing, n_lines):
+    text = repr(RaggedArray(np.zeros((5000, *trailing)), np.arange(0, 5001, 50)))
+    assert len(text.splitlines()) <= n_lines
+    assert "...," in text
+    assert "n_graphs=100, n_values=5000" in text
+
+
+PROBA = RaggedArray([[0.1, 0.9], [0.8, 0.2], [0.5, 0.5]], [0, 2, 3])
+PER_NODE = RaggedArray([1.0, 2.0, 4.0], [0, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (PROBA + 1, PROBA.values + 1),
+        (1 - PROBA, 1 - PROBA.values),
+        (np.float64(2) * PROBA, 2 * PROBA.values),
+        (PROBA / 2, PROBA.values / 2),
+        (PROBA**2, PROBA.values**2),
+        (-PROBA, -PROBA.values),
+        (np.log(PROBA), np.log(PROBA.values)),
+        (np.maximum(PROBA, 0.5), np.maximum(PROBA.values, 0.5)),
+        (PROBA + PROBA, 2 * PROBA.values),
+        (PROBA * PER_NODE, PROBA.values * [[1], [2], [4]]),
+        (PER_NODE * PROBA, PROBA.values * [[1], [2], [4]]),
+        (PER_NODE - 1, [0, 1, 3]),
+        (PROBA * [1, 10], PROBA.values * [1, 10]),
+        (np.array([1, 10]) * PROBA, PROBA.values * [1, 10]),
+        (PROBA * np.array([3.0]), 3 * PROBA.values),
+        (PROBA > 0.4, PROBA.values > 0.4),
+        (0.4 < PROBA, PROBA.values > 0.4),  # noqa: SIM300  # the reflected operator is tested
+        (PROBA != 0.5, PROBA.values != 0.5),
+        (PROBA != PROBA, np.zeros((3, 2), bool)),
+        (~(PROBA > 0.4) & (PROBA < 0.2), PROBA.values < 0.2),
+        (PROBA[:, 1] // 0.3, PROBA.values[:, 1] // 0.3),
+        (np.modf(PROBA * 10)[1], [[1, 9], [8, 2], [5, 5]]),
+    ],
+)
+def test_arithmetic_of_nodes(found, expected):
+    assert isinstance(found, RaggedArray)
+    assert found.ptr.tolist() == [0, 2, 3]
+    np.testing.assert_array_equal(found.values, expected)
+
+
+def test_arithmetic_in_place():
+    y = PER_NODE.copy()
+    again = y
+    y += 1
+    y *= PER_NODE
+    assert y is not PER_NODE
+    assert again.tolist() == [[2.0, 6.0], [20.0]]
+    assert np.add(y, 1, out=again).tolist() == [[3.0, 7.0], [21.0]]
+    assert PER_NODE.tolist() == [[1.0, 2.0], [4.0]]
+
+
+def test_matrices_of_nodes():
+    matrices = RaggedArray(np.arange(12.0).reshape(3, 2, 2), [0, 2, 3])
+    np.testing.assert_array_equal((matrices / PER_NODE).values[2], matrices.values[2] / 4)
+    np.testing.assert_array_equal((matrices * np.eye(2)).values[1], [[4, 0], [0, 7]])
+    with pytest.raises(ValueError, match=r"np.multiply got values of shape \(2,\) and of 2 dimensions per node"):
+        matrices * PROBA
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "message"),
+    [
+        (
+            lambda: np.add(PER_NODE, [1, 2, 3]),
+            ValueError,
+            r"np.add got an array of shape \(3,\).*one value per node use",
+        ),
+        (lambda: np.ones(2) - PER_NODE, ValueError, r"np.subtract got.*per graph RaggedArray\(np.repeat\(x, np.diff"),
+        (lambda: PROBA * np.ones(3), ValueError, r"shape \(3,\), and the values of a node have shape \(2,\)"),
+        (lambda: PROBA * np.ones((3, 2)), ValueError, r"np.multiply got an array of shape \(3, 2\)"),
+        (lambda: np.ones(3) == PROBA, ValueError, r"np.equal got an array of shape \(3,\)"),
+        (lambda: PROBA + RaggedArray([1, 2, 3], [0, 1, 3]), ValueError, "np.add needs graphs of equal sizes; got 2"),
+        (lambda: PROBA @ np.eye(2), TypeError, r"np.matmul is not defined for a RaggedArray; use .values"),
+        (lambda: np.add.reduce(PROBA), TypeError, r"np.add.reduce is not defined for a RaggedArray; use .values"),
+    ],
+)
+def test_arithmetic_that_raises_with_advice(operation, error, message):
+    with pytest.raises(error, match=message):
+        operation()
+
+
+def test_to_frame():
+    frame = PROBA.to_frame(columns=np.array(["N", "V"]))
+    assert frame.index.names == ["graph", "node"]
+    assert frame.index.tolist() == [(0, 0), (0, 1), (1, 0)]
+    assert frame["V"].tolist() == [0.9, 0.2, 0.5]
+    assert PROBA.to_frame().columns.tolist() == [0, 1]
+    assert as_ragged([["a"], [], ["b"]]).to_frame()["value"].to_dict() == {(0, 0): "a", (2, 0): "b"}
+    assert as_ragged([["a"]]).to_frame(["label"]).columns.tolist() == ["label"]
+    assert PROBA[:0].to_frame(["N", "V"]).shape == (0, 2)
+    for columns in (["N"], "NV", [["N", "V"]]):
+        with pytest.raises(ValueError, match="columns must have 2 names"):
+            PROBA.to_frame(columns)
+    with pytest.raises(ValueError, match=r"values of a node have shape \(2, 2\)"):
+        RaggedArray(np.zeros((3, 2, 2)), [0, 3]).to_frame()
 
 
 def test_bad_offsets():

@@ -1,0 +1,60 @@
+"""Arithmetic of ragged arrays, node by node."""
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+
+class RaggedArithmetic(NDArrayOperatorsMixin):
+    """Operators and NumPy's element-wise functions for a class with packed `values` and offsets `ptr`.
+
+    The other operand is a number, a ragged array with graphs of the same sizes, or an array of the shape of the values
+    of one node, such as one number per class. A ragged array with one value per node is combined with all values of the
+    node.
+    """
+
+    values: np.ndarray
+    ptr: np.ndarray
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
+        name = f"np.{ufunc.__name__}"
+        if method != "__call__" or ufunc.signature is not None:
+            name = name if method == "__call__" else f"{name}.{method}"
+            raise TypeError(f"{name} is not defined for a RaggedArray; use .values, the values of all nodes")
+        operands = [*inputs, *(out or ())]
+        ndim = max(x.values.ndim for x in operands if isinstance(x, RaggedArithmetic))
+        operands = [self._per_node(x, ndim, name) for x in operands]
+        if out is not None:
+            kwargs["out"] = tuple(operands[len(inputs) :])
+        found = ufunc(*operands[: len(inputs)], **kwargs)
+        cls: Any = type(self)
+        if isinstance(found, tuple):
+            return tuple(cls(values, self.ptr) for values in found)
+        return cls(found, self.ptr)
+
+    def _per_node(self, operand: Any, ndim: int, name: str) -> Any:
+        """Operand that broadcasts with packed values of `ndim` dimensions."""
+        if isinstance(operand, RaggedArithmetic):
+            values = operand.values
+            if not np.array_equal(operand.ptr, self.ptr):
+                raise ValueError(
+                    f"{name} needs graphs of equal sizes; got {len(self.ptr) - 1} graphs with {len(self.values)} nodes "
+                    f"in all, and {len(operand.ptr) - 1} graphs with {len(values)} nodes"
+                )
+            if values.ndim not in (1, ndim):
+                raise ValueError(
+                    f"{name} got values of shape {values.shape[1:]} and of {ndim - 1} dimensions per node; "
+                    "one of both must be one value per node"
+                )
+            return values.reshape(len(values), *[1] * (ndim - 1)) if values.ndim == 1 else values
+        if np.ndim(operand) == 0:
+            return operand
+        trailing, shape = self.values.shape[1:], np.shape(operand)
+        if len(shape) > ndim - 1 or any(n not in (1, m) for n, m in zip(shape[::-1], trailing[::-1])):
+            raise ValueError(
+                f"{name} got an array of shape {shape}, and the values of a node have shape {trailing}. For one value "
+                "per node use RaggedArray(x, ragged.ptr), and for one value per graph "
+                "RaggedArray(np.repeat(x, np.diff(ragged.ptr)), ragged.ptr)"
+            )
+        return operand
