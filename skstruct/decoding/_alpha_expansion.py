@@ -3,9 +3,12 @@
 import numpy as np
 
 from skstruct.components import require_integers
+from skstruct.data.adjacency import adjacency
 from skstruct.decoding._base import Decoder, graph_score
 from skstruct.decoding._icm import local_search
-from skstruct.decoding._min_cut import best_of_two
+from skstruct.decoding._max_flow import minimum_cut
+from skstruct.decoding._min_cut import load_choice, propagate_forbidden
+from skstruct.scores import Scores, with_rows
 
 MAX_CYCLES = 20
 
@@ -89,27 +92,34 @@ def expand(edges, scores, labels, max_cycles=MAX_CYCLES):
     labels : ndarray of shape (n_nodes,)
     """
     n_nodes, n_states = scores.node.shape
-    nodes, rows, (i, j) = np.arange(n_nodes), scores.edge_matrix, edges.T
-    score = graph_score(edges, scores, labels)
+    scores, lists = with_rows(scores, len(edges)), adjacency(edges, n_nodes)
+    scores = scores._replace(node=np.ascontiguousarray(scores.node), edge=np.ascontiguousarray(scores.edge))
+    forbids = not (np.isfinite(scores.node).all() and np.isfinite(scores.edge).all())
+    capacity, excess = np.empty(len(lists.edge)), np.empty(n_nodes)
+    labels, score = labels.astype(np.intp), graph_score(edges, scores, labels)
     idle = 0
     for move in range(max_cycles * n_states):
         a = move % n_states
         if score == -np.inf or idle == n_states:
             break
         idle += 1
-        x, y = labels[i], labels[j]
-        node = np.stack([scores.node[nodes, labels], scores.node[:, a]], axis=1)
-        pairs = [
-            scores.edge[rows, x, y],
-            scores.edge[rows, x, a],
-            scores.edge[rows, a, y],
-            scores.edge[rows, a, a],
-        ]
-        taken, gap = best_of_two(node, edges, np.stack(pairs, axis=1).reshape(-1, 2, 2))
-        if gap == np.inf:
+        choice = _forbid(edges, scores, labels, a) if forbids else (scores, labels, a)
+        load_choice(lists, *choice, capacity, excess)
+        stay, flow = minimum_cut(lists, capacity, excess)
+        if flow == np.inf:
             continue
-        moved = np.where(taken, a, labels)
+        moved = np.where(stay, labels, a)
         moved_score = graph_score(edges, scores, moved)
         if moved_score > score:
             labels, score, idle = moved, moved_score, 1  # the same state again would change nothing
     return labels
+
+
+def _forbid(edges, scores, labels, state):
+    """Choice between the labels and `state`, as a model of two states whose forbidden pairs have been propagated."""
+    nodes, rows, (i, j) = np.arange(len(labels)), scores.edge_matrix, edges.T
+    node = np.stack([scores.node[nodes, labels], scores.node[:, state]], axis=1)
+    choices = [(x, y) for x in (labels[i], state) for y in (labels[j], state)]
+    matrices = np.stack([scores.edge[rows, x, y] for x, y in choices], axis=1).reshape(-1, 2, 2)
+    node, matrices = propagate_forbidden(node, edges, matrices)
+    return Scores(node, matrices, np.arange(len(edges), dtype=np.int32)), np.zeros_like(labels), 1

@@ -20,8 +20,9 @@ class GraphCut(Decoder):
 
     Notes
     -----
-    scipy computes the maximum flow, in rounds of integer capacities. ``bound - score`` is the part of the cut without
-    flow, about 1e-16 of the scores.
+    The maximum flow is computed in double precision, by growing trees from the nodes of both sides [3]_. ``bound -
+    score`` is the difference of cut and flow, about 1e-15 of the scores. On grids and other sparse graphs, the time is
+    almost linear.
 
     References
     ----------
@@ -29,6 +30,8 @@ class GraphCut(Decoder):
        images", *J. Royal Statistical Society B* 51(2), 1989.
     .. [2] V. Kolmogorov, R. Zabih, "What energy functions can be minimized via graph cuts?", *IEEE Trans.
        PAMI* 26(2), 2004.
+    .. [3] Y. Boykov, V. Kolmogorov, "An experimental comparison of min-cut/max-flow algorithms for energy minimization
+       in vision", *IEEE Trans. PAMI* 26(9), 2004.
 
     Examples
     --------
@@ -77,6 +80,8 @@ def exchanges(edges, coupling, n_nodes):
     copies of the same kind, and an edge that favours unequal states copies of opposite kinds. If the two copies of a
     node are connected, the node is in a component with a frustrated cycle.
     """
+    if not (coupling < 0).any():
+        return np.zeros(n_nodes, bool), np.ones(n_nodes, bool)
     i, j = edges.astype(np.int64).T
     tied, opposite = coupling != 0, (coupling < 0) * n_nodes
     heads = np.concatenate([i[tied], i[tied] + n_nodes])
@@ -88,6 +93,8 @@ def exchanges(edges, coupling, n_nodes):
 
 def _exchange(exchanged, node, edges, matrices):
     """Scores after the exchange of states at some nodes."""
+    if not exchanged.any():
+        return node, edges, matrices
     node = np.where(exchanged[:, None], node[:, ::-1], node)
     first, second = exchanged[edges].T
     matrices = np.where(first[:, None, None], matrices[:, ::-1], matrices)

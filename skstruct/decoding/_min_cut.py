@@ -1,12 +1,12 @@
-"""Minimum cuts in double precision by integer maximum flows, and the labelling problems that they solve."""
+"""Labelling problems with two states that a minimum cut solves."""
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-BITS = 30  # of an integer capacity: two opposite capacities add up in scipy's residual, within int32
-MAX_ROUNDS = 20
-TOLERANCE = 1e-15  # of the capacity of the cut
+from skstruct.data.adjacency import adjacency
+from skstruct.decoding._max_flow import minimum_cut
+from skstruct.kernels.jit import kernel
+from skstruct.scores import Scores
+
 ROUNDING = 1e-15  # a coupling below this fraction of its four scores is rounding
 
 
@@ -25,7 +25,7 @@ def best_of_two(node, edges, matrices):
     -------
     labels : ndarray of bool, (n_nodes,)
     gap : float
-        No labelling scores higher by more than this: the part of the cut without flow, plus the rounding errors of the
+        No labelling scores higher by more than this: the difference of cut and flow, plus the rounding errors of the
         scores. ``inf`` if no labelling is allowed.
 
     References
@@ -36,33 +36,14 @@ def best_of_two(node, edges, matrices):
     node, matrices = propagate_forbidden(node, edges, matrices)
     if np.isneginf(node).all(axis=1).any():
         return np.zeros(len(node), bool), np.inf
-    i, j = edges.T
-    n_nodes = len(node)
-    (a, b), (c, d) = matrices.transpose(1, 2, 0)
-    with np.errstate(invalid="ignore"):  # -inf - -inf, in branches that are not chosen
-        # m(x, y) = a + (c - a) x + (d - c) y + (b + c - a - d) (1 - x) y where (1, 0) is allowed, else the
-        # same with the roles of x and y exchanged; with two forbidden pairs it is (d - a) x.
-        coupling = couplings(matrices)
-        via_c, via_b = np.isfinite(c), np.isfinite(b)
-        own = np.where(via_c, c - a, np.where(via_b, d - b, d - a))
-        other = np.where(via_c, d - c, np.where(via_b, b - a, 0.0))
-        gain = node[:, 1] - node[:, 0]  # of state 1, +-inf where a state is forbidden
-    gain = gain + np.bincount(i, own, n_nodes) + np.bincount(j, other, n_nodes)
-    coupling = np.maximum(coupling, 0.0)
-    forward = np.where(via_c, coupling, np.where(via_b, 0.0, np.inf))  # cost of (0, 1)
-    backward = np.where(via_c, 0.0, np.where(via_b, coupling, np.inf))  # cost of (1, 0)
-    # State 0 is the source's side. A node's arc from the source is cut by state 1, its arc to the sink by
-    # state 0.
-    source, sink, nodes = n_nodes, n_nodes + 1, np.arange(n_nodes)
-    heads = np.concatenate([i, np.full(n_nodes, source), nodes])
-    tails = np.concatenate([j, nodes, np.full(n_nodes, sink)])
-    there = np.concatenate([forward, np.maximum(-gain, 0.0), np.maximum(gain, 0.0)])
-    back = np.concatenate([backward, np.zeros(2 * n_nodes)])
-    used = (there > 0) | (back > 0)
-    arcs = heads[used], tails[used], there[used], back[used]
-    source_side, gap = minimum_cut(*arcs, n_nodes + 2, source, sink)
-    size = sum(np.abs(part[np.isfinite(part)]).sum() for part in (own, other, gain))
-    return ~source_side[:n_nodes], gap + np.finfo(float).eps * size
+    lists, rows = adjacency(edges, len(node)), np.arange(len(edges), dtype=np.int32)
+    capacity, excess = np.empty(2 * len(edges)), np.empty(len(node))
+    scores = Scores(node, matrices, rows)
+    size = load_choice(lists, scores, np.zeros(len(node), np.intp), 1, capacity, excess)
+    first, flow = minimum_cut(lists, capacity.copy(), excess.copy())
+    if flow == np.inf:
+        return ~first, np.inf
+    return ~first, max(_cut_capacity(lists, capacity, excess, first) - flow, 0.0) + np.finfo(float).eps * size
 
 
 def couplings(matrices):
@@ -105,66 +86,72 @@ def propagate_forbidden(node, edges, matrices):
     return node, np.where(np.isneginf(node).all(axis=1)[edges].any(axis=1)[:, None, None], 0.0, matrices)
 
 
-def minimum_cut(heads, tails, there, back, n_nodes, source, sink):
-    """Minimum cut of a network with capacities in floating point.
+@kernel
+def load_choice(lists, scores, labels, state, capacity, excess):
+    """Write the network of the choice between two states of each node: its label, or `state`.
 
-    scipy's flows are int32. So capacities are rounded down to multiples of a unit, and the flow through these is
-    subtracted. The rest is a network with the same minimum cut. Its flow is at most the remaining capacity of the cut
-    that was found, and no arc has to carry more than that. So the next round limits capacities to this number, and uses
-    a smaller unit. A round reduces the gap by a factor of about 2**30 / (number of arcs of the cut).
+    The label is the side of the source: `excess` is the loss by `state`, up to terms of the edges. A matrix
+    ``(a, b), (c, d)`` of the two choices of nodes ``i`` and ``j`` is, with x and y = 1 for `state`,
+    ``a + own x + other y - forward (1 - x) y - backward x (1 - y)``. The coupling ``a + d - b - c`` is ``forward +
+    backward``: half each, unless the one or the other pair of unequal choices is forbidden.
 
     Parameters
     ----------
-    heads, tails : ndarray of shape (n_arcs,)
-        No pair of nodes occurs twice.
-    there, back : ndarray of shape (n_arcs,)
-        Capacities in both directions; they may be inf.
-    n_nodes, source, sink : int
+    lists : Adjacency
+    scores : Scores
+        With a matrix number for each edge. A node or matrix with entries -inf is as after `propagate_forbidden`.
+    labels : ndarray of shape (n_nodes,)
+    state : int
+    capacity : ndarray of shape (2 * n_edges,)
+    excess : ndarray of shape (n_nodes,)
+        These two are overwritten.
 
     Returns
     -------
-    source_side : ndarray of bool, (n_nodes,)
-    gap : float
-        Capacity of the cut less the flow: the capacity of a minimum cut is at most this much smaller.
+    size : float
+        Sum of the sizes of all finite terms of nodes, to judge rounding errors.
     """
-    heads, tails = (np.concatenate(ends).astype(np.int32) for ends in ((heads, tails), (tails, heads)))
-    capacity = np.concatenate([there, back])
-    left, finite = capacity, capacity[np.isfinite(capacity)]
-    total = finite.sum()
-    # No arc has to carry more than `top`; twice the sum lets an infinite arc outweigh all finite ones.
-    top = finite.max(initial=0.0) if len(finite) == len(left) else 2.0 * total
-    best, gap, size = np.arange(n_nodes) == source, np.inf, 0.0
-    for _ in range(MAX_ROUNDS if total else 0):
-        shift = BITS - np.frexp(top)[1]  # products with a power of two are exact
-        whole = np.floor(np.ldexp(np.minimum(left, top), shift)).astype(np.int32)
-        network = csr_array((whole, (heads, tails)), shape=(n_nodes, n_nodes))
-        pushed = _entries(maximum_flow(network, source, sink).flow, heads, tails)
-        left = np.maximum(left - np.ldexp(pushed.astype(float), -shift), 0.0)
-        open_ = whole > pushed
-        side = _reached(heads[open_], tails[open_], n_nodes, source)
-        cut = side[heads] & ~side[tails]
-        if left[cut].sum() < gap:
-            best, gap, size = side, left[cut].sum(), capacity[cut].sum()
-        if gap == np.inf or gap <= TOLERANCE * size:
-            break
-        top = min(gap, left.max())
-    if gap == np.inf:  # no capacity is finite and positive, or all cuts are infinite
-        side = _reached(heads[left > 0], tails[left > 0], n_nodes, source)
-        return side, 0.0 if not side[sink] else np.inf
-    return best, gap
+    node, matrices, rows = scores
+    size = 0.0
+    for v in range(len(excess)):
+        excess[v] = node[v, labels[v]] - node[v, state]
+    for v in range(len(excess)):
+        for s in range(lists.ptr[v], lists.ptr[v + 1]):
+            if lists.flipped[s]:
+                continue
+            w, matrix = lists.neighbour[s], matrices[rows[lists.edge[s]]]
+            x, y = labels[v], labels[w]
+            a, b, c, d = matrix[x, y], matrix[x, state], matrix[state, y], matrix[state, state]
+            own, other, forward, backward = d - a, 0.0, np.inf, np.inf
+            if b > -np.inf and c > -np.inf:
+                own, other = 0.5 * (c + d - a - b), 0.5 * (b + d - a - c)
+                coupling = a + d - b - c
+                if coupling <= ROUNDING * (abs(a) + abs(b) + abs(c) + abs(d)):
+                    coupling = 0.0
+                forward = backward = 0.5 * coupling
+            elif c > -np.inf:
+                own, other, backward = c - a, d - c, 0.0
+            elif b > -np.inf:
+                own, other, forward = d - b, b - a, 0.0
+            excess[v] -= own
+            excess[w] -= other
+            capacity[s], capacity[lists.reverse[s]] = forward, backward
+            size += abs(own) + abs(other)
+    for v in range(len(excess)):
+        if abs(excess[v]) < np.inf:
+            size += abs(excess[v])
+    return size
 
 
-def _entries(matrix, rows, columns):
-    """Look up stored entries of a sparse square matrix."""
-    matrix = csr_array(matrix)
-    matrix.sort_indices()
-    n = matrix.shape[0]
-    place = np.repeat(np.arange(n), np.diff(matrix.indptr)) * n + matrix.indices
-    return matrix.data[np.searchsorted(place, rows.astype(np.int64) * n + columns)].astype(np.int64)
-
-
-def _reached(heads, tails, n_nodes, start):
-    arcs = coo_array((np.ones(len(heads), np.int8), (heads, tails)), shape=(n_nodes, n_nodes)).tocsr()
-    side = np.zeros(n_nodes, bool)
-    side[breadth_first_order(arcs, start, return_predecessors=False)] = True
-    return side
+@kernel
+def _cut_capacity(lists, capacity, excess, of_source):
+    total = 0.0
+    for v in range(len(excess)):
+        if of_source[v]:
+            total += max(-excess[v], 0.0)
+            for s in range(lists.ptr[v], lists.ptr[v + 1]):
+                if not of_source[lists.neighbour[s]]:
+                    total += capacity[s]
+        else:
+            total += max(excess[v], 0.0)
+    return total
