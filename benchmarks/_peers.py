@@ -162,18 +162,23 @@ class Pgmpy:
         return np.array(found)
 
 
-def maxflow_labels(maxflow, topology, scores):
-    """Labels of the highest score of a binary model whose edges favour equal states, by PyMaxflow."""
+def maxflow_network(maxflow, topology, scores):
+    """Network of a binary model whose edges favour equal states, in PyMaxflow: the graph, and its nodes."""
     i, j = topology.edges.astype(np.intp).T
-    matrices = scores.edge if scores.edge_matrix is None else scores.edge[scores.edge_matrix]
-    # m[a, b] = m00 + a (m10 - m00) + b (m11 - m10) - (m00 + m11 - m01 - m10) (1 - a) b
+    (a, b), (c, d) = (scores.edge if scores.edge_matrix is None else scores.edge[scores.edge_matrix]).transpose(1, 2, 0)
+    # a matrix is a + x (c + d - a - b) / 2 + y (b + d - a - c) / 2, less half of a + d - b - c where x and y differ
     gain = scores.node[:, 1] - scores.node[:, 0]
-    gain += np.bincount(i, matrices[:, 1, 0] - matrices[:, 0, 0], len(gain))
-    gain += np.bincount(j, matrices[:, 1, 1] - matrices[:, 1, 0], len(gain))
-    capacity = matrices[:, 0, 0] + matrices[:, 1, 1] - matrices[:, 0, 1] - matrices[:, 1, 0]
+    gain += np.bincount(i, 0.5 * (c + d - a - b), len(gain)) + np.bincount(j, 0.5 * (b + d - a - c), len(gain))
+    capacity = 0.5 * (a + d - b - c)
     graph = maxflow.Graph[float](topology.n_nodes, topology.n_edges)
     nodes = graph.add_nodes(topology.n_nodes)
-    graph.add_edges(i, j, capacity, np.zeros(len(i)))
+    graph.add_edges(i, j, capacity, capacity)
     graph.add_grid_tedges(nodes, np.maximum(-gain, 0), np.maximum(gain, 0))
+    return graph, nodes
+
+
+def maxflow_labels(maxflow, topology, scores):
+    """Labels of the highest score of a binary model whose edges favour equal states, by PyMaxflow."""
+    graph, nodes = maxflow_network(maxflow, topology, scores)
     graph.maxflow()
     return graph.get_grid_segments(nodes).astype(np.intp)

@@ -1,15 +1,13 @@
-"""Graphs with cycles: belief propagation, exact results of pgmpy on a small grid, binary MAP and PyMaxflow."""
+"""Graphs with cycles: belief propagation, and exact results of pgmpy on a small grid."""
 
 import numpy as np
 
 from benchmarks._machine import Seconds
 from benchmarks._measure import case, mean_time
-from benchmarks._peers import NumpyBP, Pgmpy, maxflow_labels
+from benchmarks._peers import NumpyBP, Pgmpy
 from benchmarks._problems import grid, many_graphs, random_edges, random_scores
 from skstruct import Topology
-from skstruct.decoding import GraphCut
 from skstruct.inference import JunctionTree, LoopyBP, MeanField, TreeReweightedBP
-from skstruct.scores import Scores, score_labelling
 
 
 @case("Loopy BP on a grid, 2 states")
@@ -95,26 +93,6 @@ def pgmpy_exact(run):
         run.check("log-partition", found.log_partition[0], np.log(peer.model.get_partition_function()), atol=1e-8)
         engines["pgmpy"] = peer.marginals
     run.compare(f"marginals, {side} x {side} grid, 2 states", engines)
-
-
-@case("Minimum cut on binary grids")
-def binary_map(run):
-    """Binary grid whose edges favour equal states: time to decode; asserted: score of PyMaxflow's labels (1e-9)."""
-    side = run.pick(8, 64, 256)
-    topology = _grid(side)
-    rng = np.random.default_rng(0)
-    strength = rng.uniform(0, 1.5, topology.n_edges)
-    scores = Scores(rng.normal(size=(side * side, 2)), strength[:, None, None] * np.eye(2))
-    decoder = GraphCut()
-    engines = {"skstruct graph_cut": lambda: decoder.decode(topology, scores)}
-    maxflow = run.peer("maxflow", "PyMaxflow")
-    if maxflow is not None:
-        theirs = score_labelling(topology, scores, maxflow_labels(maxflow, topology, scores))
-        found = decoder.decode(topology, scores)
-        run.require("the labels are optimal", bool(found.optimal.all()))
-        run.check("score", found.score, theirs, rtol=1e-9)
-        engines["PyMaxflow"] = lambda: maxflow_labels(maxflow, topology, scores)
-    run.compare(f"MAP, {side} x {side} grid", engines)
 
 
 def _grid(side):

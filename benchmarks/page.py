@@ -24,6 +24,7 @@ SECTIONS = {
     "Prediction on chains": ("prediction",),
     "Memory, cold start, threads": ("resources",),
     "Graphs of other shapes": ("graphs", "exact"),
+    "Decoding of graphs": ("decoding",),
 }
 REACHED = {"goal": "the goal", "at least": "at least", "below": "**not reached**"}
 

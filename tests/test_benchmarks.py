@@ -107,12 +107,12 @@ def test_goals_are_reached_from_either_side():
 
 def test_the_page_refuses_results_that_do_not_belong_together(results, tmp_path):
     folder = results[1]
-    other = json.loads((folder / "graphs.binary_map.json").read_text()) | {"size": "small"}
+    other = json.loads((folder / "decoding.binary_map.json").read_text()) | {"size": "small"}
     (tmp_path / "other.json").write_text(json.dumps(other))
     files = [folder / "graphs.grid_2_states.json", tmp_path / "other.json"]
     done = run(*files, "--output", tmp_path, module="benchmarks.page")
     assert done.returncode == 1
-    assert "graphs.binary_map and graphs.grid_2_states differ in size" in done.stderr
+    assert "graphs.grid_2_states and decoding.binary_map differ in size" in done.stderr
     assert not (tmp_path / "performance.rst").exists()
 
 
