@@ -15,7 +15,14 @@ from scipy.sparse import csr_array
 from skstruct.data.sparse_checks import check_sparse
 from skstruct.data.tables import is_sparse
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.simd import add_rows, add_scaled_rows, add_scaled_to_rows, add_to_rows, lanes, padded, prefetch
+from skstruct.kernels.simd import (
+    add_scaled_to_rows,
+    add_to_rows,
+    lanes,
+    prefetch,
+    sum_rows,
+    sum_scaled_rows,
+)
 
 ROW_TIME = 2  # adding a row of the table takes about as long as adding two single weights, text from CoNLL-2000 says
 USES_PER_GAP = 4  # additions saved for each entry of a row that is no weight: it takes time, too, when all are updated
@@ -124,19 +131,19 @@ class NodeWeights:
         return cls(n_features, n_states, n_features, row_length, None, no_labels, free.ravel())
 
     @classmethod
-    def of_observed(cls, observed, n_states):
+    def of_observed(cls, observed, n_states, row_length):
         """A weight for the pairs that occur: a nonzero feature on a node with that label.
 
         Parameters
         ----------
         observed : ObservedPairs
-        n_states : int
+        n_states, row_length : int
         """
         counts = observed.counts
         number, occurrences = np.diff(counts.indptr), counts.sum(axis=1)
         # Neighbours in memory are used together: common features, and rare ones that come up for the first time at
         # about the same place. With rare ones in random order, sums over CoNLL-2000 take twice as long.
-        in_table = occurrences * (number - ROW_TIME) > USES_PER_GAP * (padded(n_states) - number)
+        in_table = occurrences * (number - ROW_TIME) > USES_PER_GAP * (row_length - number)
         frequent = np.flatnonzero(in_table)
         frequent = frequent[np.argsort(-occurrences[frequent], kind="stable")]
         rare = np.flatnonzero((number > 0) & ~in_table)
@@ -144,12 +151,11 @@ class NodeWeights:
         places = np.zeros((len(number), 2), np.int32)
         places[rare] = np.stack([np.cumsum(number[rare]) - number[rare], number[rare]], axis=1)
         places[frequent] = np.stack([np.arange(len(frequent)), np.full(len(frequent), IN_TABLE)], axis=1)
-        free = np.zeros((len(frequent), padded(n_states)), bool)
+        free = np.zeros((len(frequent), row_length), bool)
         free[np.repeat(np.arange(len(frequent)), number[frequent]), counts[frequent].indices] = True
         pair_labels = counts[rare].indices.astype(label_dtype(n_states))
         all_free = np.concatenate([free.ravel(), np.ones(len(pair_labels), bool)])
-        n_rows, row_length = free.shape
-        return cls(len(number), n_states, n_rows, row_length, places, pair_labels, all_free)
+        return cls(len(number), n_states, len(frequent), row_length, places, pair_labels, all_free)
 
     def __eq__(self, other):
         if not isinstance(other, NodeWeights) or (self.n_features, self.n_states) != (other.n_features, other.n_states):
@@ -208,6 +214,7 @@ class NodeWeights:
 
     def pullback(self, inputs, gradient, out):
         """Add the gradient of the weights to `out`, given that of the node scores."""
+        gradient = np.ascontiguousarray(gradient, out.dtype)
         _add_gradient(inputs, gradient, *self._split(out), lanes(self.n_states))
 
     def matrix(self, coef):
@@ -262,16 +269,11 @@ def _fill_tiers(ptr, columns, values, places, labels, out):
 @kernel(fastmath={"contract"})
 def _add_weights(inputs, table, singles, intercept, out, lanes):
     row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values = inputs
-    line = np.zeros((1, table.shape[1]), table.dtype)
     for t in range(len(out)):
-        for y in range(out.shape[1]):
-            line[0, y] = intercept[y]
         if len(row_values):
-            add_scaled_rows(table, rows, row_values, row_ptr[t], row_ptr[t + 1], line, lanes)
+            sum_scaled_rows(table, rows, row_values, row_ptr[t], row_ptr[t + 1], intercept, out, t, lanes)
         else:
-            add_rows(table, rows, row_ptr[t], row_ptr[t + 1], line, lanes)
-        for y in range(out.shape[1]):
-            out[t, y] = line[0, y]
+            sum_rows(table, rows, row_ptr[t], row_ptr[t + 1], intercept, out, t, lanes)
         if not len(pairs):
             continue
         for k in range(pair_ptr[t], pair_ptr[t + 1]):
@@ -283,14 +285,11 @@ def _add_weights(inputs, table, singles, intercept, out, lanes):
 @kernel(fastmath={"contract"})
 def _add_gradient(inputs, gradient, table, singles, lanes):
     row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values = inputs
-    line = np.zeros((1, table.shape[1]), table.dtype)
     for t in range(len(gradient)):
-        for y in range(gradient.shape[1]):
-            line[0, y] = gradient[t, y]
         if len(row_values):
-            add_scaled_to_rows(line, table, rows, row_values, row_ptr[t], row_ptr[t + 1], lanes)
+            add_scaled_to_rows(gradient, t, table, rows, row_values, row_ptr[t], row_ptr[t + 1], lanes)
         else:
-            add_to_rows(line, table, rows, row_ptr[t], row_ptr[t + 1], lanes)
+            add_to_rows(gradient, t, table, rows, row_ptr[t], row_ptr[t + 1], lanes)
         if not len(pairs):
             continue
         for k in range(pair_ptr[t], pair_ptr[t + 1]):

@@ -8,7 +8,14 @@ overlap once.
 
 # (width, number of registers), for rows of 1, 2, 3, 4, 5-7, 8, 9-16, ... 57-64 numbers
 SHAPES = [(1, 1), (2, 1), (2, 2), (4, 1), (4, 2), *((8, count) for count in range(1, 9))]
+SHORTEST_OF_16 = 3  # registers of 8 numbers; so many of 32 bits, or more, become half as many registers of 16 numbers
 SMALLEST_EXPONENT, SMALLEST_EXPONENT_32 = -708.0, -87.0  # exp of smaller numbers is not a normal number: 0 instead
+
+
+def register_shape(n_lanes, is_single):
+    """Width and number of registers for rows whose `lanes` tuple has the length `n_lanes`."""
+    width, count = SHAPES[n_lanes - 1]
+    return (16, -(-count // 2)) if is_single and count >= SHORTEST_OF_16 else (width, count)
 
 
 class Rows:
@@ -26,7 +33,6 @@ class Rows:
         from numba.core import cgutils, types
 
         self.ir, self.cgutils, self.builder = ir, cgutils, builder
-        self.width, self.count = SHAPES[signature.args[-1].count - 1]
         arrays = [k for k, kind in enumerate(signature.args) if isinstance(kind, types.Array)]
         self.data, self.lengths, self.heights = {}, {}, {}
         for k in arrays:
@@ -38,6 +44,7 @@ class Rows:
         self.signed = {k: getattr(signature.args[k].dtype, "signed", True) for k in arrays}
         self.int = ir.IntType(64)
         single = signature.args[arrays[0]].dtype == types.float32
+        self.width, self.count = register_shape(signature.args[-1].count, single)
         self.element = ir.FloatType() if single else ir.DoubleType()
         self.vector = ir.VectorType(self.element, self.width)
         self.align = 4 if single else 8
@@ -90,6 +97,40 @@ class Rows:
         """Write the registers of a row, which has the length of the rows of the array `like`."""
         for register, at in zip(registers, self._addresses(row, like)):
             self.builder.store(register, at, align=self.align)
+
+    def load_part(self, row, length, like):
+        """Read a row of `length` numbers into the registers of longer rows, those of `like`, that end with zeros."""
+        *whole, last = self._addresses(row, like)
+        function = self._masked("load", self.vector, [last.type], [self.vector])
+        mask = self._present(length, like)
+        found = self.builder.call(function, [last, self._alignment, mask, self.constant(0.0)])
+        return [*(self.builder.load(at, align=self.align) for at in whole), found]
+
+    def store_part(self, registers, row, length, like):
+        """Write the first `length` numbers in the registers of longer rows, those of `like`, to a row."""
+        *whole, last = self._addresses(row, like)
+        for register, at in zip(registers, whole):
+            self.builder.store(register, at, align=self.align)
+        function = self._masked("store", self.ir.VoidType(), [self.vector, last.type], [])
+        self.builder.call(function, [registers[-1], last, self._alignment, self._present(length, like)])
+
+    def _masked(self, name, result, first, more):
+        """The LLVM function that accesses the numbers of a register that a mask selects."""
+        kind = "f32" if self.align == 4 else "f64"
+        arguments = [*first, self.ir.IntType(32), self.ir.VectorType(self.ir.IntType(1), self.width), *more]
+        function = self.ir.FunctionType(result, arguments)
+        name = f"llvm.masked.{name}.v{self.width}{kind}.p0"
+        return self.cgutils.get_or_insert_function(self.builder.module, function, name)
+
+    @property
+    def _alignment(self):
+        return self.ir.Constant(self.ir.IntType(32), self.align)
+
+    def _present(self, length, like):
+        """Which numbers of the last register of a row belong to its first `length` numbers."""
+        positions = self.ir.Constant(self.ir.VectorType(self.int, self.width), list(range(self.width)))
+        start = self.builder.sub(self.lengths[like], self.integer(self.width))
+        return self.builder.icmp_signed("<", positions, self.broadcast(self.builder.sub(length, start)))
 
     def _addresses(self, row, like):
         starts = [self.integer(v * self.width) for v in range(self.count - 1)]
@@ -148,26 +189,37 @@ class Rows:
         return self.reduce(registers, self.add)
 
     def times_matrix(self, row, matrix):
-        """``row[:n_rows] @ matrix`` in registers, where the matrix has `n_rows` rows.
+        """``row[:n_rows] @ matrix`` in registers, where the matrix has `n_rows` rows."""
+        return self.each_times_matrix([row], matrix)[0]
 
-        Even and odd rows have sums of their own: an addition then does not wait for the result of the one before.
+    def each_times_matrix(self, rows, matrix):
+        """`times_matrix` of each of some rows, which reads the matrix once.
+
+        An addition must not wait for the result of the one before: it is of another row, or even and odd rows of the
+        matrix have sums of their own.
         """
-        n_rows = self.heights[matrix]
+        n_rows, n_sums = self.heights[matrix], 2 if len(rows) == 1 else 1
         zero = [self.constant(0.0)] * self.count
-        sums = [self.variables(zero), self.variables(zero)]
+        sums = [[self.variables(zero) for _ in range(n_sums)] for _ in rows]
 
-        def add_product(i, parity):
-            factor = self.broadcast(self.element_of(row, i))
-            for variable, register in zip(sums[parity], self.load(self.row(matrix, i), matrix)):
-                self.builder.store(self.add(self.builder.load(variable), self.multiply(factor, register)), variable)
+        def add_products(i, number):
+            registers = self.load(self.row(matrix, i), matrix)
+            for row, totals in zip(rows, sums):
+                factor = self.broadcast(self.element_of(row, i))
+                for variable, register in zip(totals[number], registers):
+                    self.builder.store(self.add(self.builder.load(variable), self.multiply(factor, register)), variable)
 
         even = self.builder.and_(n_rows, self.integer(-2))
         with self.loop(self.integer(0), even, 2) as (i, _):
-            add_product(i, 0)
-            add_product(self.builder.add(i, self.integer(1)), 1)
+            add_products(i, 0)
+            add_products(self.builder.add(i, self.integer(1)), n_sums - 1)
         with self.builder.if_then(self.builder.icmp_signed("<", even, n_rows)):
-            add_product(even, 0)
-        return [self.add(self.builder.load(a), self.builder.load(b)) for a, b in zip(*sums)]
+            add_products(even, 0)
+        found = []
+        for totals in sums:
+            parts = [[self.builder.load(variable) for variable in total] for total in totals]
+            found.append(parts[0] if n_sums == 1 else [self.add(a, b) for a, b in zip(*parts)])
+        return found
 
     def times_matrix_tangent(self, row, d_row, matrix, d_matrix, moves):
         """``row @ matrix`` and its tangent ``d_row @ matrix + row @ d_matrix``, as `times_matrix`; one pass.

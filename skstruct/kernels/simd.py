@@ -22,7 +22,7 @@ from functools import cache
 import numpy as np
 
 from skstruct.kernels.jit import primitive
-from skstruct.kernels.registers import SHAPES, SMALLEST_EXPONENT, SMALLEST_EXPONENT_32
+from skstruct.kernels.registers import SHAPES, SMALLEST_EXPONENT, SMALLEST_EXPONENT_32, register_shape
 
 LONGEST_ROW = 64
 CACHE_LINE = 64  # bytes
@@ -36,9 +36,9 @@ def lanes(n):
 
 
 @cache
-def padded(n):
+def padded(n, dtype=np.float64):
     """Length of rows of `n` numbers after padding to whole registers."""
-    width, count = SHAPES[len(lanes(n)) - 1] if n <= LONGEST_ROW else (1, n)
+    width, count = register_shape(len(lanes(n)), np.dtype(dtype) == np.float32) if n <= LONGEST_ROW else (1, n)
     return width * count
 
 
@@ -63,69 +63,85 @@ def prefetch(array, index, lanes):
     """Tell the processor to load ``array[index]`` into the cache; no value changes."""
 
 
-def _emit_add_rows(r, table, columns, start, stop, out):
-    line = r.row(4, r.integer(0))
-    total = r.variables(r.load(line, 4))
-    with r.loop(start, stop) as (k, _):
-        for variable, register in zip(total, r.load(r.row(0, r.number(1, k)), 4)):
-            r.builder.store(r.add(r.builder.load(variable), register), variable)
-    r.store([r.builder.load(variable) for variable in total], line, 4)
+def _sum_rows(r, columns, start, stop, initial, row, factor):
+    """Emit the sum of some rows, each times ``factor(k)``; even and odd rows have sums of their own."""
+    sums = [r.load_part(r.row(initial, r.integer(0)), r.lengths[row[0]], 0), [r.constant(0.0)] * r.count]
+    sums = [r.variables(registers) for registers in sums]
+
+    def add(k, total):
+        for variable, register in zip(total, r.load(r.row(0, r.number(columns, k)), 0)):
+            term = register if factor is None else r.multiply(r.broadcast(factor(k)), register)
+            r.builder.store(r.add(r.builder.load(variable), term), variable)
+
+    even = r.builder.add(start, r.builder.and_(r.builder.sub(stop, start), r.integer(-2)))
+    with r.loop(start, even, 2) as (k, _):
+        add(k, sums[0])
+        add(r.builder.add(k, r.integer(1)), sums[1])
+    with r.builder.if_then(r.builder.icmp_signed("<", even, stop)):
+        add(even, sums[0])
+    total = [r.add(r.builder.load(a), r.builder.load(b)) for a, b in zip(*sums)]
+    r.store_part(total, r.row(*row), r.lengths[row[0]], 0)
 
 
-@primitive(_emit_add_rows)
-def add_rows(table, columns, start, stop, out, lanes):
-    """Gather: ``out[0] += table[columns[start:stop]].sum(0)``."""
+def _emit_sum_rows(r, table, columns, start, stop, initial, out, row):
+    _sum_rows(r, 1, start, stop, 4, (5, row), None)
+
+
+@primitive(_emit_sum_rows)
+def sum_rows(table, columns, start, stop, initial, out, row, lanes):
+    """Gather: ``out[row] = initial + table[columns[start:stop], :n].sum(0)`` for rows of `out` of length ``n``."""
+    for y in range(out.shape[1]):
+        out[row, y] = initial[y]
     for k in range(start, stop):
         for y in range(out.shape[1]):
-            out[0, y] += table[columns[k], y]
+            out[row, y] += table[columns[k], y]
 
 
-def _emit_add_scaled_rows(r, table, columns, values, start, stop, out):
-    line = r.row(5, r.integer(0))
-    total = r.variables(r.load(line, 5))
-    with r.loop(start, stop) as (k, _):
-        factor = r.broadcast(r.number(2, k))
-        for variable, register in zip(total, r.load(r.row(0, r.number(1, k)), 5)):
-            r.builder.store(r.add(r.builder.load(variable), r.multiply(factor, register)), variable)
-    r.store([r.builder.load(variable) for variable in total], line, 5)
+def _emit_sum_scaled_rows(r, table, columns, values, start, stop, initial, out, row):
+    _sum_rows(r, 1, start, stop, 5, (6, row), lambda k: r.number(2, k))
 
 
-@primitive(_emit_add_scaled_rows)
-def add_scaled_rows(table, columns, values, start, stop, out, lanes):
-    """Gather: ``out[0] += values[start:stop] @ table[columns[start:stop]]``."""
+@primitive(_emit_sum_scaled_rows)
+def sum_scaled_rows(table, columns, values, start, stop, initial, out, row, lanes):
+    """Gather: ``out[row] = initial + values[start:stop] @ table[columns[start:stop], :n]``; see `sum_rows`."""
+    for y in range(out.shape[1]):
+        out[row, y] = initial[y]
     for k in range(start, stop):
         for y in range(out.shape[1]):
-            out[0, y] += values[k] * table[columns[k], y]
+            out[row, y] += values[k] * table[columns[k], y]
 
 
-def _emit_add_to_rows(r, source, table, columns, start, stop):
-    registers = r.load(r.row(0, r.integer(0)), 0)
+def _add_to_rows(r, row, columns, start, stop, factor):
+    """Emit the sum of a row, times ``factor(k)``, and each of some rows of a table."""
+    registers = r.load_part(r.row(0, row), r.lengths[0], 2)
     with r.loop(start, stop) as (k, _):
-        line = r.row(1, r.number(2, k))
-        r.store([r.add(a, b) for a, b in zip(r.load(line, 0), registers)], line, 0)
+        line = r.row(2, r.number(columns, k))
+        terms = registers if factor is None else [r.multiply(r.broadcast(factor(k)), b) for b in registers]
+        r.store([r.add(a, b) for a, b in zip(r.load(line, 2), terms)], line, 2)
+
+
+def _emit_add_to_rows(r, source, row, table, columns, start, stop):
+    _add_to_rows(r, row, 3, start, stop, None)
 
 
 @primitive(_emit_add_to_rows)
-def add_to_rows(source, table, columns, start, stop, lanes):
-    """Scatter: ``table[columns[k]] += source[0]`` for all ``start <= k < stop``."""
+def add_to_rows(source, row, table, columns, start, stop, lanes):
+    """Scatter: ``table[columns[k], :n] += source[row]`` for all ``start <= k < stop``; rows have the length ``n``."""
     for k in range(start, stop):
         for y in range(source.shape[1]):
-            table[columns[k], y] += source[0, y]
+            table[columns[k], y] += source[row, y]
 
 
-def _emit_add_scaled_to_rows(r, source, table, columns, values, start, stop):
-    registers = r.load(r.row(0, r.integer(0)), 0)
-    with r.loop(start, stop) as (k, _):
-        line, factor = r.row(1, r.number(2, k)), r.broadcast(r.number(3, k))
-        r.store([r.add(a, r.multiply(factor, b)) for a, b in zip(r.load(line, 0), registers)], line, 0)
+def _emit_add_scaled_to_rows(r, source, row, table, columns, values, start, stop):
+    _add_to_rows(r, row, 3, start, stop, lambda k: r.number(4, k))
 
 
 @primitive(_emit_add_scaled_to_rows)
-def add_scaled_to_rows(source, table, columns, values, start, stop, lanes):
-    """Scatter: ``table[columns[k]] += values[k] * source[0]`` for all ``start <= k < stop``."""
+def add_scaled_to_rows(source, row, table, columns, values, start, stop, lanes):
+    """Scatter: ``table[columns[k], :n] += values[k] * source[row]`` for all ``start <= k < stop``."""
     for k in range(start, stop):
         for y in range(source.shape[1]):
-            table[columns[k], y] += values[k] * source[0, y]
+            table[columns[k], y] += values[k] * source[row, y]
 
 
 def _emit_exp_row(r, scores, row, out, out_row):

@@ -69,7 +69,7 @@ def test_the_table_is_for_features_that_are_frequent_on_several_labels():
     labels = np.r_[np.arange(100) % 3, np.arange(7), np.full(100, 4)]
     x = np.zeros((len(labels), 3))
     x[:100, 0] = x[100:107, 1] = x[107:, 2] = 1.0  # often, three labels; seven, once each; often, one label
-    nodes = NodeWeights.of_observed(ObservedPairs.of(x, labels, 22), 22)
+    nodes = NodeWeights.of_observed(ObservedPairs.of(x, labels, 22), 22, 24)
     assert nodes.n_rows == 1
     assert nodes.places[:, 1].tolist() == [IN_TABLE, 7, 1]
 
