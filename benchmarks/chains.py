@@ -129,7 +129,7 @@ def chunking_profile(run):
 def repeat_pairs(rows, out, repeats, lanes):
     """Sum pair counts of the same rows repeatedly."""
     for _ in range(repeats):
-        add_pairs(rows, rows, len(rows), out, 0, lanes)
+        add_pairs(rows, 0, rows, 1, len(rows) - 1, out, 0, lanes)
 
 
 def in_sequence(fun, coef):

@@ -9,7 +9,7 @@ import numpy as np
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._chain_derivative import derive_chains
-from skstruct.inference._chain_kernels import ROWS, SINGLE_RANGE, Scratch, StepScores, forward_backward, viterbi
+from skstruct.inference._chain_kernels import ROWS, SINGLE_RANGE, Scratch, StepScores, forward_backward, n_rows, viterbi
 from skstruct.inference._covariance import derivatives_of
 from skstruct.inference._rooted_forest import ROOT, RootedForest
 from skstruct.inference._tree import TreePlan, derive_log, two_passes_log
@@ -116,6 +116,13 @@ class _ChainPlan(InferencePlan):
         """Number of nodes of the longest graph."""
         return int(np.diff(self.topology.node_ptr).max(initial=0))
 
+    @cached_property
+    def _by_length(self):
+        """Graphs, the longest first, and their numbers of nodes."""
+        lengths = np.diff(self.topology.node_ptr)
+        order = np.argsort(-lengths, kind="stable")
+        return order, lengths[order]
+
     def _by_step(self, scores):
         """Scores with the matrix of each step, and which matrices these are; None: those of the scores."""
         rows, edge, used = edge_rows(scores, self.topology.n_edges), scores.edge, None
@@ -136,7 +143,7 @@ class _ChainPlan(InferencePlan):
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
         steps, used = self._by_step(scores)
         found = direct_marginals(np.empty(t.n_graphs), np.empty_like(steps.node), np.zeros_like(steps.edge))
-        unsafe = self._add_marginals(steps, np.arange(t.n_graphs), weights, found)
+        unsafe = self._add_marginals(steps, self._by_length[0], weights, found)
         if len(unsafe) and is_single:
             scores, steps = in_double(scores), in_double(steps)
             again = found._replace(node=np.empty_like(steps.node), edge=np.zeros_like(steps.edge))
@@ -153,12 +160,12 @@ class _ChainPlan(InferencePlan):
         return found
 
     def _add_marginals(self, steps, graphs, weights, out):
-        """Write marginals of `graphs`, and return those that are unsafe, which are left out."""
+        """Write marginals of `graphs`, the longest first, and return those that are unsafe, which are left out."""
         unsafe, n_states = np.zeros(self.topology.n_graphs, bool), steps.node.shape[1]
-        scratch = Scratch.of(steps, max(ROWS, self.longest))
+        scratch = Scratch.of(steps, n_rows(self._by_length[1]))
         with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
             forward_backward(self.topology.node_ptr, graphs, steps, weights, scratch, lanes(n_states), out, unsafe)
-        return np.flatnonzero(unsafe)
+        return graphs[unsafe[graphs]]
 
     def derivative(self, scores, direction, weights=None):
         t = self.topology

@@ -23,6 +23,7 @@ class _Steps(NamedTuple):
     """Rows of messages that wait for their products; see `_add_pairs_of_each`."""
 
     arrived: np.ndarray  # (n_rows,) matrix of the step into each row
+    previous: np.ndarray  # (n_rows,) the row before
     end: int  # rows in use
     first: np.ndarray  # (n_matrices,)
     following: np.ndarray  # (n_rows,)
@@ -31,13 +32,13 @@ class _Steps(NamedTuple):
 @kernel
 def _add_products(rows, columns, out, scratch, steps, lanes):
     """Add the products of successive rows of two arrays to `out`, for each matrix; `steps` is a `_Steps`."""
-    arrived, end, first, following = steps
+    arrived, previous, end, first, following = steps
     if len(out) == 1:
-        add_pairs(rows, columns, end, out, 0, lanes)
+        add_pairs(rows, 0, columns, 1, end - 1, out, 0, lanes)
     elif len(out) > 1:
         matrix, transposed, _, _, _, before, after, received = scratch
         part = Scratch(matrix, transposed, out, columns, rows, before, after, received)
-        _add_pairs_of_each(part, arrived, end, first, following, lanes)
+        _add_pairs_of_each(part, arrived, previous, end, first, following, lanes)
 
 
 @kernel
@@ -92,7 +93,7 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
                 change[m, x, y] = matrix[m, x, y] * direction.edge[m, x, y]
                 tangents.transposed[m, y, x] = change[m, x, y]
     moves = np.int64(moves_edges)
-    total, arrived = np.empty(n_rows), np.zeros(n_rows, np.int64)
+    total, arrived, previous = np.empty(n_rows), np.zeros(n_rows, np.int64), np.arange(NO_ROW, n_rows + NO_ROW)
     first, following = np.full(n_matrices, NO_ROW), np.empty(n_rows, np.int64)
     end = 0
     for g in range(len(node_ptr) - 1):
@@ -102,7 +103,7 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
             mean[g] = 0.0
             continue
         if end + length > n_rows:
-            _add_all_pairs(scratch, tangents, moves_edges, _Steps(arrived, end, first, following), lanes)
+            _add_all_pairs(scratch, tangents, moves_edges, _Steps(arrived, previous, end, first, following), lanes)
             end = 0
         start, stop, shifted = end, end + length, begin - end  # rows that belong to this graph
         lowest, lowest_edge = 0.0, 0.0
@@ -180,7 +181,7 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
                     forward[t, x] *= weights[g]
                     moved[t, x] *= weights[g]
         end = stop
-    _add_all_pairs(scratch, tangents, moves_edges, _Steps(arrived, end, first, following), lanes)
+    _add_all_pairs(scratch, tangents, moves_edges, _Steps(arrived, previous, end, first, following), lanes)
     for m in range(n_matrices):
         for x in range(n_states):
             for y in range(n_states):

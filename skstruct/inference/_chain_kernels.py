@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, SMALLEST_POTENTIAL
-from skstruct.kernels.chains import add_pairs, backward_step, best_step, forward_step
+from skstruct.kernels.chains import add_pairs, backward_steps, best_step, forward_steps
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import aligned_zeros, exp_matrix, exp_row, padded
 
@@ -18,6 +18,7 @@ SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
 SAFE_SCORE = -300.0  # if no score of a node plus one of an edge is below, no message gets too small
 SINGLE_RANGE = 40.0  # the same with 32 bits: numbers lie between exp(-40) / n_states and exp(80)
 ROWS = 64  # messages that are kept for a joint update of the pair counts
+SIDE_BY_SIDE = 4, 16  # chains whose steps do not wait for each other: at least, and at most until there are `ROWS`
 NO_ROW = -1
 
 
@@ -39,17 +40,26 @@ class Scratch(NamedTuple):
     forward: np.ndarray  # (n_rows, padded)
     before: np.ndarray  # (n_rows, padded); empty with one matrix
     after: np.ndarray  # (n_rows, padded); empty with one matrix
-    received: np.ndarray  # (1, padded)
+    received: np.ndarray  # (most chains side by side, padded)
 
     @classmethod
     def of(cls, scores, n_rows):
         """Scratch for some scores, and for messages of so many nodes."""
         n_matrices, n_states, _ = scores.edge.shape
-        n, n_copied, length = n_matrices * n_states, n_rows if n_matrices > 1 else 0, padded(n_states)
+        n, n_copied, length = (
+            n_matrices * n_states,
+            n_rows if n_matrices > 1 else 0,
+            padded(n_states, scores.node.dtype),
+        )
         ends = list(accumulate([3 * n, n_rows, n_rows, n_copied, n_copied]))
-        zeros = aligned_zeros(ends[-1] + 1, length, dtype=scores.node.dtype)
+        zeros = aligned_zeros(ends[-1] + SIDE_BY_SIDE[1], length, dtype=scores.node.dtype)
         matrices = zeros[: 3 * n].reshape(3, n_matrices, n_states, length)
-        return cls._make([*matrices, *(zeros[i:j] for i, j in pairwise(ends)), zeros[-1:]])
+        return cls._make([*matrices, *(zeros[i:j] for i, j in pairwise(ends)), zeros[ends[-1] :]])
+
+
+def n_rows(lengths):
+    """Most nodes of chains side by side in `forward_backward`, given the numbers of nodes of all, the longest first."""
+    return min(int(lengths.sum()), max(int(lengths[: SIDE_BY_SIDE[0]].sum()), ROWS + int(lengths[:1].sum())))
 
 
 @kernel
@@ -62,12 +72,17 @@ def _too_low(scores, top):
 
 
 @kernel
+def _is_outside(value):
+    """Whether a number, other than 0, is too small or too large to be multiplied on."""
+    return 0.0 < value < SMALLEST_MESSAGE or value > 1.0 / SMALLEST_MESSAGE
+
+
+@kernel
 def _any_outside(values, start, stop):
-    """Whether a row has a number, other than 0, that is too small or too large to be multiplied on."""
+    """Whether a row has a number that is outside the range."""
     for t in range(start, stop):
         for x in range(values.shape[1]):
-            v = values[t, x]
-            if 0.0 < v < SMALLEST_MESSAGE or v > 1.0 / SMALLEST_MESSAGE:
+            if _is_outside(values[t, x]):
                 return True
     return False
 
@@ -88,24 +103,25 @@ def _exponentiate(edge, scratch, top, low, bad, lanes):
 
 
 @kernel
-def _add_pairs_of_each(scratch, arrived, end, first, following, lanes):
-    """Do as `add_pairs` with each of several matrices; ``arrived[t]`` is the matrix of the step into row ``t``.
+def _add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes):
+    """Do as `add_pairs` with each of several matrices; ``arrived[row]`` is that of the step from row ``previous[row]``.
 
     The rows of each are copied next to each other. They form a list, which starts at ``first[m]`` and goes on at
-    ``following[row]``; `first` holds `NO_ROW`, and does so in the end.
+    ``following[row]``; `first` holds `NO_ROW`, and does so in the end. Rows that no step arrives at are left out.
     """
     forward, potential, before, after = scratch.forward, scratch.potential, scratch.before, scratch.after
-    for t in range(end - 1, 0, -1):
-        following[t], first[arrived[t]] = first[arrived[t]], t
-    for t in range(1, end):
-        row, n = first[arrived[t]], 1
-        first[arrived[t]] = NO_ROW
+    for row in range(end - 1, -1, -1):
+        if previous[row] != NO_ROW:
+            following[row], first[arrived[row]] = first[arrived[row]], row
+    for m in arrived[:end]:
+        row, n = first[m], 0
+        first[m] = NO_ROW
         while row != NO_ROW:
             for x in range(forward.shape[1]):
-                before[n - 1, x], after[n, x] = forward[row - 1, x], potential[row, x]
+                before[n, x], after[n, x] = forward[previous[row], x], potential[row, x]
             row, n = following[row], n + 1
-        if n > 1:
-            add_pairs(before, after, n, scratch.pairs, arrived[t], lanes)
+        if n > 0:
+            add_pairs(before, 0, after, 0, n, scratch.pairs, m, lanes)
 
 
 @kernel(fastmath={"contract"})
@@ -120,6 +136,10 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
     * node marginals are ``forward[t] * received[t]``, pair marginals ``forward[t - 1] * M[t] * sent[t]``, so that
       counts are summed without the matrices and multiplied by them once.
 
+    Several chains are processed side by side: nodes ``t`` of all of them, then nodes ``t + 1``. The first nodes have
+    the rows 0, 1, ... of the scratch, and those of a later ``t`` have the rows from ``start[t]`` on, as long as the
+    chains reach so far. A chain that is unsafe, or has no labelling, goes on as one of zeros.
+
     In 64 bits it is checked that messages stay in range. In 32 bits, where they are not, a graph is unsafe if scores of
     its nodes and of edges, together, fall short of the greatest by more than `SINGLE_RANGE`.
 
@@ -127,12 +147,12 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
     ----------
     node_ptr : ndarray of shape (n_graphs + 1,)
     graphs : ndarray
-        Numbers of the graphs.
+        Numbers of the graphs, the longest first.
     scores : StepScores
     weights : ndarray of shape (n_graphs,)
         Factors of the pair counts.
     scratch : Scratch
-        With as many rows as the longest graph has nodes, and at least `ROWS`.
+        With as many rows as `n_rows` tells.
     lanes : tuple
     out : Marginals
         Pair counts are added to `out.edge`.
@@ -145,98 +165,143 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
     node, step_matrix, node_out, log_partition = scores.node, scores.matrix, out.node, out.log_partition
     matrix, transposed, pairs, counts = scratch.matrix, scratch.transposed, scratch.pairs, out.edge
     potential, forward, received = scratch.potential, scratch.forward, scratch.received
-    n_states, n_rows, n_matrices = node.shape[1], len(forward), len(scores.edge)
+    n_states, n_messages, n_matrices = node.shape[1], len(forward), len(scores.edge)
+    least_chains, n_chains = SIDE_BY_SIDE
     score_range = SINGLE_RANGE if node.itemsize == 4 else np.inf
     top, low, bad = np.empty(n_matrices), np.empty(n_matrices), np.zeros(n_matrices, np.bool_)
     _exponentiate(scores.edge, scratch, top, low, bad, lanes)
-    total, arrived = np.empty(n_rows), np.zeros(n_rows, np.int64)
-    first, following = np.full(n_matrices, NO_ROW), np.empty(n_rows, np.int64)
+    total, arrived, previous = (
+        np.empty(n_messages, node.dtype),
+        np.zeros(n_messages, np.int64),
+        np.empty(n_messages, np.int64),
+    )
+    first, following = np.full(n_matrices, NO_ROW), np.empty(n_messages, np.int64)
+    start, begin, length = (
+        np.zeros(n_messages + 1, np.int64),
+        np.empty(n_chains, np.int64),
+        np.empty(n_chains, np.int64),
+    )
+    is_bounded = np.empty(n_chains, np.bool_)
 
-    end = 0
-    for g in graphs:
-        begin, length = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
-        log_partition[g], unsafe[g] = 0.0, False
-        if length == 0:
+    done = 0
+    while done < len(graphs):
+        n, end = 0, 0  # chains side by side, and their nodes
+        while done + n < len(graphs) and n < n_chains and (n < least_chains or end < ROWS):
+            g = graphs[done + n]
+            begin[n], length[n] = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
+            log_partition[g], unsafe[g] = 0.0, False
+            end += length[n]
+            n += 1
+        chains = graphs[done : done + n]
+        done += n
+        while n > 0 and length[n - 1] == 0:
+            n -= 1
+        if n == 0:
             continue
-        if end + length > n_rows:
-            if n_matrices == 1:  # here and not in the other kernel: a call with so many arrays takes 150 ns
-                add_pairs(forward, potential, end, pairs, 0, lanes)
-            elif n_matrices > 1:
-                _add_pairs_of_each(scratch, arrived, end, first, following, lanes)
-            end = 0
-        start = end  # of the rows that belong to this graph
-        shifted = begin - start
-        log_z, lowest, lowest_edge = 0.0, 0.0, 0.0
-        if n_matrices == 1:
-            log_z, lowest_edge, unsafe[g] = top[0] * (length - 1), low[0], bad[0] and length > 1
-        else:
-            arrived[start] = 0
-            for t in range(start + 1, start + length):
-                m = step_matrix[t - 1 + shifted]
-                arrived[t] = m
-                log_z += top[m]
-                lowest_edge = min(lowest_edge, low[m])
-                unsafe[g] |= bad[m]
-        if unsafe[g]:
+        reached = n
+        for t in range(length[0]):
+            while length[reached - 1] <= t:
+                reached -= 1
+            start[t + 1] = start[t] + reached
+
+        for k in range(n):
+            g, lowest, lowest_edge, log_z = chains[k], 0.0, 0.0, 0.0
+            previous[k] = NO_ROW
+            for t in range(length[k]):
+                row = start[t] + k
+                highest, least = exp_row(node, begin[k] + t, potential, row, lanes)
+                log_z += float(highest)  # of 64 bits, and so are sums and products over a chain
+                if least < SMALLEST_SCORE:
+                    unsafe[g] |= _too_low(node[begin[k] + t], highest)
+                lowest = min(lowest, least)
+                if t > 0:
+                    m = step_matrix[begin[k] + t - 1] if n_matrices > 1 else 0
+                    arrived[row], previous[row] = m, start[t - 1] + k
+                    log_z += top[m]
+                    lowest_edge = min(lowest_edge, low[m])
+                    unsafe[g] |= bad[m]
+            unsafe[g] |= lowest + lowest_edge < -score_range
+            is_bounded[k] = lowest + lowest_edge > SAFE_SCORE
+            log_partition[g] = log_z
+            total[k] = 0.0
+            for x in range(n_states):
+                forward[k, x] = 0.0 if unsafe[g] else potential[k, x]
+                total[k] += forward[k, x]
+
+        for t in range(1, length[0]):
+            row, reached = start[t], start[t + 1] - start[t]
+            step = reached if n_matrices == 1 else 1
+            for k in range(0, reached, step):
+                m = arrived[row + k]
+                forward_steps(forward, start[t - 1] + k, matrix, m, potential, total, row + k, step, lanes)
+
+        for k in range(n):
+            g, product = chains[k], 1.0
+            for t in range(length[k]):
+                row = start[t] + k
+                product *= float(total[row])
+                if product < 1e-150 or product > 1e150:  # a logarithm now and then, not at each step
+                    log_partition[g] += np.log(product)
+                    product = 1.0
+                if not is_bounded[k]:
+                    for x in range(n_states):
+                        unsafe[g] |= _is_outside(forward[row, x])  # before a sum of 0 is believed
+            log_partition[g] += np.log(product)
+            is_possible = not unsafe[g] and log_partition[g] > -np.inf
+            for x in range(n_states):
+                received[k, x] = 1.0 / total[start[length[k] - 1] + k] if is_possible else 0.0
+
+        for t in range(length[0] - 1, 0, -1):
+            row, reached = start[t], start[t + 1] - start[t]
+            step = reached if n_matrices == 1 else 1
+            for k in range(0, reached, step):
+                m, before = arrived[row + k], start[t - 1] + k
+                backward_steps(
+                    forward,
+                    received,
+                    potential,
+                    total,
+                    before,
+                    row + k,
+                    transposed,
+                    m,
+                    node_out,
+                    begin,
+                    t,
+                    k,
+                    step,
+                    lanes,
+                )
+
+        for k in range(n):
+            g = chains[k]
+            for x in range(n_states):
+                node_out[begin[k], x] = forward[k, x] * received[k, x]
+            if log_partition[g] == -np.inf and not unsafe[g]:
+                for t in range(begin[k], begin[k] + length[k]):
+                    for x in range(n_states):
+                        node_out[t, x] = np.nan
+            if not is_bounded[k]:
+                for t in range(1, length[k]):
+                    for x in range(n_states):
+                        unsafe[g] |= _is_outside(potential[start[t] + k, x])
+                for t in range(1, length[k]):
+                    for x in range(n_states):
+                        potential[start[t] + k, x] = 0.0 if unsafe[g] else potential[start[t] + k, x]
+            if weights[g] != 1.0:
+                for t in range(length[k]):
+                    for x in range(n_states):
+                        forward[start[t] + k, x] *= weights[g]
+
+        if n_matrices > 1:
+            _add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes)
             continue
-        for t in range(start, start + length):
-            highest, least = exp_row(node, t + shifted, potential, t, lanes)
-            log_z += float(highest)  # of 64 bits, and so are sums and products over a chain
-            if least < SMALLEST_SCORE:
-                unsafe[g] |= _too_low(node[t + shifted], highest)
-            lowest = min(lowest, least)
-        unsafe[g] |= lowest + lowest_edge < -score_range
-        if unsafe[g]:
-            continue
-        s = 0.0
-        for x in range(n_states):
-            forward[start, x] = potential[start, x]
-            s += potential[start, x]
-        total[start] = s
-        product, reached = 1.0, start
-        for t in range(start + 1, start + length):
-            if s == 0.0:
-                break
-            reached = t
-            product *= float(s)
-            if product < 1e-150 or product > 1e150:  # a logarithm now and then, not at each step
-                log_z += np.log(product)
-                product = 1.0
-            m = arrived[t] if n_matrices > 1 else 0
-            s = forward_step(forward, t - 1, matrix, m, potential, 1.0 / s, t, lanes)
-            total[t] = s
-        is_bounded = lowest + lowest_edge > SAFE_SCORE
-        if not is_bounded and _any_outside(forward, start, reached + 1):  # before a sum of 0 is believed
-            unsafe[g] = True
-            continue
-        if s == 0.0 or log_z == -np.inf:
-            log_partition[g] = -np.inf
-            for t in range(begin, begin + length):
-                for x in range(n_states):
-                    node_out[t, x] = np.nan
-            continue
-        log_partition[g] = log_z + np.log(product) + np.log(s)
-        for x in range(n_states):
-            received[0, x] = 1.0 / s
-        for t in range(start + length - 1, start, -1):
-            factor = 1.0 / total[t - 1]
-            m = arrived[t] if n_matrices > 1 else 0
-            backward_step(forward, received, potential, factor, t, transposed, m, node_out, t + shifted, lanes)
-        for x in range(n_states):
-            node_out[begin, x] = forward[start, x] * received[0, x]
-            potential[start, x] = 0.0  # so that no pair is counted with the graph before
-        if not is_bounded and _any_outside(potential, start, start + length):
-            unsafe[g] = True
-            continue
-        if weights[g] != 1.0:
-            for t in range(start, start + length):
-                for x in range(n_states):
-                    forward[t, x] *= weights[g]
-        end = start + length
-    if n_matrices == 1:
-        add_pairs(forward, potential, end, pairs, 0, lanes)
-    elif n_matrices > 1:
-        _add_pairs_of_each(scratch, arrived, end, first, following, lanes)
+        t = 1
+        while t < length[0]:  # as long as the number of chains is the same, so is the distance of their rows
+            since, reached = t, start[t] - start[t - 1]
+            while t < length[0] and start[t] - start[t - 1] == reached:
+                t += 1
+            add_pairs(forward, start[since - 1], potential, start[since], start[t] - start[since], pairs, 0, lanes)
     for m in range(n_matrices):
         for x in range(n_states):
             for y in range(n_states):

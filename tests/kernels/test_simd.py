@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 
 from skstruct.kernels import chains, messages, simd
-from skstruct.kernels.chains import add_pairs, backward_step, backward_tangent, best_step, forward_step, forward_tangent
+from skstruct.kernels.chains import (
+    add_pairs,
+    backward_steps,
+    backward_tangent,
+    best_step,
+    forward_steps,
+    forward_tangent,
+)
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.messages import multiply_row_back
-from skstruct.kernels.registers import SHAPES
+from skstruct.kernels.registers import SHAPES, register_shape
 from skstruct.kernels.simd import (
     LONGEST_ROW,
-    add_rows,
-    add_scaled_rows,
     add_scaled_to_rows,
     add_to_rows,
     aligned_zeros,
@@ -19,10 +24,12 @@ from skstruct.kernels.simd import (
     lanes,
     multiply_row,
     padded,
+    sum_rows,
+    sum_scaled_rows,
 )
 
 SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 26, 27, 64, 65]  # with and without overlap; each shape compiles for seconds
-SINGLE = [1, 3, 26, 65]
+SINGLE = [1, 3, 9, 17, 26, 65]
 IN_BOTH = [*((n, np.float64) for n in SIZES), *((n, np.float32) for n in SINGLE)]
 RTOL = {np.float64: 1e-12, np.float32: 2e-5}  # sums of 26 numbers in another order
 PRIMITIVES = {**vars(simd), **vars(chains), **vars(messages)}
@@ -30,23 +37,23 @@ PRIMITIVES = {**vars(simd), **vars(chains), **vars(messages)}
 
 # Kernels that only pass their arguments on.
 @kernel
-def run_add_rows(table, columns, start, stop, out, lanes):
-    add_rows(table, columns, start, stop, out, lanes)
+def run_sum_rows(table, columns, start, stop, initial, out, row, lanes):
+    sum_rows(table, columns, start, stop, initial, out, row, lanes)
 
 
 @kernel
-def run_add_scaled_rows(table, columns, values, start, stop, out, lanes):
-    add_scaled_rows(table, columns, values, start, stop, out, lanes)
+def run_sum_scaled_rows(table, columns, values, start, stop, initial, out, row, lanes):
+    sum_scaled_rows(table, columns, values, start, stop, initial, out, row, lanes)
 
 
 @kernel
-def run_add_to_rows(source, table, columns, start, stop, lanes):
-    add_to_rows(source, table, columns, start, stop, lanes)
+def run_add_to_rows(source, row, table, columns, start, stop, lanes):
+    add_to_rows(source, row, table, columns, start, stop, lanes)
 
 
 @kernel
-def run_add_scaled_to_rows(source, table, columns, values, start, stop, lanes):
-    add_scaled_to_rows(source, table, columns, values, start, stop, lanes)
+def run_add_scaled_to_rows(source, row, table, columns, values, start, stop, lanes):
+    add_scaled_to_rows(source, row, table, columns, values, start, stop, lanes)
 
 
 @kernel
@@ -65,13 +72,15 @@ def run_multiply_row_back(source, row, matrix, number, out, out_row, lanes):
 
 
 @kernel
-def run_forward_step(message, row, matrix, number, potential, factor, out_row, lanes):
-    return forward_step(message, row, matrix, number, potential, factor, out_row, lanes)
+def run_forward_steps(message, row, matrix, number, potential, total, out_row, count, lanes):
+    forward_steps(message, row, matrix, number, potential, total, out_row, count, lanes)
 
 
 @kernel
-def run_backward_step(forward, received, potential, factor, row, matrix, number, out, out_row, lanes):
-    backward_step(forward, received, potential, factor, row, matrix, number, out, out_row, lanes)
+def run_backward_steps(
+    forward, received, potential, total, before, row, matrix, number, out, first, t, slot, count, lanes
+):
+    backward_steps(forward, received, potential, total, before, row, matrix, number, out, first, t, slot, count, lanes)
 
 
 @kernel
@@ -123,8 +132,8 @@ def run_backward_tangent(
 
 
 @kernel
-def run_add_pairs(first, second, length, out, number, lanes):
-    add_pairs(first, second, length, out, number, lanes)
+def run_add_pairs(first, i, second, j, count, out, number, lanes):
+    add_pairs(first, i, second, j, count, out, number, lanes)
 
 
 @kernel
@@ -158,21 +167,15 @@ def compare(name, *args, rtol=1e-12):
 )
 def test_gather_and_scatter(n, index_type, dtype):
     rng, rtol = np.random.default_rng(n), RTOL[dtype]
-    table, line = rng.random((9, n)).astype(dtype), rng.random((1, n)).astype(dtype)
+    initial, out = rng.random(n).astype(dtype), rng.random((3, n)).astype(dtype)
     columns, values = rng.integers(0, 9, 12).astype(index_type), rng.random(12)  # with repeats; always in 64 bits
-    compare("add_rows", table, columns, 2, 11, line, lanes(n), rtol=rtol)
-    compare("add_scaled_rows", table, columns, values, 2, 11, line, lanes(n), rtol=rtol)
-    compare("add_to_rows", line, table, columns, 2, 11, lanes(n), rtol=rtol)
-    compare("add_scaled_to_rows", line, table, columns, values, 2, 11, lanes(n), rtol=rtol)
-
-
-@pytest.mark.parametrize("n", SIZES)
-def test_nothing_to_gather(n):
-    table, line, columns = np.ones((2, n)), np.full((1, n), 3.0), np.zeros(4, np.int32)
-    run_add_rows(table, columns, 2, 2, line, lanes(n))
-    run_add_to_rows(line, table, columns, 2, 2, lanes(n))
-    assert (line == 3.0).all()
-    assert (table == 1.0).all()
+    for length in {n, padded(n), padded(n, dtype)}:
+        table = rng.random((9, length)).astype(dtype)
+        for stop in (2, 10, 11):  # none, an even and an odd number of rows
+            compare("sum_rows", table, columns, 2, stop, initial, out, 1, lanes(n), rtol=rtol)
+            compare("sum_scaled_rows", table, columns, values, 2, stop, initial, out, 1, lanes(n), rtol=rtol)
+        compare("add_to_rows", out, 1, table, columns, 2, 11, lanes(n), rtol=rtol)
+        compare("add_scaled_to_rows", out, 1, table, columns, values, 2, 11, lanes(n), rtol=rtol)
 
 
 @pytest.mark.parametrize(("n", "dtype"), IN_BOTH)
@@ -207,11 +210,15 @@ def test_forward_backward(n, is_padded, dtype):
         array[:, :n] = rng.random((n_rows, n)) + 0.1
         return array
 
-    forward, potential, received = rows(4), rows(4), rows(1)
-    matrices, out = rows(3 * n).reshape(3, n, length), np.zeros((2, n), dtype)
-    compare("forward_step", forward, 1, matrices, 2, potential, 0.7, 2, lanes(n), rtol=rtol)
-    compare("backward_step", forward, received, potential, 0.7, 2, matrices, 1, out, 1, lanes(n), rtol=rtol)
-    compare("add_pairs", forward, potential, 4, matrices, 1, lanes(n), rtol=rtol)
+    forward, potential, received = rows(14), rows(14), rows(8)
+    matrices, out = rows(3 * n).reshape(3, n, length), np.zeros((20, n), dtype)
+    total, first = rng.random(14).astype(dtype), np.array([0, 12, 5, 15, 9, 1, 11, 2])
+    total[1] = 0.0
+    for count in (1, 7):  # a row alone; with blocks of four and of two, and more
+        compare("forward_steps", forward, 0, matrices, 2, potential, total, 7, count, lanes(n), rtol=rtol)
+        given = forward, received, potential, total, 0, 7, matrices, 1, out, first, 3, 1, count
+        compare("backward_steps", *given, lanes(n), rtol=rtol)
+    compare("add_pairs", forward, 1, potential, 4, 6, matrices, 1, lanes(n), rtol=rtol)
 
 
 @pytest.mark.parametrize("n", [1, 3, 26, 65])
@@ -251,8 +258,11 @@ def test_rows_fit_their_registers():
         width, count = SHAPES[len(lanes(n)) - 1]
         assert width <= n <= width * count == padded(n)
         assert n < 2 * width or width == 8  # the widest that fits
+        width, count = register_shape(len(lanes(n)), True)
+        assert width <= n <= width * count == padded(n, np.float32)
     assert lanes(LONGEST_ROW + 1) == ()
-    assert padded(LONGEST_ROW + 1) == LONGEST_ROW + 1
+    for dtype in (np.float64, np.float32):
+        assert padded(LONGEST_ROW + 1, dtype) == LONGEST_ROW + 1
 
 
 def test_alignment():
