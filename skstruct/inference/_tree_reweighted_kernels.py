@@ -30,7 +30,7 @@ from skstruct.kernels.simd import exp_matrix, exp_row
 
 LOWEST = -322.0  # log of 1e-140
 LOWEST_ROOTED = -85.0  # a product of 8 messages is a normal number before its root is computed
-STAGNATION_SWEEPS, STAGNATION = 5, 0.9  # damp if the change falls by less than this factor in so many sweeps
+STAGNATION_SWEEPS, STAGNATION = 5, 0.9  # damp if changes fall by less than this factor in the messages of 5 sweeps
 LARGEST_FRACTION = 0.5  # of the change of a damped belief
 REST = 1e-9  # a smaller rest of the shares of a node is rounding
 
@@ -91,18 +91,19 @@ def _move_belief(graph, i, begin, stop, fraction, lanes):
 
 @kernel
 def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
-    """Sweep until no message moves by more than `tol`, or the change stagnates, at most `most` times: sweeps, change.
+    """Sweep until no message moves by more than `tol`, or changes stagnate, at most `most` times: sweeps, last change.
 
     The log-belief of node `i` moves by ``fraction[i]`` of its change; with `rooted`, all fractions must be 1.
+
+    Changes stagnate if their sum does not decrease while as many messages are sent as in a few complete sweeps. The
+    largest change is no measure: on large graphs a few strong changes travel far, and their neighbours only wait.
     """
     bounds, ends, rho, matrix, node, potential, message, log_message, belief, _, cavity, dirty = graph
     n_nodes = len(bounds)
-    change, sweep, earlier = 0.0, 0, np.inf
-    for i in range(n_nodes):
-        dirty[i] = 3
+    change, sweep, n_sent, earlier = 0.0, 0, 0.0, np.inf
     while sweep < most:
         sweep += 1
-        change = 0.0
+        change, total = 0.0, 0.0
         for direction in range(2):
             bit = np.uint8(1 + direction)
             for step in range(n_nodes):
@@ -115,6 +116,7 @@ def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
                 last = stop if direction == 0 else middle
                 if first == last:
                     continue
+                n_sent += last - first
                 left = 0.0
                 if rooted:
                     rooted_belief(potential, i, message, begin, stop, rho, belief, lanes)
@@ -131,15 +133,16 @@ def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
                     if not rooted:
                         log_row(message, r, log_message, r, lanes)
                     moved = max(moved, left)  # many small steps of a damped belief add up
+                    total += moved
                     change = max(change, moved)
                     if moved > tol:
                         dirty[ends[s, 1]] = 3
         if change <= tol:
             break
-        if sweep % STAGNATION_SWEEPS == 0:
-            if change > STAGNATION * earlier:
+        if n_sent >= STAGNATION_SWEEPS * len(ends):
+            if total > STAGNATION * earlier:
                 break
-            earlier = change
+            n_sent, earlier = 0.0, total
     return sweep, change
 
 
@@ -162,28 +165,39 @@ def fill_fractions(bounds, rho, damping, attempt, fraction):
 
 @kernel
 def _settle(graph, matrices, settings, rooted, fraction, lanes):
-    """Sweep, then again with damping: sweeps, last change, whether roots were sufficient."""
-    sweeps, change = 0, np.inf
+    """Sweep, then again with damping: sweeps, last change.
+
+    If changes stagnate, damped sweeps start anew, because messages that oscillate are far from the fixed point. If
+    sweeps end before that, only a few nodes still move, and damped sweeps continue.
+    """
+    sweeps, change, n_slots = 0, np.inf, len(graph.ends)
+    for i in range(len(graph.bounds)):
+        graph.dirty[i] = 3
     for attempt in range(2):
         if change <= settings.tol:
             continue
-        if attempt > 0:  # starts anew, because messages that oscillate are far from the fixed point
-            rooted = False
-            for s in range(len(graph.ends)):
+        if attempt > 0 and sweeps < settings.max_iter:
+            for i in range(len(graph.bounds)):
+                graph.dirty[i] = 3
+            for s in range(n_slots):
                 for x in range(graph.message.shape[1]):
                     graph.message[s, x], graph.log_message[s, x] = 1.0, 0.0
+        elif attempt > 0 and rooted:
+            for s in range(n_slots):
+                log_row(graph.message, s, graph.log_message, s, lanes)
+        rooted &= attempt == 0
         if not rooted:
             for i in range(len(graph.bounds)):
                 begin, stop = np.int64(graph.bounds[i, 0]), np.int64(graph.bounds[i, 2])
                 weighted_sum(graph.node, i, graph.log_message, begin, stop, graph.rho, graph.held, lanes)
         fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction)
-        limit = settings.max_iter if attempt == 0 else sweeps + settings.max_iter
+        limit = sweeps + settings.max_iter
         while sweeps < limit:
             more, change = _sweeps(graph, matrices, fraction, limit - sweeps, settings.tol, rooted, lanes)
             sweeps += more
             if change <= settings.tol or attempt == 0:  # the damped attempt continues where it stagnates
                 break
-    return sweeps, change, rooted
+    return sweeps, change
 
 
 @kernel
@@ -378,7 +392,7 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
             for i in range(n):
                 exp_row(node, i, potential, i, lanes)
         if len(settled) or not orders.exact[g]:
-            out.n_iter[g], out.residual[g], rooted = _settle(graph, matrices, settings, rooted, fraction, lanes)
+            out.n_iter[g], out.residual[g] = _settle(graph, matrices, settings, rooted, fraction, lanes)
         if len(settled):
             for s in range(end_slot - first_slot):
                 log_row(message, s, settled, first_slot + s, lanes)

@@ -96,7 +96,7 @@ def _sweeps(graph, scores, held, fraction, most, tol):
     change, sweep, earlier = 0.0, 0, np.inf
     while sweep < most:
         sweep += 1
-        change = 0.0
+        change, total = 0.0, 0.0
         for direction in range(2):
             for step in range(n_nodes):
                 i = step if direction == 0 else n_nodes - 1 - step
@@ -111,35 +111,37 @@ def _sweeps(graph, scores, held, fraction, most, tol):
                 for s in range(first, last):
                     _pair_scores(graph, scores, s, pair)
                     _send(belief, graph.log_message[s], pair, cavity, out)
-                    old = graph.log_message[graph.ends[s, 0]]
+                    old, moved = graph.log_message[graph.ends[s, 0]], 0.0
                     for x in range(n_states):
-                        change = max(change, abs(np.exp(out[x]) - np.exp(old[x])))
+                        moved = max(moved, abs(np.exp(out[x]) - np.exp(old[x])))
                         old[x] = out[x]
+                    total += moved
+                    change = max(change, moved)
         if change <= tol:
             break
         if sweep % STAGNATION_SWEEPS == 0:
-            if change > STAGNATION * earlier:
+            if total > STAGNATION * earlier:
                 break
-            earlier = change
+            earlier = total
     return sweep, change
 
 
 @kernel
 def _settle(graph, scores, settings):
-    """Sweep, then again with damping: sweeps, last change."""
+    """Sweep, then again with damping, from the same messages as the fast kernels: sweeps, last change."""
     fraction, held = np.empty(len(graph.node)), np.empty_like(graph.node)
     sweeps, change = 0, np.inf
     for attempt in range(2):
         if change <= settings.tol:
             continue
-        if attempt > 0:
+        if attempt > 0 and sweeps < settings.max_iter:
             for s in range(len(graph.ends)):
                 for x in range(held.shape[1]):
                     graph.log_message[s, x] = 0.0
         for i in range(len(held)):
             _belief(graph, i, held[i])
         fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction)
-        limit = settings.max_iter if attempt == 0 else sweeps + settings.max_iter
+        limit = sweeps + settings.max_iter
         while sweeps < limit:
             more, change = _sweeps(graph, scores, held, fraction, limit - sweeps, settings.tol)
             sweeps += more

@@ -59,19 +59,17 @@ def _received(graph, begin, stop):
 
 @kernel
 def _sweeps(graph, fraction, most, tol, rooted):
-    """Sweep until no message moves by more than `tol`, or the change stagnates, at most `most` times: sweeps, change.
+    """Sweep until no message moves by more than `tol`, or changes stagnate, at most `most` times: sweeps, last change.
 
     The node sends ``(a * psi[0, y] + b * psi[1, y] / ratio[s])``; multiplied by ``ratio[s]``, nothing is divided twice.
     """
     bounds, ends, _, _, _, sent, node, _, ratio, log_ratio, _, held, dirty = graph
     n_nodes = len(bounds)
-    change, sweep, earlier = 0.0, 0, np.inf
-    for k in range(n_nodes):
-        dirty[k] = 3
+    change, sweep, n_sent, earlier = 0.0, 0, 0.0, np.inf
     last_node = np.uint64(max(n_nodes - 1, 0))
     while sweep < most:
         sweep += 1
-        change = 0.0
+        change, total = 0.0, 0.0
         for direction in range(2):
             bit = np.uint8(1 + direction)
             for step in range(np.uint64(n_nodes)):
@@ -84,6 +82,7 @@ def _sweeps(graph, fraction, most, tol, rooted):
                 last = stop if direction == 0 else middle
                 if first == last:
                     continue
+                n_sent += last - first
                 left = 0.0
                 if rooted:
                     a, b = 1.0, _rooted_odds(graph, i, begin, stop)
@@ -104,42 +103,49 @@ def _sweeps(graph, fraction, most, tol, rooted):
                     if not rooted:
                         log_ratio[r] = np.log(new)
                     ratio[r] = new
-                    moved, scale = abs(new - old), max(max(new, old), 1.0)
-                    if moved > change * scale:  # rare, so that most divisions are avoided
-                        change = moved / scale
-                    dirty[ends[s, 1]] |= np.uint8(3) * np.uint8(moved > tol * scale or left > tol)
+                    moved = abs(new - old) / max(max(new, old), 1.0)
+                    total += moved
+                    change = max(change, moved)
+                    dirty[ends[s, 1]] |= np.uint8(3) * np.uint8(moved > tol or left > tol)
         if change <= tol:
             break
-        if sweep % STAGNATION_SWEEPS == 0:
-            if change > STAGNATION * earlier:
+        if n_sent >= STAGNATION_SWEEPS * len(ends):
+            if total > STAGNATION * earlier:
                 break
-            earlier = change
+            n_sent, earlier = 0.0, total
     return sweep, change
 
 
 @kernel
 def _settle(graph, settings, rooted, fraction):
-    """Sweep, then again with damping: sweeps, last change, whether roots were sufficient."""
+    """Sweep, then again with damping, from the same messages as the other kernels: sweeps, last change."""
     sweeps, change = 0, np.inf
+    for i in range(len(graph.bounds)):
+        graph.dirty[i] = 3
     for attempt in range(2):
         if change <= settings.tol:
             continue
-        if attempt > 0:
-            rooted = False
+        if attempt > 0 and sweeps < settings.max_iter:
+            for i in range(len(graph.bounds)):
+                graph.dirty[i] = 3
             for s in range(len(graph.ends)):
                 graph.ratio[s], graph.log_ratio[s] = 1.0, 0.0
+        elif attempt > 0 and rooted:
+            for s in range(len(graph.ends)):
+                graph.log_ratio[s] = np.log(graph.ratio[s])
+        rooted &= attempt == 0
         if not rooted:
             for i in range(len(graph.bounds)):
                 begin, stop = np.uint64(graph.bounds[i, 0]), np.uint64(graph.bounds[i, 2])
                 graph.held[i] = graph.node[i, 1] - graph.node[i, 0] + _received(graph, begin, stop)
         fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction)
-        limit = settings.max_iter if attempt == 0 else sweeps + settings.max_iter
+        limit = sweeps + settings.max_iter
         while sweeps < limit:
             more, change = _sweeps(graph, fraction, limit - sweeps, settings.tol, rooted)
             sweeps += more
             if change <= settings.tol or attempt == 0:  # the damped attempt continues where it stagnates
                 break
-    return sweeps, change, rooted
+    return sweeps, change
 
 
 @kernel
@@ -279,7 +285,7 @@ def propagate_weighted_two_states(lists, orders, settings, scores, weights, out,
             continue
         rooted = orders.rooted[g] and settings.damping == 0.0 and lowest >= LOWEST_ROOTED
         if len(settled) or not orders.exact[g]:
-            out.n_iter[g], out.residual[g], rooted = _settle(graph, settings, rooted, fraction)
+            out.n_iter[g], out.residual[g] = _settle(graph, settings, rooted, fraction)
         if len(settled):
             for s in range(stop - first):
                 settled[first + s, 0], settled[first + s, 1] = 0.0, np.log(ratio[s])
