@@ -9,9 +9,10 @@ from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_selection import SelectKBest, chi2
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from skstruct import GraphCRFClassifier, GraphDataset, MultiLabelCRFClassifier, as_ragged
@@ -134,6 +135,24 @@ TEXT_PIPELINES = {
         [SequencesToGraphs(), NodeTransformer(COLUMNS)],
         FRAMES,
         [*(f"onehotencoder__word_{w}" for w in WORDS), "passthrough__n"],
+    ),
+    "union": (
+        [
+            SequencesToGraphs(),
+            FeatureUnion(
+                [
+                    ("raw", NodeTransformer(DictVectorizer(sparse=False))),
+                    ("pca", NodeTransformer(make_pipeline(DictVectorizer(sparse=False), PCA(1)))),
+                ]
+            ),
+        ],
+        [[{"w": w} for w in s] for s in SENTENCES],
+        [*(f"raw__w={w}" for w in WORDS), "pca__pca0"],
+    ),
+    "selection": (
+        [SequencesToGraphs(), NodeTransformer(DictVectorizer()), NodeTransformer(SelectKBest(chi2, k=1))],
+        [[{"w": w} for w in s] for s in SENTENCES],
+        ["w=the"],
     ),
     "no names": (
         [SequencesToGraphs(), NodeTransformer(DictVectorizer()), NodeTransformer(FunctionTransformer(lambda x: x))],
