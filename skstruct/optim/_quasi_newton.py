@@ -91,6 +91,8 @@ class LBFGSState(OptimizerState):
         None before the first evaluation of a search.
     flat : bool
         Whether the last iteration did not lower the value.
+    near : bool
+        Whether the last iteration lowered the value by a small fraction only; read by `OWLQN`.
     n_searches : int
         Number of searches begun. A second one, from `x`, follows a failed one.
     """
@@ -100,6 +102,7 @@ class LBFGSState(OptimizerState):
     point_norm: float = np.inf
     history: "History | None" = None
     flat: bool = False
+    near: bool = False
     n_searches: int = 0
 
     @classmethod
