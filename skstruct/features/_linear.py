@@ -187,7 +187,7 @@ class LinearPlan(FeaturePlan):
         """Views of the inputs of consecutive graphs; see `FeaturePlan`."""
         nodes, edges = (slice(ptr[graphs.start], ptr[graphs.stop]) for ptr in (batch.node_ptr, batch.edge_ptr))
         is_prepared = isinstance(inputs.node, NodeInputs)
-        node = inputs.node.of_nodes(nodes) if is_prepared else inputs.node[nodes]
+        node = inputs.node.of_nodes(nodes, self.nodes.block) if is_prepared else inputs.node[nodes]
         return LinearInputs(node, inputs.edge.of_edges(edges))
 
     def scores(self, inputs, coef):

@@ -28,7 +28,8 @@ ROW_TIME = 2  # adding a row of the table takes about as long as adding two sing
 USES_PER_GAP = 4  # additions saved for each entry of a row that is no weight: it takes time, too, when all are updated
 IN_TABLE = -1
 NEVER = np.iinfo(np.int64).max
-AHEAD = 64  # pairs between asking memory for a weight and using it: waiting less saves a tenth of the sums of text
+BLOCK = 128  # most nodes in a block: rows are summed for all of them, then pairs, both with scores in the cache
+AHEAD = 128  # pairs between asking memory for a weight and using it: saves a third of the gradient of text
 
 
 class ObservedPairs(NamedTuple):
@@ -67,22 +68,27 @@ def _without_zeros(counts):
 
 
 class NodeInputs(NamedTuple):
-    """Nonzero features of a batch by tier; values are empty where all are 1, as in one-hot coded text."""
+    """Nonzero features of a batch by tier; values are empty where all are 1, as in one-hot coded text.
+
+    The pairs of a block of nodes are summed in one loop: the end of a loop for each node is hard to predict.
+    """
 
     row_ptr: np.ndarray  # (n_nodes + 1,)
     rows: np.ndarray  # row numbers of the table
     row_values: np.ndarray
     pair_ptr: np.ndarray  # (n_nodes + 1,)
     pairs: np.ndarray  # numbers of the single weights
-    pair_labels: np.ndarray
+    pair_places: np.ndarray  # where the label of each pair is among the scores of the block
     pair_values: np.ndarray
+    skipped: int  # nodes of the first block that are not in the batch
 
-    def of_nodes(self, nodes):
-        """Views of the inputs of consecutive nodes, given as a slice."""
+    def of_nodes(self, nodes, block):
+        """Views of the inputs of consecutive nodes, given as a slice; `block` is the number of nodes in a block."""
         rows = _ranges(self.row_ptr, nodes, self.rows, self.row_values)
         if len(self.pair_ptr) == 1:  # all features have a row of the table
             return NodeInputs._make([*rows, *self[3:]])
-        return NodeInputs._make([*rows, *_ranges(self.pair_ptr, nodes, *self[4:])])
+        skipped = (self.skipped + nodes.start) % block
+        return NodeInputs._make([*rows, *_ranges(self.pair_ptr, nodes, *self[4:7]), skipped])
 
 
 def _ranges(ptr, nodes, *arrays):
@@ -92,7 +98,7 @@ def _ranges(ptr, nodes, *arrays):
 
 
 def label_dtype(n_states):
-    """Integers for state codes of pairs; each pair that is summed reads one."""
+    """Integers for state codes, and for places among the scores of a block; each pair that is summed reads one."""
     return np.uint16 if n_states <= 2**16 else np.int32
 
 
@@ -167,6 +173,11 @@ class NodeWeights:
         )
 
     @property
+    def block(self):
+        """Number of nodes in a block."""
+        return max(1, min(BLOCK, 2**16 // self.n_states))
+
+    @property
     def n_coef(self):
         """Number of weights, with those of the table that are not free."""
         return self.n_rows * self.row_length + len(self.pair_labels)
@@ -189,7 +200,7 @@ class NodeWeights:
         if not (features.data == 1).all():
             values = features.data.astype(np.float64, copy=False)
         if self.places is None:
-            nothing = (np.zeros(1, np.int64), np.zeros(0, np.uint32), self.pair_labels, np.zeros(0))
+            nothing = (np.zeros(1, np.int64), np.zeros(0, np.uint32), self.pair_labels, np.zeros(0), 0)
             return NodeInputs(ptr, features.indices.astype(np.int32, copy=False), values, *nothing)
         row_ptr, pair_ptr = np.zeros_like(ptr), np.zeros_like(ptr)
         _count_tiers(ptr, features.indices, self.places, row_ptr, pair_ptr)
@@ -202,20 +213,24 @@ class NodeWeights:
             np.empty(n_pairs, np.uint32),
             np.empty(n_pairs, self.pair_labels.dtype),
             np.empty(n_pairs if len(values) else 0),
+            0,
         )
-        _fill_tiers(ptr, features.indices, values, self.places, self.pair_labels, inputs)
+        sizes = self.block, self.n_states
+        _fill_tiers(ptr, features.indices, values, self.places, self.pair_labels, sizes, inputs)
         return inputs
 
     def scores(self, inputs, coef, intercept):
         """``features @ weights + intercept``, (n_nodes, n_states)."""
         out = np.empty((len(inputs.row_ptr) - 1, self.n_states), coef.dtype)
-        _add_weights(inputs, *self._split(coef), intercept, out, lanes(self.n_states))
+        weights = self._split(coef)
+        _add_weights(inputs, *weights, intercept, self.block, out, out.reshape(-1), lanes(self.n_states))
         return out
 
     def pullback(self, inputs, gradient, out):
         """Add the gradient of the weights to `out`, given that of the node scores."""
         gradient = np.ascontiguousarray(gradient, out.dtype)
-        _add_gradient(inputs, gradient, *self._split(out), lanes(self.n_states))
+        weights = self._split(out)
+        _add_gradient(inputs, gradient, gradient.reshape(-1), self.block, *weights, lanes(self.n_states))
 
     def matrix(self, coef):
         """Weights as (n_features, n_states): dense, or CSR if they are those of observed pairs."""
@@ -247,7 +262,8 @@ def _count_tiers(ptr, columns, places, row_out, pair_out):
 
 
 @kernel
-def _fill_tiers(ptr, columns, values, places, labels, out):
+def _fill_tiers(ptr, columns, values, places, labels, sizes, out):
+    block, n_states = sizes
     for t in range(len(ptr) - 1):
         r, p = out.row_ptr[t], out.pair_ptr[t]
         for k in range(ptr[t], ptr[t + 1]):
@@ -260,39 +276,47 @@ def _fill_tiers(ptr, columns, values, places, labels, out):
                 continue
             for q in range(first, first + number):
                 out.pairs[p] = q
-                out.pair_labels[p] = labels[q]
+                out.pair_places[p] = t % block * n_states + labels[q]
                 if len(values):
                     out.pair_values[p] = values[k]
                 p += 1
 
 
 @kernel(fastmath={"contract"})
-def _add_weights(inputs, table, singles, intercept, out, lanes):
-    row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values = inputs
-    for t in range(len(out)):
-        if len(row_values):
-            sum_scaled_rows(table, rows, row_values, row_ptr[t], row_ptr[t + 1], intercept, out, t, lanes)
-        else:
-            sum_rows(table, rows, row_ptr[t], row_ptr[t + 1], intercept, out, t, lanes)
+def _add_weights(inputs, table, singles, intercept, block, out, flat, lanes):
+    """Write the scores of the nodes to `out`; `flat` is the same memory."""
+    row_ptr, rows, row_values, pair_ptr, pairs, pair_places, pair_values, skipped = inputs
+    for first in range(-skipped, len(out), block):
+        start, stop = max(first, 0), min(first + block, len(out))
+        for t in range(start, stop):
+            if len(row_values):
+                sum_scaled_rows(table, rows, row_values, row_ptr[t], row_ptr[t + 1], intercept, out, t, lanes)
+            else:
+                sum_rows(table, rows, row_ptr[t], row_ptr[t + 1], intercept, out, t, lanes)
         if not len(pairs):
             continue
-        for k in range(pair_ptr[t], pair_ptr[t + 1]):
-            prefetch(singles, pairs[min(k + AHEAD, len(pairs) - 1)], lanes)
+        shift, last = first * out.shape[1], np.uint64(len(pairs) - 1)
+        for k in range(np.uint64(pair_ptr[start]), np.uint64(pair_ptr[stop])):
+            prefetch(singles, pairs[min(k + np.uint64(AHEAD), last)], lanes)
             weight = singles[pairs[k]]
-            out[t, pair_labels[k]] += weight * pair_values[k] if len(pair_values) else weight
+            flat[np.uint64(shift + np.int64(pair_places[k]))] += weight * pair_values[k] if len(pair_values) else weight
 
 
 @kernel(fastmath={"contract"})
-def _add_gradient(inputs, gradient, table, singles, lanes):
-    row_ptr, rows, row_values, pair_ptr, pairs, pair_labels, pair_values = inputs
-    for t in range(len(gradient)):
-        if len(row_values):
-            add_scaled_to_rows(gradient, t, table, rows, row_values, row_ptr[t], row_ptr[t + 1], lanes)
-        else:
-            add_to_rows(gradient, t, table, rows, row_ptr[t], row_ptr[t + 1], lanes)
+def _add_gradient(inputs, gradient, flat, block, table, singles, lanes):
+    """Add the gradient of the weights; `flat` is the memory of the gradient of the scores."""
+    row_ptr, rows, row_values, pair_ptr, pairs, pair_places, pair_values, skipped = inputs
+    for first in range(-skipped, len(gradient), block):
+        start, stop = max(first, 0), min(first + block, len(gradient))
+        for t in range(start, stop):
+            if len(row_values):
+                add_scaled_to_rows(gradient, t, table, rows, row_values, row_ptr[t], row_ptr[t + 1], lanes)
+            else:
+                add_to_rows(gradient, t, table, rows, row_ptr[t], row_ptr[t + 1], lanes)
         if not len(pairs):
             continue
-        for k in range(pair_ptr[t], pair_ptr[t + 1]):
-            prefetch(singles, pairs[min(k + AHEAD, len(pairs) - 1)], lanes)
-            value = gradient[t, pair_labels[k]]
+        shift, last = first * gradient.shape[1], np.uint64(len(pairs) - 1)
+        for k in range(np.uint64(pair_ptr[start]), np.uint64(pair_ptr[stop])):
+            prefetch(singles, pairs[min(k + np.uint64(AHEAD), last)], lanes)
+            value = flat[np.uint64(shift + np.int64(pair_places[k]))]
             singles[pairs[k]] += value * pair_values[k] if len(pair_values) else value

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
-from skstruct.features import LinearFeatures
+from skstruct.features import LinearFeatures, _node_weights
 from skstruct.features._node_weights import IN_TABLE, NodeWeights, ObservedPairs
 from skstruct.scores import Scores
 
@@ -155,3 +155,23 @@ def test_unknown_node_weights():
     X, _ = make_data(3)
     with pytest.raises(ValueError, match=r"node_weights must be one of \['all', 'observed'\], got 'seen'"):
         LinearFeatures(node_weights="seen").plan(X, np.arange(3))
+
+
+@pytest.mark.parametrize("block", [1, 3, 128])
+def test_slices_of_inputs_score_like_the_whole(block, monkeypatch):
+    """Also where a slice starts or ends within a block, and in slices of slices."""
+    monkeypatch.setattr(_node_weights, "BLOCK", block)
+    X, y = make_data(5)
+    plan, rng = make_plan(X, y, 5), np.random.default_rng(1)
+    coef = rng.normal(size=plan.n_coef) * plan.free
+    inputs = plan.prepare(X)
+    expected, gradient = plan.scores(inputs, coef)[0].node, rng.normal(size=(N, 5))
+    back, total = np.zeros(plan.n_coef), np.zeros(plan.n_coef)
+    plan.nodes.pullback(inputs.node, gradient, plan._split(back)[0])
+    for nodes, inner in [((0, 40), (0, 40)), ((40, 230), (0, 131)), ((40, 230), (131, 190)), ((230, 300), (0, 70))]:
+        part = inputs.node.of_nodes(slice(*nodes), plan.nodes.block).of_nodes(slice(*inner), plan.nodes.block)
+        where = slice(nodes[0] + inner[0], nodes[0] + inner[1])
+        found = plan.nodes.scores(part, plan._split(coef)[0], plan._split(coef)[1])
+        np.testing.assert_allclose(found, expected[where], rtol=1e-14)
+        plan.nodes.pullback(part, gradient[where], plan._split(total)[0])
+    np.testing.assert_allclose(total, back, rtol=1e-13, atol=1e-14)
