@@ -10,7 +10,7 @@ from skstruct.data.html import MOST_ITEMS, describe
 from skstruct.data.indexing import numpy_namespace, sample_key
 from skstruct.data.label_types import join_labels, label_array, label_kind, one_kind
 from skstruct.data.optional import optional_module
-from skstruct.data.ragged_arithmetic import RaggedArithmetic
+from skstruct.data.ragged_arithmetic import ELEMENTWISE, REDUCTIONS, RaggedArithmetic
 from skstruct.data.sklearn_callers import refuse_flat_labels
 from skstruct.data.target_shapes import refuse_tables
 from skstruct.data.topology import take_ranges
@@ -187,6 +187,13 @@ class RaggedArray(RaggedArithmetic):
             a, b = args[:2]
             ragged = isinstance(a, RaggedArray) and isinstance(b, RaggedArray)
             return ragged and np.array_equal(a.ptr, b.ptr) and np.array_equal(a.values, b.values, **kwargs)
+        if func in ELEMENTWISE:
+            return self._elementwise(func, args, kwargs)
+        if func in REDUCTIONS:
+            raise TypeError(
+                f"np.{name} of a RaggedArray is not defined. Use np.{name}(y.values) for all nodes, or "
+                f"[np.{name}(array) for array in y] for each graph"
+            )
         return func(*map(_object_arrays, args), **{key: _object_arrays(value) for key, value in kwargs.items()})
 
     def __array_namespace__(self, api_version=None):

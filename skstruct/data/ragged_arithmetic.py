@@ -5,6 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+ELEMENTWISE = {np.where, np.clip, np.round, np.around, np.isclose, np.allclose}
+REDUCTIONS = {
+    *(np.sum, np.prod, np.mean, np.average, np.median, np.std, np.var, np.cumsum, np.sort, np.argsort),
+    *(np.max, np.min, np.argmax, np.argmin, np.any, np.all),
+}
+
 
 class RaggedArithmetic(NDArrayOperatorsMixin):
     """Operators and NumPy's element-wise functions for a class with packed `values` and offsets `ptr`.
@@ -22,16 +28,26 @@ class RaggedArithmetic(NDArrayOperatorsMixin):
         if method != "__call__" or ufunc.signature is not None:
             name = name if method == "__call__" else f"{name}.{method}"
             raise TypeError(f"{name} is not defined for a RaggedArray; use .values, the values of all nodes")
-        operands = [*inputs, *(out or ())]
-        ndim = max(x.values.ndim for x in operands if isinstance(x, RaggedArithmetic))
-        operands = [self._per_node(x, ndim, name) for x in operands]
+        operands = self._aligned([*inputs, *(out or ())], name)
         if out is not None:
             kwargs["out"] = tuple(operands[len(inputs) :])
         found = ufunc(*operands[: len(inputs)], **kwargs)
+        return tuple(map(self._like, found)) if isinstance(found, tuple) else self._like(found)
+
+    def _elementwise(self, func, args, kwargs):
+        """Result of a function of `ELEMENTWISE`."""
+        found = func(*self._aligned(args, f"np.{func.__name__}"), **kwargs)
+        return self._like(found) if isinstance(found, np.ndarray) else found
+
+    def _like(self, values: np.ndarray) -> Any:
+        """Ragged array of the same graphs."""
         cls: Any = type(self)
-        if isinstance(found, tuple):
-            return tuple(cls(values, self.ptr) for values in found)
-        return cls(found, self.ptr)
+        return cls(values, self.ptr)
+
+    def _aligned(self, operands, name):
+        """Operands that broadcast with each other."""
+        ndim = max(x.values.ndim for x in operands if isinstance(x, RaggedArithmetic))
+        return [self._per_node(x, ndim, name) for x in operands]
 
     def _per_node(self, operand: Any, ndim: int, name: str) -> Any:
         """Operand that broadcasts with packed values of `ndim` dimensions."""

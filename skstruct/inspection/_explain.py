@@ -133,10 +133,10 @@ def explain(
         for neighbours, (in_favour, in_opposition) in zip(incoming.neighbours, incoming.log_messages)
     ]
     if not (plan.exact and incoming.exact):
-        with np.errstate(divide="ignore"):  # log 0 is -inf
-            log_odds = -np.subtract(*np.log(proba[pair[::-1]]))
+        with np.errstate(divide="ignore", invalid="ignore"):  # of probabilities that are 0
+            log_odds = np.subtract(*np.log(proba[pair]))
         rest = log_odds - sum(part[-1] for part in parts)
-        if np.isfinite(rest):  # otherwise the estimate of a probability is 0
+        if np.isfinite(rest):
             parts.append(("approximation", plan.name, np.nan, rest))
     frame = pandas.DataFrame(parts, columns=["part", "name", "value", "contribution"])
     frame = frame.sort_values("contribution", key=np.abs, ascending=False, kind="stable", ignore_index=True)
@@ -174,7 +174,7 @@ def _node_parts(steps, x, node_scores, pair):
     if not has_linear_weights(crf):
         return score
     columns = x.nonzero()[1]
-    values, weights = (_dense(table) for table in (x[:, columns], crf.coef_[[a, b]][:, columns]))
+    values, weights = (_dense(table) for table in (x[:, columns], crf.coef_[:, columns][[a, b]]))
     contributions = values[0] * (weights[0] - weights[1])
     intercept = crf.intercept_[a] - crf.intercept_[b]
     names = steps.node_feature_names()[columns]

@@ -164,6 +164,12 @@ PER_NODE = RaggedArray([1.0, 2.0, 4.0], [0, 2, 3])
         (~(PROBA > 0.4) & (PROBA < 0.2), PROBA.values < 0.2),
         (PROBA[:, 1] // 0.3, PROBA.values[:, 1] // 0.3),
         (np.modf(PROBA * 10)[1], [[1, 9], [8, 2], [5, 5]]),
+        (np.where(PROBA > 0.4, PROBA, 0.0), np.where(PROBA.values > 0.4, PROBA.values, 0.0)),
+        (np.where(PER_NODE > 1, PROBA, -1), [[-1, -1], *PROBA.values[1:]]),
+        (np.where(PER_NODE > 1, "a", "b") == "a", [False, True, True]),
+        (np.clip(PROBA, 0.2, 0.8), np.clip(PROBA.values, 0.2, 0.8)),
+        (np.round(PER_NODE / 3, 1), [0.3, 0.7, 1.3]),
+        (np.isclose(PROBA, 0.5), PROBA.values == 0.5),
     ],
 )
 def test_arithmetic_of_nodes(found, expected):
@@ -211,6 +217,14 @@ def test_matrices_of_nodes():
 def test_arithmetic_that_raises_with_advice(operation, error, message):
     with pytest.raises(error, match=message):
         operation()
+
+
+def test_functions_of_whole_arrays():
+    assert np.allclose(PROBA, PROBA + 1e-12)
+    assert not np.allclose(PROBA, PROBA + 1e-3)
+    for function in (np.sum, np.mean, np.max, np.argmax, np.any, np.sort):
+        with pytest.raises(TypeError, match=rf"np.{function.__name__}\(y.values\) for all nodes, or \[np"):
+            function(PROBA)
 
 
 def test_to_frame():
