@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -11,13 +10,11 @@ from skstruct.components import require_number
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
 from skstruct.inference._covariance import derivatives_of
-from skstruct.inference._elimination import Elimination, collect_scopes, eliminate
+from skstruct.inference._elimination import Elimination, eliminate
 from skstruct.inference._junction_tree_derivative import derive_tables
-from skstruct.inference._junction_tree_kernels import (
-    propagate,
-    propagate_log,
-    sample_labels,
-)
+from skstruct.inference._junction_tree_kernels import propagate
+from skstruct.inference._junction_tree_log import propagate_log, sample_labels
+from skstruct.inference._junction_tree_wiring import Buckets, wire_buckets
 from skstruct.inference._message_passing import LabelledExactly, potentials_of, sum_product
 from skstruct.scores import weigh_nodes, with_rows
 
@@ -35,14 +32,16 @@ class JunctionTree(InferenceBackend):
     Parameters
     ----------
     max_entries : float, default=2e7
-        Largest sum of table sizes of one graph, where a table has ``n_states ** (width + 1)`` entries. An entry takes 8
-        bytes and some nanoseconds. A graph that needs more is refused before anything is allocated. The number of nodes
-        is not limited: a ring of a million nodes with two states needs 8e6 entries.
+        Largest sum of table sizes of one graph, where a table has ``n_states ** (width + 1)`` entries. An entry takes
+        some nanoseconds, and at most 8 bytes. A graph that needs more is refused before anything is allocated. The
+        number of nodes is not limited: a ring of a million nodes with two states needs 8e6 entries.
 
     Notes
     -----
-    Time and memory O(n_nodes * n_states ** (width + 1)) per graph, one graph in memory at a time. The plan takes
-    near-linear time in the number of nodes and edges for graphs of small width.
+    Time and memory O(n_nodes * n_states ** (width + 1)) per graph, one large graph in memory at a time. Marginals do
+    not store tables of more than about 1,000 entries, but only their messages, which are smaller by the factor
+    `n_states`. Decoding, samples, derivatives and the log domain store all tables. The plan takes near-linear time in
+    the number of nodes and edges for graphs of small width.
 
     References
     ----------
@@ -92,61 +91,11 @@ class JunctionTree(InferenceBackend):
 
     def _plan(self, topology, n_states):
         elimination = self._eliminated(topology, n_states)
-        return _JunctionTreePlan(topology, n_states, elimination, _buckets(topology, elimination))
+        return _JunctionTreePlan(topology, n_states, elimination, wire_buckets(topology, elimination, n_states))
 
 
 # Accepting and planning need the same elimination, which can be dear.
 _ELIMINATIONS: WeakKeyDictionary[Topology, dict] = WeakKeyDictionary()
-
-
-class _Buckets(NamedTuple):
-    """Where everything lies, by position in the elimination order.
-
-    Slots ``ptr[p]:ptr[p + 1]`` hold the nodes of bucket ``p``, which are the axes of its table. First comes the
-    eliminated node, whose axis runs fastest, then the others in the order of their own elimination.
-    """
-
-    node_ptr: np.ndarray
-    order: np.ndarray  # (n_nodes,)
-    ptr: np.ndarray  # (n_nodes + 1,)
-    scope: np.ndarray  # (n_slots,) the nodes
-    up_axis: np.ndarray  # (n_slots,) their axes in the parent's table; no meaning for the eliminated node
-    parent: np.ndarray  # (n_nodes,) position of the table that receives the message, or -1
-    edge_ptr: np.ndarray  # (n_nodes + 1,) edges whose first eliminated end is the node of the position
-    edge: np.ndarray  # (n_edges,)
-    edge_axis: np.ndarray  # (n_edges,) axis of the other end in the table
-    flipped: np.ndarray  # (n_edges,) whether the eliminated node is the second end, as listed
-
-
-def _buckets(topology, elimination):
-    """Wire the buckets of an elimination. Time and memory near-linear in the number of slots."""
-    order, size, n = elimination.order, elimination.size, topology.n_nodes
-    position = np.empty(n, np.int32)
-    position[order] = np.arange(n)
-    ends = position[topology.edges]
-    bucket, other = ends.min(axis=1), ends.max(axis=1)
-    by_bucket = np.argsort(bucket, kind="stable")
-    bucket, other = bucket[by_bucket], other[by_bucket]
-    edge_ptr = np.searchsorted(bucket, np.arange(n + 1))
-    ptr = np.concatenate([[0], np.cumsum(size)])
-    scope, parent = np.empty(ptr[-1], np.int32), np.full(n, -1, np.int32)
-    collect_scopes(edge_ptr, other, ptr, scope, parent)
-    slot = np.repeat(np.arange(n), size) * n + scope  # rising: positions rise within a bucket
-    up_axis = np.searchsorted(slot, np.repeat(parent.astype(np.int64), size) * n + scope) - np.repeat(ptr[parent], size)
-    edge_axis = np.searchsorted(slot, bucket.astype(np.int64) * n + other) - ptr[bucket]
-    flipped = ends[by_bucket, 0] > ends[by_bucket, 1]
-    return _Buckets(
-        topology.node_ptr,
-        order,
-        ptr,
-        order[scope],
-        up_axis.astype(np.int32),
-        parent,
-        edge_ptr,
-        by_bucket.astype(np.int32),
-        edge_axis.astype(np.int32),
-        flipped,
-    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -154,7 +103,7 @@ class _JunctionTreePlan(LabelledExactly):
     topology: Topology
     n_states: int
     elimination: Elimination
-    wiring: _Buckets
+    wiring: Buckets
     name = JunctionTree.name
     exact = True
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skstruct.inference._junction_tree_kernels import (
+from skstruct.inference._junction_tree_log import (
     _combine,
     _load,
     _longest,

@@ -223,17 +223,35 @@ def test_orders_and_scopes_against_sets(edges, n_nodes):
     assert found.entries[1] == (3.0 ** found.size[3:]).sum()
     alone = eliminate(Topology.from_edges(edges, n_nodes), 3, 1e12)
     np.testing.assert_array_equal(alone.order + 3, found.order[3:])  # whatever else is in the batch
-    plan = JunctionTree(1e12).plan(t, 3)
-    b = getattr(plan, "inner", plan).wiring
-    for p, scope in enumerate(scopes, start=3):
+    b = getattr(JunctionTree(1e12).plan(t, 3), "inner", None) or JunctionTree(1e12).plan(t, 3)
+    check_wiring(b.wiring, dict(zip(found.order[3:].tolist(), scopes)), t.n_nodes)
+
+
+def check_wiring(b, scopes, n_nodes):
+    """Buckets by depth-first positions: their nodes, parents, children and axes."""
+    position = np.empty(n_nodes, int)
+    position[b.order] = np.arange(n_nodes)
+    for node, scope in scopes.items():
+        p = position[node]
         own = b.scope[b.ptr[p] : b.ptr[p + 1]]
-        assert own[0] == b.order[p]
+        assert own[0] == node
         assert set(own[1:].tolist()) == scope
-        if scope:
-            q = b.parent[p]
-            assert b.order[q] == own[1]
-            above = b.scope[b.ptr[q] : b.ptr[q + 1]]
-            np.testing.assert_array_equal(above[b.up_axis[b.ptr[p] + 1 : b.ptr[p + 1]]], own[1:])
+        if not scope:
+            assert b.parent[p] == -1
+            continue
+        q = b.parent[p]
+        assert q == position[own[1:]].min()
+        above, axes = b.scope[b.ptr[q] : b.ptr[q + 1]], b.up_axis[b.ptr[p] + 1 : b.ptr[p + 1]]
+        np.testing.assert_array_equal(above[axes], own[1:])
+        assert b.top_axis[p] == axes.max()
+        others = axes[axes > 0]
+        assert (np.diff(others) > 0).all()  # by colour in both buckets
+    for q in range(n_nodes):
+        children = b.child[b.child_ptr[q] : b.child_ptr[q + 1]]
+        np.testing.assert_array_equal(children, np.flatnonzero(b.parent == q))
+        assert (np.diff(b.top_axis[children]) >= 0).all()
+        if len(children):
+            assert children[-1] == q - 1
 
 
 # ------------------------------------------------------------------------------------------- refusals
