@@ -34,3 +34,10 @@ def random_scores(topology, n_states, rng, *, coupling=1.0, shared=False):
     if shared:
         return Scores(node, rng.normal(0, coupling, (1, n_states, n_states)), np.zeros(topology.n_edges, np.int32))
     return Scores(node, rng.normal(0, coupling, (topology.n_edges, n_states, n_states)))
+
+
+def random_tree(n_nodes, rng):
+    """Edges of a tree in which each node is linked to a random earlier node; then nodes and edges are shuffled."""
+    later = np.arange(1, n_nodes)
+    edges = np.c_[(rng.random(n_nodes - 1) * later).astype(np.int64), later]
+    return rng.permutation(rng.permutation(n_nodes)[edges])

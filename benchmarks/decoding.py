@@ -1,4 +1,4 @@
-"""Labellings of graphs with cycles: minimum cuts and expansion moves, and PyMaxflow on the same energies."""
+"""Labellings: minimum cuts and expansion moves, and PyMaxflow on the same energies; the k best of chains and trees."""
 
 import time
 
@@ -7,12 +7,14 @@ import numpy as np
 from benchmarks._machine import Seconds
 from benchmarks._measure import case
 from benchmarks._peers import maxflow_labels, maxflow_network
-from benchmarks._problems import grid
+from benchmarks._problems import grid, random_scores, random_tree
 from skstruct import Topology
 from skstruct.data.adjacency import adjacency
 from skstruct.decoding import ICM, AlphaExpansion, GraphCut
 from skstruct.decoding._max_flow import minimum_cut
 from skstruct.decoding._min_cut import best_of_two, load_choice
+from skstruct.inference import Chain, Tree
+from skstruct.inference._k_best_partition import k_best_by_partition
 from skstruct.scores import Scores, score_labelling, with_rows
 
 
@@ -82,6 +84,31 @@ def alpha_expansion(run):
         run.goal("alpha expansion, times PyMaxflow's, mean", np.mean(ratios), at_least=1.5, goal=0.5)
 
 
+@case("Five best labellings of a chain")
+def k_best_of_a_chain(run):
+    """Five best labellings of a chain against one.
+
+    Asserted: the scores that repeated decoding with clamped nodes finds (1e-9). All steps have the same matrix, for
+    which one best labelling is fastest.
+    """
+    n_nodes = run.pick(50, 2000, 2000)
+    edges = np.c_[: n_nodes - 1, 1:n_nodes]
+    for n_states in run.pick([5], [2, 22], [2, 5, 22]):
+        _k_best(run, Chain(), "chain", Topology.from_edges(edges, n_nodes), n_states)
+
+
+@case("Five best labellings of a tree")
+def k_best_of_a_tree(run):
+    """Five best labellings of a random tree against one.
+
+    Asserted: the scores that repeated decoding with clamped nodes finds (1e-9).
+    """
+    n_nodes = run.pick(50, 2000, 2000)
+    topology = Topology.from_edges(random_tree(n_nodes, np.random.default_rng(0)), n_nodes)
+    for n_states in run.pick([5], [2, 22], [2, 5, 22]):
+        _k_best(run, Tree(), "tree", topology, n_states)
+
+
 def _flow(topology, scores):
     """Time of the flow alone: its network, and the memory of the results, are prepared."""
     lists = adjacency(topology.edges, topology.n_nodes)
@@ -98,3 +125,14 @@ def _flow_of_peer(maxflow, topology, scores):
     start = time.process_time()
     graph.maxflow()
     return Seconds(time.process_time() - start)
+
+
+def _k_best(run, backend, shape, topology, n_states, k=5):
+    scores = random_scores(topology, n_states, np.random.default_rng(1), shared=True)
+    plan = backend.plan(topology, n_states)
+    found, expected = plan.k_best(scores, k)[1], k_best_by_partition(plan, scores, k)[1]
+    work = f"{shape} of {topology.n_nodes} nodes, {n_states} states"
+    run.check(f"scores, {work}", found, expected, rtol=1e-9)
+    name, one = f"skstruct, {k} best", "skstruct, one best"
+    medians = run.compare(work, {name: lambda: plan.k_best(scores, k), one: lambda: plan.decode(scores)})
+    run.goal(f"{k} best labellings against one, {work}", medians[name] / medians[one], at_least=20, goal=5)
