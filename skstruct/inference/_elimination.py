@@ -34,10 +34,11 @@ def eliminate(topology, n_states, max_entries, n_restarts=32):
     Cheapest is the smallest sum of table sizes. The candidates are min-fill, min-degree and a breadth-first frontier,
     since each is best on some graphs. Where one of them is within `max_entries`, min-fill is repeated with random ties,
     while that costs no more time than one use of the tables. A trial ends as soon as it exceeds the best one. Trees
-    that hang on the rest are cut off first, leaf by leaf, which is never worse. The order of a graph depends on that
-    graph alone.
+    that hang on the rest are cut off first, leaf by leaf, which is never worse. A graph of width 2 needs no candidates.
+    The order of a graph depends on that graph alone.
 
-    Time O(n_nodes * width**2) and memory O(n_nodes * width) for each candidate.
+    Time O(n_nodes * width**2) and memory O(n_nodes * width) for each candidate. Graphs that are obviously too dense are
+    refused at once.
 
     Parameters
     ----------
@@ -53,10 +54,14 @@ def eliminate(topology, n_states, max_entries, n_restarts=32):
     """
     t = merge_edges(topology).simple if topology.has_repeated_edges else topology
     base = max(n_states, 2)  # one state: tables of size 1, whose number of nodes is still kept small
-    lists = adjacency(t.edges, t.n_nodes)
-    out = Elimination(np.empty(t.n_nodes, np.int32), np.ones(t.n_nodes, np.int32), np.zeros(t.n_graphs))
-    with np.errstate(over="ignore"):  # of hashes; seen with NUMBA_DISABLE_JIT=1 only
-        eliminate_graphs(lists, t.node_ptr, base, float(max_entries), n_restarts, out)
+    out = Elimination(np.empty(t.n_nodes, np.int32), np.ones(t.n_nodes, np.int32), np.full(t.n_graphs, np.inf))
+    n_nodes, n_edges = np.diff(t.node_ptr), np.diff(t.edge_ptr)
+    with np.errstate(over="ignore"):  # of powers, and with NUMBA_DISABLE_JIT=1 of hashes
+        least = n_nodes * float(base) ** (1 + n_edges / np.maximum(n_nodes, 1))  # each edge is in one bucket
+        chosen = np.flatnonzero(least <= max_entries)
+        if len(chosen):
+            lists = adjacency(t.edges, t.n_nodes)
+            eliminate_graphs(lists, t.node_ptr, chosen, base, float(max_entries), n_restarts, out)
     return out
 
 

@@ -2,65 +2,14 @@
 
 import numpy as np
 
+from skstruct.inference._elimination_reductions import (
+    eliminate_small_degrees,
+    mixed,
+    neighbours_of_rest,
+    remaining_graph,
+)
 from skstruct.inference._fill_graph import GIVEN, MIN_DEGREE, MIN_FILL, eliminate_greedily
-from skstruct.inference._heap import make_heap, remove_first, sift
 from skstruct.kernels.jit import kernel
-
-
-@kernel
-def _cut_trees(lists, start, stop, order, size):
-    """Cut off the trees that hang on the rest of a graph, leaf by leaf.
-
-    Writes the nodes of the trees to the front of `order`, the other nodes (the *core*) behind them, and the sizes of
-    the trees' buckets to `size`.
-
-    Returns
-    -------
-    n_cut : int
-    core_ptr, core_neighbour : ndarray
-        Neighbour lists of the core, whose nodes are numbered from 0.
-    """
-    ptr, neighbour = lists.ptr, lists.neighbour
-    n = stop - start
-    degree = np.empty(n, np.int64)
-    number = np.full(n, -1, np.int32)  # in the core; -1 for nodes of trees
-    n_cut, n_core, n_slots = 0, 0, 0
-    for i in range(n):
-        degree[i] = ptr[start + i + 1] - ptr[start + i]
-        if degree[i] <= 1:
-            order[n_cut] = start + i
-            n_cut += 1
-    done = 0
-    while done < n_cut:
-        i = order[done] - start
-        size[done] = 1 + max(degree[i], 0)
-        done += 1
-        if degree[i] < 1:
-            continue
-        degree[i] = 0
-        for s in range(ptr[start + i], ptr[start + i + 1]):
-            j = neighbour[s] - start
-            if degree[j] > 0:  # one neighbour only
-                degree[j] -= 1
-                if degree[j] == 1:
-                    order[n_cut] = start + j
-                    n_cut += 1
-    for i in range(n):
-        if degree[i] > 1:
-            order[n_cut + n_core], number[i] = start + i, n_core
-            n_core += 1
-            n_slots += degree[i]
-    core_ptr, core_neighbour = np.zeros(n_core + 1, np.int64), np.empty(n_slots, np.int32)
-    n_slots = 0
-    for a in range(n_core):
-        i = order[n_cut + a]
-        for s in range(ptr[i], ptr[i + 1]):
-            b = number[neighbour[s] - start]
-            if b >= 0:
-                core_neighbour[n_slots] = b
-                n_slots += 1
-        core_ptr[a + 1] = n_slots
-    return n_cut, core_ptr, core_neighbour
 
 
 @kernel
@@ -100,41 +49,49 @@ def _breadth_first_numbers(ptr, neighbour):
 
 
 @kernel
-def _mixed(number):
-    """Scramble a number to 63 random bits (the finaliser of MurmurHash3)."""
-    z = np.uint64(number)
-    z = (z ^ (z >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    z = (z ^ (z >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return np.int64((z ^ (z >> np.uint64(33))) >> np.uint64(1))
-
-
-@kernel
 def _ties(n_nodes, trial):
     """Numbers that break ties between nodes, (n_nodes,): rising, or from the third trial on random ones."""
     tie = np.empty(n_nodes, np.int64)
     for a in range(n_nodes):
-        tie[a] = a if trial < GIVEN else _mixed(trial * n_nodes + a)
+        tie[a] = a if trial < GIVEN else mixed(trial * n_nodes + a)
     return tie
 
 
 @kernel
 def _degeneracy(ptr, neighbour):
-    """Largest smallest degree of all subgraphs: a lower bound of the treewidth, in linear time."""
+    """Largest smallest degree of all subgraphs: a lower bound of the treewidth, in linear time [1]_.
+
+    Nodes are sorted by their degrees, and a node of smallest degree is removed from the graph at each step.
+
+    .. [1] V. Batagelj, M. Zaversnik, "An O(m) algorithm for cores decomposition of networks", 2003.
+    """
     n = len(ptr) - 1
-    degree = np.empty(n, np.int64)
+    degree, start = np.empty(n, np.int64), np.zeros(n + 1, np.int64)  # start of each degree in `node`
+    node, place = np.empty(n, np.int64), np.empty(n, np.int64)
     for a in range(n):
         degree[a] = ptr[a + 1] - ptr[a]
-    heap = make_heap(degree, np.zeros(n, np.int64))
+        start[degree[a] + 1] += 1
+    for d in range(n):
+        start[d + 1] += start[d]
+    for a in range(n):
+        place[a] = start[degree[a]]
+        node[place[a]] = a
+        start[degree[a]] += 1
+    for d in range(n, 0, -1):
+        start[d] = start[d - 1]
     found = 0
-    for n_heap in range(n - 1, -1, -1):
-        v = remove_first(heap, n_heap + 1)
+    for p in range(n):
+        v = node[p]
         found = max(found, degree[v])
-        degree[v] = -1
         for s in range(ptr[v], ptr[v + 1]):
             a = neighbour[s]
-            if degree[a] >= 0:
+            if degree[a] > degree[v]:  # it moves to the front of its degree, and is the last one of the degree below
+                q = start[degree[a]]
+                b = node[q]
+                node[place[a]], place[b] = b, place[a]
+                node[q], place[a] = a, q
+                start[degree[a]] += 1
                 degree[a] -= 1
-                sift(heap, n_heap, heap.place[a])
     return found
 
 
@@ -143,8 +100,7 @@ def _eliminate_core(ptr, neighbour, n_states, max_entries, n_restarts, order, si
     """Put the nodes in `order` into the cheapest order found; the sum of table sizes, or inf beyond `max_entries`."""
     n = len(order)
     widest = float(n_states) ** (_degeneracy(ptr, neighbour) + 1)  # no order avoids a table of this size
-    mean = float(n_states) ** (ptr[n] / (2 * n) + 1)  # nor smaller tables on average, since each edge is in a bucket
-    if widest > max_entries or n * mean > max_entries:
+    if widest > max_entries:
         return np.inf
     trial_order, trial_size, nodes = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
     for a in range(n):
@@ -171,20 +127,28 @@ def _eliminate_core(ptr, neighbour, n_states, max_entries, n_restarts, order, si
 
 
 @kernel
-def eliminate_graphs(lists, node_ptr, n_states, max_entries, n_restarts, out):
-    """Write the cheapest order found for each graph to the `Elimination` `out`.
+def eliminate_graphs(lists, node_ptr, graphs, n_states, max_entries, n_restarts, out):
+    """Write the cheapest order found for each of some graphs to the `Elimination` `out`.
 
     The sum of tables is inf for a graph if all of its orders exceed `max_entries`.
     """
-    for g in range(len(node_ptr) - 1):
+    for g in graphs:
         start, stop = node_ptr[g], node_ptr[g + 1]
         own_order, own_size = out.order[start:stop], out.size[start:stop]
-        n_cut, core_ptr, core_neighbour = _cut_trees(lists, start, stop, own_order, own_size)
+        rest = remaining_graph(lists, start, stop)
+        n_reduced = eliminate_small_degrees(rest, 2, own_order, own_size)
+        if n_reduced < stop - start:  # the width is larger than 2, and the trials are better without new edges
+            rest = remaining_graph(lists, start, stop)
+            n_reduced = eliminate_small_degrees(rest, 1, own_order, own_size)
         total = 0.0
-        for p in range(n_cut):
+        for p in range(n_reduced):
             total += float(n_states) ** own_size[p]
-        if n_cut < stop - start and total <= max_entries:
+        if n_reduced < stop - start and total <= max_entries:
             limit = max_entries - total
-            own_order, own_size = own_order[n_cut:], own_size[n_cut:]
-            total += _eliminate_core(core_ptr, core_neighbour, n_states, limit, n_restarts, own_order, own_size)
+            ptr, neighbour = neighbours_of_rest(rest, own_order[n_reduced:])
+            total += _eliminate_core(
+                ptr, neighbour, n_states, limit, n_restarts, own_order[n_reduced:], own_size[n_reduced:]
+            )
         out.entries[g] = total if total <= max_entries else np.inf
+        for p in range(stop - start):
+            own_order[p] += start

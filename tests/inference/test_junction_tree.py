@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from skstruct import GraphCRFClassifier, Topology
+from skstruct.data.adjacency import adjacency
 from skstruct.exceptions import UnsupportedTopology
 from skstruct.inference import Auto, JunctionTree
 from skstruct.inference._elimination import eliminate
+from skstruct.inference._elimination_trials import _degeneracy
 from skstruct.scores import Scores
 
 
@@ -203,6 +205,58 @@ def scopes_of(edges, order):
             linked[a].discard(v)
         scopes.append(near)
     return scopes
+
+
+def partial_two_tree(n, seed, kept=0.8):
+    """Each node is linked to both ends of an earlier edge, often of the same few; then some edges are removed."""
+    rng, edges = np.random.default_rng(seed), [(0, 1)]
+    for i in range(2, n):
+        j, k = edges[min(rng.integers(len(edges)), rng.integers(len(edges)))]
+        edges += [(j, i), (k, i)]
+    edges = rng.permutation(n)[rng.permutation(edges)]
+    return edges[rng.random(len(edges)) < kept]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_series_parallel_graphs_have_width_two(seed):
+    n = 3 + 4 * seed
+    edges = partial_two_tree(n, seed, (0.8, 1.0)[seed % 2])
+    found = eliminate(Topology.from_edges(edges, n), 3, 1e12)
+    scopes = scopes_of(edges, found.order)
+    assert found.size.tolist() == [1 + len(scope) for scope in scopes]
+    assert found.size.max() <= 3
+    assert found.entries[0] == (3.0**found.size).sum()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_paths_between_rings_are_eliminated_as_trees(seed):
+    n_rings, size, length = 5, 7, 4
+    graph = nx.disjoint_union_all([nx.cycle_graph(size)] * n_rings + [nx.path_graph(length)] * (n_rings - 1))
+    for k in range(n_rings - 1):
+        first = n_rings * size + k * length
+        graph.add_edges_from([(k * size + 3, first), (first + length - 1, (k + 1) * size)])
+    edges = np.random.default_rng(seed).permutation(len(graph))[np.array(graph.edges)]
+    found = eliminate(Topology.from_edges(edges, len(graph)), 5, 1e12)
+    n_triples = n_rings * (size - 2)
+    assert found.entries[0] == n_triples * 5**3 + (len(graph) - n_triples - 1) * 5**2 + 5
+
+
+def test_many_nodes_between_the_same_hubs():
+    """Pairs of five hubs have 400 common neighbours each, which are eliminated before the width is known to be 4."""
+    pairs = np.array(list(itertools.combinations(range(5), 2)))
+    middle = np.arange(5, 5 + 400 * len(pairs))
+    edges = np.concatenate([np.stack([hub, middle], axis=1) for hub in np.repeat(pairs, 400, axis=0).T])
+    found = eliminate(Topology.from_edges(edges, 5 + len(middle)), 2, 1e9)
+    assert found.size.max() == 5
+    assert found.entries[0] == 8 * len(middle) + 2.0**5 + 2.0**4 + 2.0**3 + 2.0**2 + 2.0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_degeneracy(seed):
+    rng = np.random.default_rng(seed)
+    graph = nx.gnp_random_graph(int(rng.integers(1, 40)), rng.uniform(0, 0.6), seed=seed)
+    lists = adjacency(np.array(graph.edges, np.int32).reshape(-1, 2), len(graph))
+    assert _degeneracy(lists.ptr, lists.neighbour) == max(nx.core_number(graph).values())
 
 
 def random_graphs():
