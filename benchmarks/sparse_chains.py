@@ -28,7 +28,7 @@ class Recorded(OWLQN):
         return super().minimize(loss, start, callback=record, **options)
 
 
-@case
+@case("Chunking: training with an L1 and an L2 penalty")
 def chunking_l1_l2(run):
     """CoNLL-2000 chunking with c1 = c2 = 0.1: CPU time until the objective is within 1 % and 0.1 % of its minimum.
 
