@@ -164,8 +164,7 @@ class _TreeReweightedPlan(InferencePlan):
         """The bound and its derivative, by the fast kernels, and in the log domain for graphs out of their range."""
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-        divided, shared = self._divided(scores)
-        out = self._propagate(divided, shared, weights, np.zeros((0, self.n_states)))
+        out, shared = self._propagate(scores, weights, np.zeros((0, self.n_states)))
         out.node[np.isneginf(out.log_partition)[t.node_graph]] = np.nan
         out.converged[:] = out.residual <= self.settings.tol
         weigh_nodes(t, out.node, weights)
@@ -175,9 +174,9 @@ class _TreeReweightedPlan(InferencePlan):
         """Derivatives by tangents of the messages; those of the fixed point, to which messages converge."""
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-        (divided, shared), (change, _) = self._divided(scores), self._divided(direction)
         settled = np.zeros((2 * t.n_edges, self.n_states))
-        self._propagate(divided, shared, weights, settled)
+        self._propagate(scores, weights, settled)
+        (divided, shared), (change, _) = self._divided(scores), self._divided(direction)
         scale = np.zeros(t.n_graphs)
         np.maximum.at(scale, t.node_graph, np.abs(change.node).max(axis=1))
         np.maximum.at(scale, t.edge_graph, np.abs(change.edge).max(axis=(1, 2))[change.edge_matrix])
@@ -189,13 +188,15 @@ class _TreeReweightedPlan(InferencePlan):
         weigh_nodes(t, node, weights)
         return mean, Scores(node, self._gathered(edge, scores, shared), scores.edge_matrix)
 
-    def _propagate(self, divided, shared, weights, settled):
-        """Pass messages; `settled` as in `propagate_weighted`."""
+    def _propagate(self, scores, weights, settled):
+        """Pass messages; `settled` as in `propagate_weighted`. Pair counts are those of the quotients by `_divided`."""
         t = self.topology
+        divided, shared = self._divided(scores)
+        in_place = not shared and self.n_states != 2
         out = Marginals(
             log_partition=np.zeros(t.n_graphs),
             node=np.zeros(divided.node.shape),
-            edge=np.zeros_like(divided.edge),
+            edge=divided.edge if in_place else np.zeros_like(divided.edge),  # large tables are allocated once
             n_iter=np.zeros(t.n_graphs, np.intp),
             residual=np.zeros(t.n_graphs),
             converged=np.ones(t.n_graphs, bool),
@@ -209,11 +210,12 @@ class _TreeReweightedPlan(InferencePlan):
             else:
                 n_lanes = lanes(self.n_states)
                 propagate_weighted(*plan, divided, weights, not shared, n_lanes, out, out_of_range, settled)
-            if not shared and (left := out_of_range | np.isneginf(out.log_partition)).any():
-                out.edge[left[t.edge_graph]] = 0.0  # it may hold potentials
+            if in_place and (left := out_of_range | np.isneginf(out.log_partition)).any():
+                out.edge[left[t.edge_graph]] = 0.0  # it holds potentials
+                divided, _ = self._divided(scores)
             if out_of_range.any():
                 propagate_weighted_log(*plan, np.flatnonzero(out_of_range), divided, weights, out, settled)
-        return out
+        return out, shared
 
     def _divided(self, scores):
         """Scores whose edge scores are divided by the weights of the edges; whether edges share matrices.

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.messages import add_pair, send, send_back, send_potts
+from skstruct.kernels.messages import add_pair, send_any
 from skstruct.kernels.powers import divide_row, log_row, rooted_belief, weighted_belief, weighted_sum
 from skstruct.kernels.simd import exp_matrix, exp_row
 
@@ -41,7 +41,10 @@ class _Graph(NamedTuple):
     bounds: np.ndarray  # (n_nodes, 3), as in `LocalLists`
     ends: np.ndarray  # (n_slots, 2), as in `LocalLists`
     rho: np.ndarray  # (n_slots,), as in `Orders`
-    matrix: np.ndarray  # (n_slots,) twice the number of a matrix, plus 1 if the sender's states are its columns
+    number: np.ndarray  # (n_slots,) of the matrix
+    form: (
+        np.ndarray
+    )  # (n_slots,) as in `send_any`: the sender's states are its rows, or columns, or it is a Potts matrix
     node: np.ndarray  # (>= n_nodes, n_states) scores, less the maximum of the node
     potential: np.ndarray  # (>= n_nodes, n_states) their exponentials
     message: np.ndarray  # (> n_slots, n_states) to the slot's node, scaled to maximum 1
@@ -59,18 +62,6 @@ class _Matrices(NamedTuple):
     potts: np.ndarray  # (len(potential),) whether there is one value on the diagonal and one elsewhere
     top: np.ndarray  # (n_matrices,) largest score
     low: np.ndarray  # (n_matrices,) lowest score less the largest
-
-
-@kernel
-def _send(matrices, which, message, target, cavity, k, lanes):
-    """Replace ``message[target]`` by the message of a cavity over the edge of the sender's slot; `send`'s results."""
-    number, potential = np.int64(which >> np.uint32(1)), matrices.potential
-    if matrices.potts[number]:
-        other = potential[number, 0, 1]
-        return send_potts(message, target, cavity, k, other, potential[number, 0, 0] - other, 0.0, lanes)
-    if which & np.uint32(1):
-        return send_back(message, target, cavity, k, potential, number, 0.0, lanes)
-    return send(message, target, cavity, k, potential, number, 0.0, lanes)
 
 
 @kernel
@@ -98,8 +89,8 @@ def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
     Changes stagnate if their sum does not decrease while as many messages are sent as in a few complete sweeps. The
     largest change is no measure: on large graphs a few strong changes travel far, and their neighbours only wait.
     """
-    bounds, ends, rho, matrix, node, potential, message, log_message, belief, _, cavity, dirty = graph
-    n_nodes = len(bounds)
+    bounds, ends, rho, number, form, node, potential, message, log_message, belief, _, cavity, dirty = graph
+    psi, n_nodes = matrices.potential, len(bounds)
     change, sweep, n_sent, earlier = 0.0, 0, 0.0, np.inf
     while sweep < most:
         sweep += 1
@@ -129,7 +120,7 @@ def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
                 for s in range(first, last):
                     r = np.int64(ends[s, 0])
                     divide_row(belief, i, message, s, cavity, 0, lanes)
-                    _, moved = _send(matrices, matrix[s], message, r, cavity, 0, lanes)
+                    _, moved = send_any(message, r, cavity, 0, psi, number[s], form[s], lanes)
                     if not rooted:
                         log_row(message, r, log_message, r, lanes)
                     moved = max(moved, left)  # many small steps of a damped belief add up
@@ -207,8 +198,8 @@ def _down(graph, matrices, order, place, share, settled, rooted, lanes):
     The messages to earlier nodes become the ones that the pass sends; their logarithms become the means of these,
     weighted by the shares, and of the ones in `settled`.
     """
-    bounds, ends, rho, matrix, node, potential, message, log_message, belief, _, cavity, _ = graph
-    n_states, bound = message.shape[1], 0.0
+    bounds, ends, rho, number, form, node, potential, message, log_message, belief, _, cavity, _ = graph
+    psi, n_states, bound = matrices.potential, message.shape[1], 0.0
     for step in range(len(order) - 1, -1, -1):
         i = np.int64(order[step])
         begin, stop = np.int64(bounds[i, 0]), np.int64(bounds[i, 2])
@@ -222,7 +213,7 @@ def _down(graph, matrices, order, place, share, settled, rooted, lanes):
                 continue
             r = np.int64(ends[s, 0])
             divide_row(belief, i, message, s, cavity, 0, lanes)
-            top, _ = _send(matrices, matrix[s], message, r, cavity, 0, lanes)
+            top, _ = send_any(message, r, cavity, 0, psi, number[s], form[s], lanes)
             bound += share[step] * (peak + np.log(top))
             rest -= share[step]
             if not rooted:
@@ -240,7 +231,7 @@ def _down(graph, matrices, order, place, share, settled, rooted, lanes):
 
 
 @kernel
-def _up(graph, matrices, order, place, share, weight, fraction, keep, marginals, counts, lanes):
+def _up(graph, matrices, flipped, order, place, share, weight, fraction, keep, marginals, counts, lanes):
     """Derivative of the bound of `_down`, the first node first: node marginals, and pair counts that are added.
 
     Parameters
@@ -252,8 +243,8 @@ def _up(graph, matrices, order, place, share, weight, fraction, keep, marginals,
     keep : float
         Factor of the counts so far.
     """
-    bounds, ends, rho, matrix, _, _, message, _, belief, _, cavity, _ = graph
-    n_states, n_matrices, spare = message.shape[1], len(counts), len(message) - 1
+    bounds, ends, rho, number, form, _, _, message, _, belief, _, cavity, _ = graph
+    psi, n_states, n_matrices, spare = matrices.potential, message.shape[1], len(counts), len(message) - 1
     for step in range(len(order)):
         i = np.int64(order[step])
         begin, stop, earlier = np.int64(bounds[i, 0]), np.int64(bounds[i, 2]), 0
@@ -271,10 +262,9 @@ def _up(graph, matrices, order, place, share, weight, fraction, keep, marginals,
             r, j = np.int64(ends[s, 0]), np.int64(ends[s, 1])
             divide_row(belief, i, message, s, cavity, 0, lanes)
             divide_row(marginals, j, message, r, cavity, 1, lanes)
-            number = np.int64(matrix[s] >> np.uint32(1))
             for x in range(n_states):
                 cavity[2, x] = cavity[1, x]  # sending may overwrite the row
-            top, _ = _send(matrices, matrix[r], message, spare, cavity, 2, lanes)
+            top, _ = send_any(message, spare, cavity, 2, psi, number[r], form[r], lanes)
             total = 0.0
             for x in range(n_states):
                 message[spare, x] *= cavity[0, x]
@@ -282,9 +272,8 @@ def _up(graph, matrices, order, place, share, weight, fraction, keep, marginals,
             for x in range(n_states):
                 marginals[i, x] += pick / total * message[spare, x]
             factor = weight * fraction * share[step] / (rho[s] * top * total)
-            flipped = (matrix[s] & np.uint32(1)) > 0 or number >= n_matrices
-            first, row = 1 if flipped else 0, number % n_matrices
-            add_pair(cavity, first, 1 - first, matrices.potential, row, factor, keep, counts, row, lanes)
+            first, row = np.int64(flipped[s]), number[s] % n_matrices
+            add_pair(cavity, first, 1 - first, psi, row, factor, keep, counts, row, lanes)
 
 
 @kernel
@@ -338,8 +327,8 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
     weights : ndarray of shape (n_graphs,)
         Factors of the pair counts.
     own_matrices : bool
-        Whether edge ``e`` is the only one with matrix ``e``. With one order, potentials then are kept in ``out.edge``
-        until counts replace them.
+        Whether edge ``e`` is the only one with matrix ``e``. ``out.edge`` is ``scores.edge`` then. Potentials, and
+        later counts, replace the scores; counts of a graph that is out of range are not filled.
     lanes : tuple
         From `simd.lanes`.
     out : Marginals
@@ -358,14 +347,15 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
     node, potential = np.empty((most_nodes, n_states)), np.empty((most_nodes, n_states))
     belief, marginals = np.empty((most_nodes, n_states)), np.empty((most_nodes, n_states))
     dirty, fraction, place = np.empty(most_nodes, np.uint8), np.empty(most_nodes), np.empty(most_nodes, np.int64)
-    matrix, cavity = np.empty(most_slots, np.uint32), np.empty((3, n_states))
+    number, form, cavity = np.empty(most_slots, np.int64), np.empty(most_slots, np.int64), np.empty((3, n_states))
     held = np.empty((most_nodes, n_states))
     message, log_message = np.ones((most_slots + 1, n_states)), np.empty((most_slots + 1, n_states))
     passed, log_passed = message, log_message
     if most_orders > 1:
         passed, log_passed = np.ones((most_slots + 1, n_states)), np.empty((most_slots + 1, n_states))
-    in_place = own_matrices and most_orders == 1
-    psi = out.edge if in_place else np.empty((n_matrices if own_matrices else 2 * n_matrices, n_states, n_states))
+    psi = out.edge  # with one order, each potential is read before counts replace it
+    if most_orders > 1 or not own_matrices:
+        psi = np.empty((n_matrices if own_matrices else 2 * n_matrices, n_states, n_states))
     matrices = _Matrices(psi, np.empty(len(psi), np.bool_), np.empty(n_matrices), np.empty(n_matrices))
     _exponentiate(scores.edge, not own_matrices, matrices, lanes)
     for g in range(n_graphs):
@@ -373,12 +363,17 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
         first_slot, end_slot = 2 * lists.edge_ptr[g], 2 * lists.edge_ptr[g + 1]
         n, order = end - start, lists.order[start:end]
         bounds, ends, rho = lists.bounds[start:end], lists.ends[first_slot:end_slot], orders.rho[first_slot:end_slot]
-        graph = _Graph(bounds, ends, rho, matrix, node, potential, message, log_message, belief, held, cavity, dirty)
-        passing = _Graph(bounds, ends, rho, matrix, node, potential, passed, log_passed, belief, held, cavity, dirty)
+        flipped, rest = lists.flipped[first_slot:end_slot], (belief, held, cavity, dirty)
+        graph = _Graph(bounds, ends, rho, number, form, node, potential, message, log_message, *rest)
+        passing = _Graph(bounds, ends, rho, number, form, node, potential, passed, log_passed, *rest)
         constant, lowest = _load(graph, order, scores.node), 0.0
         for s in range(end_slot - first_slot):
-            row, flip = scores.edge_matrix[lists.edge[first_slot + s]], np.int64(lists.flipped[first_slot + s])
-            matrix[s] = 2 * row + flip if own_matrices else 2 * (row + flip * n_matrices)
+            row = scores.edge_matrix[lists.edge[first_slot + s]]
+            number[s], form[s] = row, np.int64(flipped[s])
+            if not own_matrices and flipped[s]:
+                number[s], form[s] = n_matrices + row, 0
+            if matrices.potts[row]:
+                form[s] = 2
             constant += 0.5 * rho[s] * matrices.top[row]
             lowest = min(lowest, matrices.low[row])
         if constant == -np.inf:  # a node without an allowed state
@@ -397,8 +392,8 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
             for s in range(end_slot - first_slot):
                 log_row(message, s, settled, first_slot + s, lanes)
             continue
-        number = orders.number[g]
-        for k in range(number):
+        n_orders = orders.number[g]
+        for k in range(n_orders):
             steps = slice(orders.ptr[g] + k * n, orders.ptr[g] + (k + 1) * n)
             visit, share = orders.node[steps], orders.share[steps]
             for step in range(n):
@@ -408,9 +403,10 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
                     for x in range(n_states):
                         passed[s, x], log_passed[s, x] = message[s, x], log_message[s, x]
             bound = _down(passing, matrices, visit, place, share, log_message, rooted, lanes)
-            out.log_partition[g] += (constant + bound) / number
-            keep = 0.0 if in_place else 1.0
-            _up(passing, matrices, visit, place, share, weights[g], 1.0 / number, keep, marginals, out.edge, lanes)
+            out.log_partition[g] += (constant + bound) / n_orders
+            keep = 0.0 if own_matrices and k == 0 else 1.0
+            args = visit, place, share, weights[g], 1.0 / n_orders, keep, marginals, out.edge, lanes
+            _up(passing, matrices, flipped, *args)
             for i in range(n):
                 for x in range(n_states):
-                    out.node[order[i], x] += marginals[i, x] / number
+                    out.node[order[i], x] += marginals[i, x] / n_orders

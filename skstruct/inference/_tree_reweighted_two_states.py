@@ -10,7 +10,10 @@ import numpy as np
 
 from skstruct.inference._tree_reweighted_kernels import LOWEST, REST, STAGNATION, STAGNATION_SWEEPS, fill_fractions
 from skstruct.kernels.jit import kernel
+from skstruct.kernels.powers import log_row
+from skstruct.kernels.simd import exp_row, lanes
 
+ONE_LANE, FOUR_LANES = lanes(1), lanes(4)  # `log_row` is faster than the logarithm of a library
 LOWEST_ROOTED = -40.0  # ratios of messages, raised to powers that sum to 4, are within exp(160) of 1
 WIDEST = 500.0  # with square roots, scores of a node that are further apart are moved to this distance: e^-340 is lost
 
@@ -26,8 +29,8 @@ class _Graph(NamedTuple):
     sent: np.ndarray  # (>= n_slots, 4) potentials; index ``2 * own state + other state``
     node: np.ndarray  # (>= n_nodes, 2) scores, less the maximum of the node
     odds: np.ndarray  # (>= n_nodes,) potential of state 1 over that of state 0, for square roots
-    ratio: np.ndarray  # (>= n_slots,) the message to the slot's node: entry of state 1 over that of state 0
-    log_ratio: np.ndarray  # (>= n_slots,)
+    ratio: np.ndarray  # (>= n_slots, 1) the message to the slot's node: entry of state 1 over that of state 0
+    log_ratio: np.ndarray  # (>= n_slots, 1)
     belief: np.ndarray  # (>= n_nodes, 2)
     held: np.ndarray  # (>= n_nodes,) damped log-odds of state 1
     dirty: np.ndarray  # (>= n_nodes,) bit 1: the node has news for its higher neighbours; bit 2: for the lower ones
@@ -40,11 +43,11 @@ def _rooted_odds(graph, i, begin, stop):
     for s in range(begin, stop):
         weight = graph.rho[s]
         if weight == 0.5:
-            half *= graph.ratio[s]
+            half *= graph.ratio[s, 0]
         elif weight == 1.0:
-            whole *= graph.ratio[s]
+            whole *= graph.ratio[s, 0]
         else:
-            quarter *= graph.ratio[s]
+            quarter *= graph.ratio[s, 0]
     return whole * np.sqrt(half if quarter == 1.0 else half * np.sqrt(quarter))
 
 
@@ -53,7 +56,7 @@ def _received(graph, begin, stop):
     """Log of the product of the messages of some slots, to the power of their weights; that of state 0 is 0."""
     total = 0.0
     for s in range(begin, stop):
-        total += graph.rho[s] * graph.log_ratio[s]
+        total += graph.rho[s] * graph.log_ratio[s, 0]
     return total
 
 
@@ -63,7 +66,7 @@ def _sweeps(graph, fraction, most, tol, rooted):
 
     The node sends ``(a * psi[0, y] + b * psi[1, y] / ratio[s])``; multiplied by ``ratio[s]``, nothing is divided twice.
     """
-    bounds, ends, _, _, _, sent, node, _, ratio, log_ratio, _, held, dirty = graph
+    bounds, ends, rho, _, _, sent, node, _, ratio, log_ratio, _, held, dirty = graph
     n_nodes = len(bounds)
     change, sweep, n_sent, earlier = 0.0, 0, 0.0, np.inf
     last_node = np.uint64(max(n_nodes - 1, 0))
@@ -84,10 +87,20 @@ def _sweeps(graph, fraction, most, tol, rooted):
                     continue
                 n_sent += last - first
                 left = 0.0
-                if rooted:
-                    a, b = 1.0, _rooted_odds(graph, i, begin, stop)
+                if rooted:  # as `_rooted_odds`; a call would take as long as a message
+                    whole, half, quarter = graph.odds[i], 1.0, 1.0
+                    for s in range(begin, stop):
+                        if rho[s] == 0.5:
+                            half *= ratio[s, 0]
+                        elif rho[s] == 1.0:
+                            whole *= ratio[s, 0]
+                        else:
+                            quarter *= ratio[s, 0]
+                    a, b = 1.0, whole * np.sqrt(half if quarter == 1.0 else half * np.sqrt(quarter))
                 else:
-                    odds = node[i, 1] - node[i, 0] + _received(graph, begin, stop)
+                    odds = node[i, 1] - node[i, 0]
+                    for s in range(begin, stop):
+                        odds += rho[s] * log_ratio[s, 0]
                     if fraction[i] != 1.0 and abs(odds) < np.inf:
                         held[i] += fraction[i] * (odds - held[i])
                         left = abs(1.0 / (1.0 + np.exp(-odds)) - 1.0 / (1.0 + np.exp(-held[i])))
@@ -97,12 +110,12 @@ def _sweeps(graph, fraction, most, tol, rooted):
                         odds = held[i]
                     a, b = (1.0, np.exp(odds)) if odds <= 0.0 else (np.exp(-odds), 1.0)
                 for s in range(first, last):
-                    r, own = ends[s, 0], a * ratio[s]
+                    r, own = ends[s, 0], a * ratio[s, 0]
                     new = (sent[s, 1] * own + sent[s, 3] * b) / (sent[s, 0] * own + sent[s, 2] * b)
-                    old = ratio[r]
+                    old = ratio[r, 0]
+                    ratio[r, 0] = new
                     if not rooted:
-                        log_ratio[r] = np.log(new)
-                    ratio[r] = new
+                        log_row(ratio, r, log_ratio, r, ONE_LANE)
                     moved = abs(new - old) / max(max(new, old), 1.0)
                     total += moved
                     change = max(change, moved)
@@ -129,10 +142,10 @@ def _settle(graph, settings, rooted, fraction):
             for i in range(len(graph.bounds)):
                 graph.dirty[i] = 3
             for s in range(len(graph.ends)):
-                graph.ratio[s], graph.log_ratio[s] = 1.0, 0.0
+                graph.ratio[s, 0], graph.log_ratio[s, 0] = 1.0, 0.0
         elif attempt > 0 and rooted:
             for s in range(len(graph.ends)):
-                graph.log_ratio[s] = np.log(graph.ratio[s])
+                log_row(graph.ratio, s, graph.log_ratio, s, ONE_LANE)
         rooted &= attempt == 0
         if not rooted:
             for i in range(len(graph.bounds)):
@@ -152,7 +165,7 @@ def _settle(graph, settings, rooted, fraction):
 def _down(graph, order, place, share, settled, rooted):
     """Eliminate the nodes, the last one first: log of the bound. Fills the graph's beliefs, and overwrites messages."""
     bounds, ends, rho, _, _, sent, node, _, ratio, log_ratio, belief, _, _ = graph
-    bound = 0.0
+    scratch, bound = np.empty((1, 1)), 0.0
     for step in range(len(order) - 1, -1, -1):
         i = np.int64(order[step])
         begin, stop = np.uint64(bounds[i, 0]), np.uint64(bounds[i, 2])
@@ -169,13 +182,16 @@ def _down(graph, order, place, share, settled, rooted):
         for s in range(begin, stop):
             if place[ends[s, 1]] > step:
                 continue
-            r, own = np.int64(ends[s, 0]), a * ratio[s]
+            r, own = np.int64(ends[s, 0]), a * ratio[s, 0]
             low = sent[s, 0] * own + sent[s, 2] * b
-            bound += share[step] * (peak + np.log(low / ratio[s]))
+            scratch[0, 0] = low / ratio[s, 0]
+            log_row(scratch, 0, scratch, 0, ONE_LANE)
+            bound += share[step] * (peak + scratch[0, 0])
             rest -= share[step]
-            ratio[r] = (sent[s, 1] * own + sent[s, 3] * b) / low
+            ratio[r, 0] = (sent[s, 1] * own + sent[s, 3] * b) / low
             if not rooted:
-                log_ratio[r] = settled[r] + share[step] / rho[s] * (np.log(ratio[r]) - settled[r])
+                log_row(ratio, r, log_ratio, r, ONE_LANE)
+                log_ratio[r, 0] = settled[r, 0] + share[step] / rho[s] * (log_ratio[r, 0] - settled[r, 0])
         if abs(rest) > REST:
             bound += rest * (peak + np.log(a + b))
     return bound
@@ -196,7 +212,7 @@ def _up(graph, order, place, share, weight, fraction, marginals, counts):
         for s in range(begin, stop):
             if place[ends[s, 1]] > step:
                 continue
-            j, own, b = np.int64(ends[s, 1]), belief[i, 0] * ratio[s], belief[i, 1]
+            j, own, b = np.int64(ends[s, 1]), belief[i, 0] * ratio[s, 0], belief[i, 1]
             p = marginals[j, 0] / (own * sent[s, 0] + b * sent[s, 2])
             q = marginals[j, 1] / (own * sent[s, 1] + b * sent[s, 3])
             both_0, own_1, other_1, both_1 = (
@@ -219,11 +235,7 @@ def _up(graph, order, place, share, weight, fraction, marginals, counts):
 def _exponentiate(edge, potential, top, low):
     """Potentials of the matrices, their largest score, and the lowest score less the largest."""
     for e in range(len(edge)):
-        top[e] = max(max(edge[e, 0], edge[e, 1]), max(edge[e, 2], edge[e, 3]))
-        low[e] = 0.0
-        for k in range(4):
-            low[e] = min(low[e], edge[e, k] - top[e])
-            potential[e, k] = np.exp(edge[e, k] - top[e])
+        top[e], low[e] = exp_row(edge, e, potential, e, FOUR_LANES)
 
 
 @kernel
@@ -237,7 +249,7 @@ def _load(graph, order, node_scores):
         graph.node[i, 0], graph.node[i, 1] = a - top, b - top
         graph.odds[i] = np.exp(min(max(b - a, -WIDEST), WIDEST))
     for s in range(len(graph.ends)):
-        graph.ratio[s], graph.log_ratio[s] = 1.0, 0.0
+        graph.ratio[s, 0], graph.log_ratio[s, 0] = 1.0, 0.0
     return constant
 
 
@@ -253,8 +265,8 @@ def propagate_weighted_two_states(lists, orders, settings, scores, weights, out,
     odds, fraction, dirty = np.empty(most_nodes), np.empty(most_nodes), np.empty(most_nodes, np.uint8)
     held = np.empty(most_nodes)
     place, rows = np.empty(most_nodes, np.int64), np.empty(most_slots, np.int64)
-    sent, ratio, log_ratio = np.empty((most_slots, 4)), np.empty(most_slots), np.empty(most_slots)
-    passed, log_passed = np.empty(most_slots), np.empty(most_slots)
+    sent, ratio, log_ratio = np.empty((most_slots, 4)), np.empty((most_slots, 1)), np.empty((most_slots, 1))
+    passed, log_passed = np.empty((most_slots, 1)), np.empty((most_slots, 1))
     potential, top, low = np.empty((n_matrices, 4)), np.empty(n_matrices), np.empty(n_matrices)
     _exponentiate(scores.edge, potential, top, low)
     for g in range(n_graphs):
@@ -288,7 +300,7 @@ def propagate_weighted_two_states(lists, orders, settings, scores, weights, out,
             out.n_iter[g], out.residual[g] = _settle(graph, settings, rooted, fraction)
         if len(settled):
             for s in range(stop - first):
-                settled[first + s, 0], settled[first + s, 1] = 0.0, np.log(ratio[s])
+                settled[first + s, 0], settled[first + s, 1] = 0.0, np.log(ratio[s, 0])
             continue
         number = orders.number[g]
         for k in range(number):
@@ -297,7 +309,7 @@ def propagate_weighted_two_states(lists, orders, settings, scores, weights, out,
             for step in range(n):
                 place[visit[step]] = step
             for s in range(stop - first):
-                passed[s], log_passed[s] = ratio[s], log_ratio[s]
+                passed[s, 0], log_passed[s, 0] = ratio[s, 0], log_ratio[s, 0]
             bound = _down(passing, visit, place, share, log_ratio, rooted)
             out.log_partition[g] += (constant + bound) / number
             _up(passing, visit, place, share, weights[g], 1.0 / number, marginals, out.edge)

@@ -207,6 +207,47 @@ def send_potts(message, target, cavity, k, other, gain, damping, lanes):
     return top, moved
 
 
+def _emit_send_any(r, message, target, cavity, k, potential, number, form):
+    b, results = r.builder, [r.cgutils.alloca_once(r.builder, r.element) for _ in range(2)]
+    matrices, undamped = r.data[4], r.ir.Constant(r.element, 0.0)
+
+    def keep(found):
+        for variable, result in zip(results, found):
+            b.store(result, variable)
+        r.data[4] = matrices  # the other branches select their matrix again
+
+    with b.if_else(b.icmp_signed("==", form, r.integer(0))) as (then, otherwise):
+        with then:
+            keep(_emit_send(r, message, target, cavity, k, potential, number, undamped))
+        with otherwise, b.if_else(b.icmp_signed("==", form, r.integer(1))) as (then, otherwise):
+            with then:
+                keep(_emit_send_back(r, message, target, cavity, k, potential, number, undamped))
+            with otherwise:
+                r.select_matrix(4, number)
+                same, other = (r.element_of(r.row(4, r.integer(0)), r.integer(y)) for y in range(2))
+                keep(_emit_send_potts(r, message, target, cavity, k, other, b.fsub(same, other), undamped))
+    return [b.load(variable) for variable in results]
+
+
+@primitive(_emit_send_any, returns=2)
+def send_any(message, target, cavity, k, potential, number, form, lanes):
+    """Replace ``message[target]`` like `send` if `form` is 0, `send_back` if it is 1, `send_potts` if it is 2.
+
+    There is no damping. With a Potts matrix, all three compute the same.
+    """
+    n = message.shape[1]
+    raw = np.zeros(n)
+    for x in range(n):
+        for y in range(n):
+            raw[y] += cavity[k, x] * (potential[number, y, x] if form == 1 else potential[number, x, y])
+    top, moved = raw.max(), 0.0
+    for y in range(n):
+        new = raw[y] / top
+        moved = max(moved, abs(new - message[target, y]))
+        message[target, y] = new
+    return top, moved
+
+
 def _emit_pair_total(r, cavity, s, t, potential, number):
     r.select_matrix(3, number)
     received = r.times_matrix(r.row(0, s), 3)

@@ -9,7 +9,7 @@ from skstruct.inference import LoopyBP, Tree
 from skstruct.inference._loopy_log import propagate_log
 from skstruct.inference._loopy_order import spread_numbers, sweep_numbers
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.messages import add_pair, leave_one_out, pair_total, send, send_back, send_potts
+from skstruct.kernels.messages import add_pair, leave_one_out, pair_total, send, send_any, send_back, send_potts
 from skstruct.kernels.simd import exp_matrix, lanes
 from skstruct.scores import Marginals, Scores, weigh_nodes, with_rows
 
@@ -218,8 +218,10 @@ def run(which, rows, out, table, node, lanes):
         return send_potts(rows, 3, node, 1, 0.3, 0.5, 0.0, lanes)
     elif which == 5:
         return pair_total(node, 1, 2, table, 1, lanes), 0.0
-    else:
+    elif which == 6:
         add_pair(node, 1, 2, table, 1, 0.7, 0.5, out, 0, lanes)
+    else:
+        return send_any(rows, 3, node, 1, table, 2, which - 7, lanes)
     return 0.0, 0.0
 
 
@@ -227,13 +229,14 @@ def run(which, rows, out, table, node, lanes):
 def test_primitives(n, rng):
     """Each against one line of numpy."""
     rows, out, table, node = rng.random((7, n)), rng.random((2, n, n)), rng.random((3, n, n)), rng.random((6, n))
+    potts = np.full((n, n), 0.3) + 0.5 * np.eye(n)
 
-    def call(which):
+    def call(which, table=table):
         arrays = [array.copy() for array in (rows, out, table, node)]
         return run(which, *arrays, lanes(n)), *arrays
 
-    def assert_sent(which, raw, damping):
-        (top, moved), message, *_ = call(which)
+    def assert_sent(which, raw, damping=0.0, table=table):
+        (top, moved), message, *_ = call(which, table)
         expected = (1 - damping) * raw / raw.max() + damping * rows[3]
         np.testing.assert_allclose(message[3], expected, rtol=1e-12)
         np.testing.assert_allclose([top, moved], [raw.max(), np.abs(expected - rows[3]).max()], rtol=1e-10)
@@ -241,7 +244,11 @@ def test_primitives(n, rng):
 
     assert_sent(2, node[1] @ table[2], 0.25)
     assert_sent(3, table[2] @ node[1], 0.25)
-    assert_sent(4, 0.3 * node[1].sum() + 0.5 * node[1], 0.0)
+    assert_sent(4, potts @ node[1])
+    assert_sent(7, node[1] @ table[2])
+    assert_sent(8, table[2] @ node[1])
+    if n > 1:
+        assert_sent(9, potts @ node[1], table=np.stack([potts] * 3))
     (top, low), _, exponentials, *_ = call(0)
     assert (top, low) == (table[1].max(), table[1].min() - table[1].max())
     np.testing.assert_allclose(exponentials[1], np.exp(table[1] - top), rtol=1e-14)
