@@ -108,11 +108,10 @@ class LinearFeatures(FeatureMap):
         """
         self._check()
         n_states, s = len(classes), statistics
-        row_length = padded(n_states, self.dtype)
         if s.observed is None:
-            nodes = NodeWeights.of_all(s.n_features, n_states, row_length if s.is_sparse else n_states)
+            nodes = NodeWeights.of_all(s.n_features, n_states, padded(n_states) if s.is_sparse else n_states)
         else:
-            nodes = NodeWeights.of_observed(s.observed, n_states, row_length)
+            nodes = NodeWeights.of_observed(s.observed, n_states)
         edges = LinearEdges(s.edge_weights(self.edge_weights, n_states), s.n_matrices, self.edge_penalty)
         return LinearPlan(nodes, edges, bool(self.fit_intercept), self.dtype)
 

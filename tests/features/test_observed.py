@@ -65,11 +65,24 @@ def test_parameters_are_the_observed_pairs(data, n_states):
     assert sorted(values) == list(np.flatnonzero(plan.free) + 1)  # each parameter has one place
 
 
+@pytest.mark.parametrize("number", [5, 20])
+@pytest.mark.parametrize("node_weights", ["all", "observed"])
+def test_the_layout_does_not_depend_on_the_precision(number, node_weights):
+    """A training can continue in another precision."""
+    X, y = make_data(number)
+    plans = [
+        LinearFeatures(node_weights=node_weights, dtype=dtype).plan(X, np.arange(number), y.values)
+        for dtype in ("float64", "float32")
+    ]
+    assert plans[0] == plans[1]
+    assert plans[0].n_coef == plans[1].n_coef
+
+
 def test_the_table_is_for_features_that_are_frequent_on_several_labels():
     labels = np.r_[np.arange(100) % 3, np.arange(7), np.full(100, 4)]
     x = np.zeros((len(labels), 3))
     x[:100, 0] = x[100:107, 1] = x[107:, 2] = 1.0  # often, three labels; seven, once each; often, one label
-    nodes = NodeWeights.of_observed(ObservedPairs.of(x, labels, 22), 22, 24)
+    nodes = NodeWeights.of_observed(ObservedPairs.of(x, labels, 22), 22)
     assert nodes.n_rows == 1
     assert nodes.places[:, 1].tolist() == [IN_TABLE, 7, 1]
 
