@@ -61,7 +61,7 @@ class Steps(NamedTuple):
                 names = getattr(step, method)(names)
             elif method == "get_feature_names_out":  # only edge features pass through other steps unchanged
                 names = None
-        if names is None:
+        if names is None or len(names) != n_features:  # a transformer may return graphs unchanged, without its names
             names = [f"x{k}" for k in range(n_features)]
         return np.asarray(names, dtype=object)
 

@@ -1,5 +1,7 @@
 """ImagesToGraphs: the first step of a pipeline for images."""
 
+import numpy as np
+
 from skstruct.data.dataset import GraphDataset
 from skstruct.preprocessing._sequences import GraphBuilder
 
@@ -40,3 +42,18 @@ class ImagesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[
         GraphDataset
         """
         return X if isinstance(X, GraphDataset) else GraphDataset.from_images(X, self.connectivity, self.contrast)
+
+    def get_edge_feature_names_out(self, input_features=None):
+        """Return the names of the edge features.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str, or None
+            None if `contrast` is False, so that there are no edge features.
+        """
+        return np.array(["constant", "contrast"], object) if self.contrast else None

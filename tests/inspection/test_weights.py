@@ -21,6 +21,7 @@ from skstruct.inspection import explain, transitions, weights
 from skstruct.preprocessing import (
     AttributeVectorizer,
     EdgeTransformer,
+    ImagesToGraphs,
     NodeTransformer,
     SequencesToGraphs,
     TokenTemplates,
@@ -230,3 +231,16 @@ def test_names_of_edge_features_are_kept_and_compared():
     assert not hasattr(crf.fit(X.with_edge_features(X.edge_features.to_numpy()), y), "edge_feature_names_in_")
     numbered = X.with_edge_features(X.edge_features.rename(columns={"far": 0, "up": 1}))
     assert not hasattr(GraphCRFClassifier().fit(numbered, y), "edge_feature_names_in_")
+
+
+def test_names_of_the_edges_of_images():
+    rng = np.random.default_rng(0)
+    images, y = rng.random((4, 3, 3)), as_ragged(rng.integers(2, size=(4, 9)))
+    pipe = make_pipeline(ImagesToGraphs(contrast=True), GraphCRFClassifier()).fit(images, y)
+    assert transitions(pipe).index.unique("feature").tolist() == ["constant", "contrast"]
+    pipe = make_pipeline(ImagesToGraphs(), GraphCRFClassifier()).fit(images, y)
+    assert transitions(pipe).index.tolist() == [0, 1]
+    X = GraphDataset.from_images(images)
+    X = X.with_edge_features(np.ones((X.n_edges, 1)))
+    pipe = make_pipeline(ImagesToGraphs(contrast=True), GraphCRFClassifier()).fit(X, y)
+    assert transitions(pipe).index.unique("feature").tolist() == ["x0"]
