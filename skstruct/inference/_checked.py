@@ -41,6 +41,10 @@ class CheckedPlan(InferencePlan):
         return self.inner.entries
 
     @property
+    def edge_weights(self):
+        return self.inner.edge_weights
+
+    @property
     def groups(self):
         return self.inner.groups
 

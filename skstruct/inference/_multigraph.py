@@ -20,6 +20,13 @@ class EdgeMerge:
     flipped: np.ndarray  # (n_repeated,) whether such an edge has the opposite direction of the first edge of its pair
     merged: np.ndarray  # (n_merged,) numbers of the repeated pairs among all pairs
 
+    def of_edges(self, values):
+        """Values of the edges of the simple graph, (n_pairs, ...), for the edges of the multigraph."""
+        pair = np.empty(len(self.first) + len(self.repeated) - len(self.merged), np.intp)
+        pair[self.first] = np.arange(len(self.first))
+        pair[self.repeated] = self.merged[self.group]
+        return values[pair]
+
     def oriented(self, matrices):
         """Transpose the matrices of `flipped` edges, between their direction and that of the first edge of the pair."""
         return np.where(self.flipped[:, None, None], matrices.transpose(0, 2, 1), matrices)
@@ -62,6 +69,10 @@ class MergedEdgesPlan(CheckedPlan):
     @property
     def supports_float32(self):
         return False  # sums of scores are float64
+
+    @property
+    def edge_weights(self):
+        return self.merge.of_edges(self.inner.edge_weights)
 
     def marginals_from(self, scores, weights, labels):
         found = super().marginals_from(scores, weights, labels)

@@ -37,6 +37,9 @@ class InferencePlan:
         Width of the junction tree; -1 (default) without one.
     entries : float
         Table entries of the junction tree; 0 (default) without one.
+    edge_weights : ndarray of shape (n_edges,)
+        Exponent with which the messages along each edge enter the node marginals; 1 (default) but for tree-reweighted
+        belief propagation.
     """
 
     topology: Topology
@@ -57,6 +60,11 @@ class InferencePlan:
     def entries(self) -> float:
         """Table entries of the junction tree."""
         return 0
+
+    @property
+    def edge_weights(self) -> np.ndarray:
+        """Exponent with which the messages along each edge enter the node marginals, (n_edges,): 1 by default."""
+        return np.ones(self.topology.n_edges)
 
     @property
     def groups(self) -> list[tuple[np.ndarray, "InferencePlan"]]:

@@ -61,9 +61,10 @@ def explain(
           - "intercept": the difference of the intercepts.
           - "score": the difference of the scores of the node, in place of the two above if the map is not linear.
           - "constraint": inf or -inf, if a constraint or a known label forbids one of the two labels.
-          - "neighbour": the message of a neighbour. If the graph has a cycle through the node, the neighbours on the
-            cycle send one message together.
-          - "approximation": what is left of the sum, if inference is approximate.
+          - "neighbour": the message of a neighbour. If the graph has a cycle through the node, and inference is exact,
+            the neighbours on the cycle send one message together.
+          - "approximation": what is left of the sum, if inference is approximate. It is small if inference has
+            converged.
         - ``name``: name of the feature, numbers of the neighbours, or name of the backend of the approximation.
         - ``value``: value of the feature; nan for other parts.
         - ``contribution``: in nats.
@@ -83,8 +84,10 @@ def explain(
 
     Notes
     -----
-    Time of three calls of `predict_proba` for one graph. The message of a group of neighbours is the difference of
-    two log-partitions, those of the nodes behind them given one or the other label of the node.
+    Time of two or three calls of `predict_proba` for one graph. If inference is exact, a message is the difference of
+    two log-partitions, those of the nodes behind the neighbour given one or the other label of the node. If inference
+    is approximate, the message of each neighbour is computed from the marginals of the pair. At a fixed point of belief
+    propagation it is the message of the neighbour.
 
     Examples
     --------
@@ -123,7 +126,7 @@ def explain(
         plan = fitted.backend.plan(one.topology, fitted.n_states)
         proba = queries.marginals(plan, scores).node[node]
     pair = _two_codes(fitted.classes, proba, label, against)
-    incoming = incoming_messages(fitted.backend, one.topology, scores, node, pair)
+    incoming = incoming_messages(plan, fitted.backend, scores, node, pair)
     labels = fitted.classes[pair].tolist()
     if np.isneginf(scores.node[node, pair] + incoming.log_messages.sum(axis=0)).all():
         raise ValueError(f"{labels[0]!r} and {labels[1]!r} are both forbidden at node {node} of graph {graph}.")
@@ -133,9 +136,8 @@ def explain(
         for neighbours, (in_favour, in_opposition) in zip(incoming.neighbours, incoming.log_messages)
     ]
     if not (plan.exact and incoming.exact):
-        with np.errstate(divide="ignore", invalid="ignore"):  # of probabilities that are 0
-            log_odds = np.subtract(*np.log(proba[pair]))
-        rest = log_odds - sum(part[-1] for part in parts)
+        with np.errstate(divide="ignore", invalid="ignore"):  # of probabilities that are 0, and of inf - inf
+            rest = np.subtract(*np.log(proba[pair])) - sum(part[-1] for part in parts)
         if np.isfinite(rest):
             parts.append(("approximation", plan.name, np.nan, rest))
     frame = pandas.DataFrame(parts, columns=["part", "name", "value", "contribution"])
