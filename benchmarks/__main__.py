@@ -15,6 +15,7 @@ from benchmarks import (  # noqa: F401 (they fill CASES)
     decoding,
     exact,
     graphs,
+    planning,
     prediction,
     resources,
     scaling,

@@ -25,6 +25,7 @@ SECTIONS = {
     "Memory, cold start, threads": ("resources",),
     "Graphs of other shapes": ("graphs", "exact"),
     "Decoding of graphs": ("decoding",),
+    "Planning": ("planning",),
 }
 REACHED = {"goal": "the goal", "at least": "at least", "below": "**not reached**"}
 
