@@ -46,11 +46,11 @@ class RaggedArithmetic(NDArrayOperatorsMixin):
 
     def _aligned(self, operands, name):
         """Operands that broadcast with each other."""
-        ndim = max(x.values.ndim for x in operands if isinstance(x, RaggedArithmetic))
-        return [self._per_node(x, ndim, name) for x in operands]
+        trailing = max((x.values.shape[1:] for x in operands if isinstance(x, RaggedArithmetic)), key=len)
+        return [self._per_node(x, trailing, name) for x in operands]
 
-    def _per_node(self, operand: Any, ndim: int, name: str) -> Any:
-        """Operand that broadcasts with packed values of `ndim` dimensions."""
+    def _per_node(self, operand: Any, trailing: tuple[int, ...], name: str) -> Any:
+        """Operand that broadcasts with packed values, of which each node has the shape `trailing`."""
         if isinstance(operand, RaggedArithmetic):
             values = operand.values
             if not np.array_equal(operand.ptr, self.ptr):
@@ -58,16 +58,18 @@ class RaggedArithmetic(NDArrayOperatorsMixin):
                     f"{name} needs graphs of equal sizes; got {len(self.ptr) - 1} graphs with {len(self.values)} nodes "
                     f"in all, and {len(operand.ptr) - 1} graphs with {len(values)} nodes"
                 )
-            if values.ndim not in (1, ndim):
+            if values.ndim == 1:
+                return values.reshape(len(values), *[1] * len(trailing))
+            if values.ndim != len(trailing) + 1:
                 raise ValueError(
-                    f"{name} got values of shape {values.shape[1:]} and of {ndim - 1} dimensions per node; "
-                    "one of both must be one value per node"
+                    f"{name} got values of shape {values.shape[1:]} and of shape {trailing} per node; they must have "
+                    "as many dimensions, or one of both must be one value per node"
                 )
-            return values.reshape(len(values), *[1] * (ndim - 1)) if values.ndim == 1 else values
+            return values
         if np.ndim(operand) == 0:
             return operand
-        trailing, shape = self.values.shape[1:], np.shape(operand)
-        if len(shape) > ndim - 1 or any(n not in (1, m) for n, m in zip(shape[::-1], trailing[::-1])):
+        shape = np.shape(operand)
+        if len(shape) > len(trailing) or any(n not in (1, m) for n, m in zip(shape[::-1], trailing[::-1])):
             raise ValueError(
                 f"{name} got an array of shape {shape}, and the values of a node have shape {trailing}. For one value "
                 "per node use RaggedArray(x, ragged.ptr), and for one value per graph "

@@ -151,6 +151,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
     --------
     skstruct.GraphDataset : many graphs in a few arrays; avoids the conversion of lists at each call.
     skstruct.functional : the same mathematics for score tensors.
+    skstruct.inspection : weights and transitions with names, explanations, and queries through pipelines.
 
     Notes
     -----

@@ -77,7 +77,7 @@ def transformed(model: Any, X: Any) -> tuple[GraphCRFClassifier, Any]:
     """Estimator at the end of a fitted pipeline, and its input.
 
     A pipeline has the methods ``predict`` and ``predict_proba`` of its last step only. With this function every method
-    of the estimator is available:
+    of the estimator is available.
 
     Parameters
     ----------

@@ -152,6 +152,7 @@ PER_NODE = RaggedArray([1.0, 2.0, 4.0], [0, 2, 3])
         (np.maximum(PROBA, 0.5), np.maximum(PROBA.values, 0.5)),
         (PROBA + PROBA, 2 * PROBA.values),
         (PROBA * PER_NODE, PROBA.values * [[1], [2], [4]]),
+        (PROBA - PROBA[:, [0]], PROBA.values - PROBA.values[:, [0]]),
         (PER_NODE * PROBA, PROBA.values * [[1], [2], [4]]),
         (PER_NODE - 1, [0, 1, 3]),
         (PROBA * [1, 10], PROBA.values * [1, 10]),
@@ -193,7 +194,7 @@ def test_matrices_of_nodes():
     matrices = RaggedArray(np.arange(12.0).reshape(3, 2, 2), [0, 2, 3])
     np.testing.assert_array_equal((matrices / PER_NODE).values[2], matrices.values[2] / 4)
     np.testing.assert_array_equal((matrices * np.eye(2)).values[1], [[4, 0], [0, 7]])
-    with pytest.raises(ValueError, match=r"np.multiply got values of shape \(2,\) and of 2 dimensions per node"):
+    with pytest.raises(ValueError, match=r"np.multiply got values of shape \(2,\) and of shape \(2, 2\) per node"):
         matrices * PROBA
 
 
@@ -210,6 +211,7 @@ def test_matrices_of_nodes():
         (lambda: PROBA * np.ones((3, 2)), ValueError, r"np.multiply got an array of shape \(3, 2\)"),
         (lambda: np.equal(np.ones(3), PROBA), ValueError, r"np.equal got an array of shape \(3,\)"),
         (lambda: PROBA + RaggedArray([1, 2, 3], [0, 1, 3]), ValueError, "np.add needs graphs of equal sizes; got 2"),
+        (lambda: np.where(PER_NODE > 1, PROBA, [1, 2, 3]), ValueError, r"np.where got an array of shape \(3,\)"),
         (lambda: PROBA @ np.eye(2), TypeError, r"np.matmul is not defined for a RaggedArray; use .values"),
         (lambda: np.add.reduce(PROBA), TypeError, r"np.add.reduce is not defined for a RaggedArray; use .values"),
     ],
