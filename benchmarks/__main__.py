@@ -13,6 +13,7 @@ from benchmarks import (  # noqa: F401 (they fill CASES)
     _report,
     chains,
     decoding,
+    derivatives,
     exact,
     graphs,
     planning,

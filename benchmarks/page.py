@@ -26,6 +26,7 @@ SECTIONS = {
     "Graphs of other shapes": ("graphs", "exact"),
     "Decoding of graphs": ("decoding",),
     "Planning": ("planning",),
+    "Derivatives of marginals": ("derivatives",),
 }
 REACHED = {"goal": "the goal", "at least": "at least", "below": "**not reached**"}
 

@@ -259,7 +259,7 @@ def expectation(
     -----
     The derivatives of `value` with respect to `node_values` and `edge_values` are the marginals. The cost is
     that of one derivative of the marginals. On chains it is less than twice that of the marginals (benchmark case
-    ``chains.hessian_product``). Backends without derivatives of their own compute differences of the marginals.
+    ``derivatives.chain_derivative``). Backends without derivatives of their own compute differences of the marginals.
 
     Examples
     --------

@@ -118,6 +118,24 @@ def with_rows(scores: Scores, n_edges: int) -> Scores:
     return scores._replace(edge_matrix=edge_rows(scores, n_edges).astype(np.int32, copy=False))
 
 
+def take_scores(scores: Scores, nodes: np.ndarray, edges: np.ndarray) -> Scores:
+    """Scores of some nodes and edges; edges that share a matrix still share it.
+
+    Parameters
+    ----------
+    scores : Scores
+    nodes, edges : ndarray
+        Numbers of the nodes and edges, for example from ``topology.take``.
+
+    Returns
+    -------
+    scores : Scores
+    """
+    if scores.edge_matrix is None:
+        return Scores(scores.node[nodes], scores.edge[edges])
+    return Scores(scores.node[nodes], scores.edge, scores.edge_matrix[edges])
+
+
 def score_labelling(topology: Topology, scores: Scores, labels: np.ndarray) -> np.ndarray:
     """Total score of a labelling, per graph.
 

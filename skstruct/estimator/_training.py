@@ -5,7 +5,7 @@ partial sums are added in the order of the groups.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import repeat
 from threading import Lock
@@ -71,15 +71,20 @@ class ChunkLoss:
         For a feature map that is not linear, the Gauss-Newton matrix takes the place of the Hessian.
         """
         out = np.zeros(len(coef), coef.dtype)
-        self.add_product(self.forward(coef), d_coef, out)
+        self.add_product(self.hessian(coef), d_coef, out)
         return out
 
-    def add_product(self, forward: tuple[Scores, Any], d_coef: np.ndarray, out: np.ndarray) -> None:
-        """Add the `product` to `out`, given the result of `forward` at `coef`."""
-        scores, context = forward
+    def hessian(self, coef: np.ndarray) -> tuple[Callable[[Scores], Scores], Any]:
+        """Products of the Hessian at `coef` with changes of the scores, and the context of the feature plan."""
+        scores, context = self.forward(coef)
         with numbered_from(self.first_graph):
-            direction = self.feature_plan.tangent(context, d_coef)
-            d_scores = self.objective.hessian_product(self.inference, scores, self.targets, direction)
+            return self.objective.hessian(self.inference, scores, self.targets), context
+
+    def add_product(self, hessian: tuple[Callable[[Scores], Scores], Any], d_coef: np.ndarray, out: np.ndarray) -> None:
+        """Add the `product` to `out`, given the result of `hessian` at `coef`."""
+        multiply, context = hessian
+        with numbered_from(self.first_graph):
+            d_scores = multiply(self.feature_plan.tangent(context, d_coef))
         self.feature_plan.pullback(context, d_scores, out)
 
     @property
@@ -144,7 +149,7 @@ class TrainingLoss:
         n_scores = len(targets.codes) * chunks[0].inference.n_states
         n_groups = np.clip(n_scores // (SCORES_PER_COEF * feature_plan.n_coef), 2, MAX_GROUPS)
         self.groups = np.array_split(np.arange(len(chunks)), min(len(chunks), n_groups))
-        self._kept: tuple[np.ndarray, list[tuple[Scores, Any]]] | None = None  # see `product`
+        self._kept: tuple[np.ndarray, list[tuple[Callable, Any]]] | None = None  # see `product`
         self.spare: list[np.ndarray] = []  # vectors of partial sums, reused in the next evaluation
 
     def __call__(self, coef: np.ndarray) -> tuple[float, np.ndarray]:
@@ -174,17 +179,17 @@ class TrainingLoss:
     def product(self, coef: np.ndarray, d_coef: np.ndarray) -> np.ndarray:
         """Product of the Hessian at `coef` with `d_coef`, (n_coef,); see `ChunkLoss.product`.
 
-        The scores of all graphs at `coef` are kept for the next product, until the next evaluation.
+        What all products at `coef` have in common, such as messages of all graphs, is kept until the next evaluation.
         """
         if self._kept is None or not np.array_equal(self._kept[0], coef):
             own_coef = _aligned(coef, np.float64).copy()
-            self._kept = own_coef, list(self.in_threads(lambda loss: loss.forward(own_coef), self.losses))
-        forward, own_d_coef, total = self._kept[1], _aligned(d_coef, np.float64), _OrderedSum([])
+            self._kept = own_coef, list(self.in_threads(lambda loss: loss.hessian(own_coef), self.losses))
+        hessians, own_d_coef, total = self._kept[1], _aligned(d_coef, np.float64), _OrderedSum([])
 
         def multiply(group):
             product = aligned_zeros(len(coef))
             for number in self.groups[group]:
-                self.losses[number].add_product(forward[number], own_d_coef, product)
+                self.losses[number].add_product(hessians[number], own_d_coef, product)
             total.add(group, product)
 
         self.in_threads(multiply, range(len(self.groups)))

@@ -5,7 +5,14 @@ over it.
 """
 
 from skstruct.inference._auto import Auto
-from skstruct.inference._base import BACKENDS, InferenceBackend, InferencePlan, LazyPlan
+from skstruct.inference._base import (
+    BACKENDS,
+    InferenceBackend,
+    InferencePlan,
+    LazyPlan,
+    Linearization,
+    LinearizedPlan,
+)
 from skstruct.inference._chain import Chain
 from skstruct.inference._edgeless import Edgeless
 from skstruct.inference._enumeration import Enumeration
@@ -35,6 +42,8 @@ __all__ = [
     "InferenceBackend",
     "InferencePlan",
     "LazyPlan",
+    "Linearization",
+    "LinearizedPlan",
     "Scores",
     "Marginals",
     "Decoding",

@@ -11,9 +11,10 @@ from skstruct.inference._chain import Chain
 from skstruct.inference._edgeless import Edgeless
 from skstruct.inference._junction_tree import JunctionTree
 from skstruct.inference._loopy import LoopyBP
+from skstruct.inference._plan import Linearization, LinearizedPlan
 from skstruct.inference._tree import Tree
 from skstruct.inference._tree_reweighted import TreeReweightedBP
-from skstruct.scores import Decoding, Marginals, Scores
+from skstruct.scores import Decoding, Marginals, Scores, take_scores
 
 EDGELESS, CHAIN = 0, 1  # positions in the list of candidates
 # In training, the error of the bound is of the order of the square of the tolerance.
@@ -136,7 +137,7 @@ class _Group:
 
 
 @dataclass(frozen=True)
-class _MixedPlan(InferencePlan):
+class _MixedPlan(LinearizedPlan):
     """Plans of several backends, each for a group of the graphs of one batch."""
 
     topology: Topology
@@ -154,16 +155,38 @@ class _MixedPlan(InferencePlan):
     def _split(self, scores):
         """Yield each group with its scores; edges of different groups can still share a matrix."""
         for group in self.mixture:
-            if scores.edge_matrix is None:
-                yield group, Scores(scores.node[group.nodes], scores.edge[group.edges])
-            else:
-                yield group, Scores(scores.node[group.nodes], scores.edge, scores.edge_matrix[group.edges])
+            yield group, take_scores(scores, group.nodes, group.edges)
 
     def marginals(self, scores, weights=None):
         return self.marginals_from(scores, weights, None)
 
     def marginals_from(self, scores, weights, labels):
         """As `marginals`; a backend may start at the given labelling, (n_nodes,) or None."""
+        found = []
+        for group, own in self._split(scores):
+            group_weights = None if weights is None else weights[group.graphs]
+            group_labels = None if labels is None else labels[group.nodes]
+            found.append(group.plan.marginals_from(own, group_weights, group_labels))
+        return self._joined(scores, found)
+
+    def linearize(self, scores, weights=None):
+        parts = []
+        for group, own in self._split(scores):
+            parts.append(group.plan.linearize(own, None if weights is None else weights[group.graphs]))
+
+        def derivative(direction):
+            mean = np.empty(self.topology.n_graphs)
+            out = Scores(np.empty_like(scores.node), np.zeros_like(scores.edge), scores.edge_matrix)
+            for part, (group, change) in zip(parts, self._split(direction)):
+                mean[group.graphs], found = part.derivative(change)
+                out.node[group.nodes] = found.node
+                out.edge[group.edges if scores.edge_matrix is None else slice(None)] += found.edge
+            return mean, out
+
+        return Linearization(lambda: self._joined(scores, [part.marginals for part in parts]), derivative)
+
+    def _joined(self, scores, found):
+        """Marginals of the batch from those of each group."""
         t = self.topology
         out = Marginals(
             np.empty(t.n_graphs),
@@ -171,25 +194,12 @@ class _MixedPlan(InferencePlan):
             np.zeros_like(scores.edge),
             *(np.empty(t.n_graphs, dtype) for dtype in (np.intp, np.float64, bool)),
         )
-        for group, own in self._split(scores):
-            group_weights = None if weights is None else weights[group.graphs]
-            group_labels = None if labels is None else labels[group.nodes]
-            found = group.plan.marginals_from(own, group_weights, group_labels)
-            out.node[group.nodes] = found.node
-            out.edge[group.edges if scores.edge_matrix is None else slice(None)] += found.edge
+        for group, own in zip(self.mixture, found):
+            out.node[group.nodes] = own.node
+            out.edge[group.edges if scores.edge_matrix is None else slice(None)] += own.edge
             for name in ("log_partition", "n_iter", "residual", "converged"):
-                getattr(out, name)[group.graphs] = getattr(found, name)
+                getattr(out, name)[group.graphs] = getattr(own, name)
         return out
-
-    def derivative(self, scores, direction, weights=None):
-        mean = np.empty(self.topology.n_graphs)
-        out = Scores(np.empty_like(scores.node), np.zeros_like(scores.edge), scores.edge_matrix)
-        for (group, own), (_, change) in zip(self._split(scores), self._split(direction)):
-            group_weights = None if weights is None else weights[group.graphs]
-            mean[group.graphs], found = group.plan.derivative(own, change, group_weights)
-            out.node[group.nodes] = found.node
-            out.edge[group.edges if scores.edge_matrix is None else slice(None)] += found.edge
-        return mean, out
 
     def decode(self, scores):
         return self._gather(scores, lambda group, own: group.plan.decode(own))

@@ -15,9 +15,26 @@ from skstruct.exceptions import UnsupportedTopology
 from skstruct.inference._checked import CheckedPlan
 from skstruct.inference._lazy_plan import LazyPlan
 from skstruct.inference._multigraph import MergedEdgesPlan, merge_edges
-from skstruct.inference._plan import BACKENDS, NONE_ALLOWED, NONE_FOUND, InferencePlan
+from skstruct.inference._plan import (
+    BACKENDS,
+    NONE_ALLOWED,
+    NONE_FOUND,
+    InferencePlan,
+    Linearization,
+    LinearizedPlan,
+)
 
-__all__ = ["BACKENDS", "NONE_ALLOWED", "NONE_FOUND", "InferenceBackend", "InferencePlan", "LazyPlan", "merge_edges"]
+__all__ = [
+    "BACKENDS",
+    "NONE_ALLOWED",
+    "NONE_FOUND",
+    "InferenceBackend",
+    "InferencePlan",
+    "LazyPlan",
+    "Linearization",
+    "LinearizedPlan",
+    "merge_edges",
+]
 
 
 class InferenceBackend(BaseEstimator):

@@ -10,11 +10,20 @@ from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._chain_derivative import derive_chains
 from skstruct.inference._chain_kernels import ROWS, SINGLE_RANGE, Scratch, StepScores, forward_backward, n_rows, viterbi
-from skstruct.inference._covariance import derivatives_of
+from skstruct.inference._plan import derivatives_of
 from skstruct.inference._rooted_forest import ROOT, RootedForest
-from skstruct.inference._tree import TreePlan, derive_log, two_passes_log
+from skstruct.inference._tree import TreePlan, two_passes_log
 from skstruct.kernels.simd import lanes
-from skstruct.scores import Scores, direct_marginals, edge_rows, exact_decoding, in_double, weigh_nodes, with_rows
+from skstruct.scores import (
+    Scores,
+    direct_marginals,
+    edge_rows,
+    exact_decoding,
+    in_double,
+    take_scores,
+    weigh_nodes,
+    with_rows,
+)
 
 NO_EDGE = -1
 
@@ -171,7 +180,11 @@ class _ChainPlan(InferencePlan):
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
         (steps, used), (change, _) = self._by_step(scores), self._by_step(direction)
-        mean, out, unsafe = np.full(t.n_graphs, np.nan), derivatives_of(steps), np.zeros(t.n_graphs, bool)
+        mean, out, unsafe = (
+            np.full(t.n_graphs, np.nan),
+            derivatives_of(scores._replace(edge=steps.edge)),
+            np.zeros(t.n_graphs, bool),
+        )
         scratch, tangents = (Scratch.of(steps, max(ROWS, self.longest)) for _ in range(2))
         n_lanes = lanes(scores.node.shape[1])
         with np.errstate(all="ignore"):  # 0 / 0, seen with NUMBA_DISABLE_JIT=1 only
@@ -179,8 +192,12 @@ class _ChainPlan(InferencePlan):
         edge = out.edge if used is None else used.counts(out.edge, scores.edge)
         out = Scores(weigh_nodes(t, out.node, weights), edge, scores.edge_matrix)
         if unsafe.any():
-            given, along = (with_rows(record, t.n_edges) for record in (scores, direction))
-            derive_log(self.as_trees.wiring, np.flatnonzero(unsafe), given, along, weights, mean, out)
+            batch, nodes, edges = t.take(np.flatnonzero(unsafe))
+            given, along = (take_scores(record, nodes, edges) for record in (scores, direction))
+            trees = Chain()._plan(batch, scores.node.shape[1]).as_trees
+            mean[unsafe], found = trees.derivative(given, along, weights[unsafe])
+            out.node[nodes] = found.node
+            out.edge[edges if out.edge_matrix is None else slice(None)] += found.edge
         return mean, out
 
     def decode(self, scores):

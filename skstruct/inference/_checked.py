@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from skstruct.inference._plan import InferencePlan
-from skstruct.scores import check_scores, in_double
+from skstruct.inference._plan import Linearization, LinearizedPlan
+from skstruct.scores import Scores, check_scores, in_double
 
 
-class CheckedPlan(InferencePlan):
+class CheckedPlan(LinearizedPlan):
     """A plan that checks scores and weights before another plan reads them, as kernels do not check indices.
 
     Parameters
@@ -55,15 +55,31 @@ class CheckedPlan(InferencePlan):
         self._check_weights(weights)
         return self.inner.marginals_from(self._checked(scores), weights, labels)
 
-    def derivative(self, scores, direction, weights=None):
+    def linearize(self, scores, weights=None):
         self._check_weights(weights)
+        inner = self.inner.linearize(in_double(self._checked(scores)), weights)
+
+        def marginals():
+            return inner.marginals._replace(edge=self._own_counts(inner.marginals.edge, scores))
+
+        def derivative(direction):
+            mean, found = inner.derivative(self._checked_direction(scores, direction))
+            return mean, Scores(found.node, self._own_counts(found.edge, scores), scores.edge_matrix)
+
+        return Linearization(marginals, derivative)
+
+    def _checked_direction(self, scores, direction):
         direction = direction._replace(edge_matrix=scores.edge_matrix)
         for name, array, change in zip(scores._fields, scores[:2], direction[:2]):
             if np.shape(array) != np.shape(change):
                 raise ValueError(
                     f"direction.{name} must have the shape of scores.{name}, {np.shape(array)}; got {np.shape(change)}"
                 )
-        return self.inner.derivative(in_double(self._checked(scores)), in_double(self._checked(direction)), weights)
+        return in_double(self._checked(direction))
+
+    def _own_counts(self, counts, scores):
+        """Pair counts of the matrices of `scores`, from those of the inner plan."""
+        return counts
 
     def _check_weights(self, weights):
         if weights is not None and np.shape(weights) != (self.topology.n_graphs,):

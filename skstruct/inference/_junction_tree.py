@@ -9,13 +9,13 @@ import numpy as np
 from skstruct.components import require_number
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
-from skstruct.inference._covariance import derivatives_of
 from skstruct.inference._elimination import Elimination, eliminate
 from skstruct.inference._junction_tree_derivative import derive_tables
 from skstruct.inference._junction_tree_kernels import propagate
 from skstruct.inference._junction_tree_log import propagate_log, sample_labels
 from skstruct.inference._junction_tree_wiring import Buckets, wire_buckets
 from skstruct.inference._message_passing import LabelledExactly, potentials_of, sum_product
+from skstruct.inference._plan import derivatives_of
 from skstruct.scores import weigh_nodes, with_rows
 
 LARGEST = 1e15  # entries, 8e15 bytes: more than any memory, and few enough for 64-bit offsets
@@ -139,7 +139,7 @@ class _JunctionTreePlan(LabelledExactly):
                 chosen = np.flatnonzero(graphs)  # the second time, also graphs that turned out to be unsafe
                 derive_tables(self.wiring, chosen, values, in_logs, direction, weights, mean, out, unsafe)
         weigh_nodes(t, out.node, weights)
-        return mean, out._replace(edge_matrix=scores.edge_matrix)
+        return mean, out
 
     def _draw(self, scores, uniforms, labels):
         sample_labels(self.wiring, scores, uniforms, labels)

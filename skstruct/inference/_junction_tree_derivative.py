@@ -38,7 +38,7 @@ def _condition(table, message, in_logs):
 def derive_tables(buckets, graphs, values, in_logs, direction, weights, mean, out, unsafe):
     r"""Write the derivatives of the marginals of some graphs.
 
-    This is the recursion of ``_covariance.py`` with the tables of the buckets in place of pairs. Let `t` be the score
+    These are conditional expectations on the tables of the buckets. Let `t` be the score
     of a labelling by the direction, :math:`B_p` the marginals of the nodes of bucket `p`, `k` the states of its
     separator, and :math:`\tau_p` the expectation of the part of `t` that belongs to `p` and the buckets below, given
     the states of its nodes. Upwards, :math:`u_p(k) = \sum_x P(x \mid k) \tau_p(k, x)` is added to :math:`\tau` of the

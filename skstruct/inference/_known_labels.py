@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skstruct.data.topology import Topology
-from skstruct.inference._plan import BACKENDS, InferencePlan
+from skstruct.inference._plan import BACKENDS, InferencePlan, Linearization, LinearizedPlan
 from skstruct.scores import MISSING, Marginals, Scores, clamp, edge_rows, weigh_nodes
 
 EXACT = ("edgeless", "chain", "tree")  # backends for hidden nodes; the junction tree follows
@@ -13,7 +13,7 @@ MAX_ENTRIES = 1e6  # of the tables of the junction tree, as in `Auto`
 
 
 @dataclass(frozen=True)
-class ClampedPlan(InferencePlan):
+class ClampedPlan(LinearizedPlan):
     """A plan that is conditioned on known labels: all other states of their nodes are forbidden."""
 
     plan: InferencePlan
@@ -22,12 +22,12 @@ class ClampedPlan(InferencePlan):
     def marginals(self, scores, weights=None):
         return self.plan.marginals(clamp(scores, self.codes), weights)
 
-    def derivative(self, scores, direction, weights=None):
-        return self.plan.derivative(clamp(scores, self.codes), direction, weights)
+    def linearize(self, scores, weights=None):
+        return self.plan.linearize(clamp(scores, self.codes), weights)
 
 
 @dataclass(frozen=True)
-class InducedPlan(InferencePlan):
+class InducedPlan(LinearizedPlan):
     """A plan for the subgraph of some nodes, given known labels of other nodes.
 
     The remaining nodes, which have no known label and are not in the subgraph, must not be neighbours of its nodes.
@@ -44,23 +44,30 @@ class InducedPlan(InferencePlan):
     plan: InferencePlan  # of the subgraph
 
     def marginals(self, scores, weights=None):
-        t = self.topology
         own, constant = self._own(scores)
-        found = self.plan.marginals(own, weights)
+        return self._completed(scores, weights, self.plan.marginals(own, weights), constant)
+
+    def linearize(self, scores, weights=None):
+        own, constant = self._own(scores)
+        inner = self.plan.linearize(own, weights)
+
+        def derivative(direction):
+            own_direction, constant = self._own(direction)
+            mean, found = inner.derivative(own_direction)
+            node = np.zeros(scores.node.shape)
+            node[self.nodes] = found.node
+            return mean + constant, Scores(node, self._counts(scores, node, found.edge), scores.edge_matrix)
+
+        return Linearization(lambda: self._completed(scores, weights, inner.marginals, constant), derivative)
+
+    def _completed(self, scores, weights, found, constant):
+        """Marginals of all nodes and pairs, from those of the subgraph and the score of the known labels."""
         node, known = np.zeros(scores.node.shape), np.flatnonzero(self.codes != MISSING)
         node[known, self.codes[known]] = 1.0
-        weigh_nodes(t, node, weights)
+        weigh_nodes(self.topology, node, weights)
         node[self.nodes] = found.node
         log_partition = found.log_partition + constant
         return found._replace(log_partition=log_partition, node=node, edge=self._counts(scores, node, found.edge))
-
-    def derivative(self, scores, direction, weights=None):
-        own, _ = self._own(scores)
-        own_direction, constant = self._own(direction)
-        mean, found = self.plan.derivative(own, own_direction, weights)
-        node = np.zeros(scores.node.shape)
-        node[self.nodes] = found.node
-        return mean + constant, Scores(node, self._counts(scores, node, found.edge), scores.edge_matrix)
 
     def _own(self, scores):
         """Scores of the subgraph, and the score of the known labels, (n_graphs,); both are linear in `scores`."""
@@ -93,7 +100,7 @@ class InducedPlan(InferencePlan):
 
 
 @dataclass(frozen=True)
-class JoinedPlan(InferencePlan):
+class JoinedPlan(LinearizedPlan):
     """Two plans for the same batch, each of which answers for some of its graphs."""
 
     topology: Topology
@@ -101,20 +108,25 @@ class JoinedPlan(InferencePlan):
     plans: tuple[InferencePlan, InferencePlan]
 
     def marginals(self, scores, weights=None):
-        first, second = (plan.marginals(scores, own) for plan, own in zip(self.plans, self._weights(weights)))
+        return self._joined(*(plan.marginals(scores, own) for plan, own in zip(self.plans, self._weights(weights))))
+
+    def linearize(self, scores, weights=None):
+        parts = [plan.linearize(scores, own) for plan, own in zip(self.plans, self._weights(weights))]
+
+        def derivative(direction):
+            (mean, first), (other_mean, second) = (part.derivative(direction) for part in parts)
+            node, edge = first.node + second.node, first.edge + second.edge
+            return np.where(self.is_first, mean, other_mean), Scores(node, edge, scores.edge_matrix)
+
+        return Linearization(lambda: self._joined(*(part.marginals for part in parts)), derivative)
+
+    def _joined(self, first, second):
         return Marginals(
             np.where(self.is_first, first.log_partition, second.log_partition),
             first.node + second.node,
             first.edge + second.edge,
             *(np.where(self.is_first, a, b) for a, b in zip(first[3:], second[3:])),
         )
-
-    def derivative(self, scores, direction, weights=None):
-        (mean, first), (other_mean, second) = (
-            plan.derivative(scores, direction, own) for plan, own in zip(self.plans, self._weights(weights))
-        )
-        node, edge = first.node + second.node, first.edge + second.edge
-        return np.where(self.is_first, mean, other_mean), Scores(node, edge, scores.edge_matrix)
 
     def _weights(self, weights):
         weights = np.ones(self.topology.n_graphs) if weights is None else np.asarray(weights, np.float64)

@@ -6,17 +6,17 @@ from functools import cached_property
 import numpy as np
 
 from skstruct.data.topology import Topology
-from skstruct.inference._base import InferenceBackend, InferencePlan
-from skstruct.inference._covariance import derivatives_of
-from skstruct.inference._loopy_derivative import derive_beliefs
+from skstruct.inference._base import InferenceBackend
+from skstruct.inference._fixed_point import MessagePlan, fixed_point_class
 from skstruct.inference._loopy_kernels import propagate
 from skstruct.inference._loopy_log import Settings, checked_settings, decode_log, propagate_log
 from skstruct.inference._loopy_order import local_lists, spread_numbers, sweep_numbers, sweep_of
 from skstruct.inference._loopy_two_states import propagate_two_states
+from skstruct.inference._plan import Linearization
 from skstruct.inference._trws import Labelling, improve_labels
 from skstruct.inference.allowed import find_allowed
 from skstruct.kernels.simd import lanes
-from skstruct.scores import Marginals, Scores, conclude, less_maxima, score_labelling, unshared, weigh_nodes, with_rows
+from skstruct.scores import Marginals, conclude, less_maxima, score_labelling, weigh_nodes, with_rows
 
 
 class LoopyBP(InferenceBackend):
@@ -88,7 +88,7 @@ class LoopyBP(InferenceBackend):
 
 
 @dataclass(frozen=True)
-class _LoopyPlan(InferencePlan):
+class _LoopyPlan(MessagePlan):
     topology: Topology
     n_states: int
     settings: Settings
@@ -104,16 +104,32 @@ class _LoopyPlan(InferencePlan):
         return sweep_of(self.topology, number)
 
     @cached_property
-    def _local(self):
+    def lists(self):
+        """Neighbour lists of the fast kernels."""
         return local_lists(self.topology, self.sweep)
 
     def marginals(self, scores, weights=None):
         """Beliefs by the fast kernels, and by the log-domain kernel for graphs out of their range."""
+        return self._propagate(scores, weights, np.zeros((0, self.n_states)))[0]
+
+    def linearize(self, scores, weights=None):
+        """Keep the messages at the fixed point, and compute their tangents; see `FixedPoint`."""
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-        own_matrices = scores.edge_matrix is None
-        node, edge, rows = with_rows(scores, t.n_edges)
-        scores = Scores(np.ascontiguousarray(node, np.float64), np.ascontiguousarray(edge, np.float64), rows)
+        settled = np.zeros((2 * t.n_edges, self.n_states))
+        marginals, out_of_range = self._propagate(scores, weights, settled)
+        messages = self.divided(scores), weights, settled, out_of_range
+        return Linearization(lambda: marginals, fixed_point_class(self.n_states).of(self, scores, *messages).derivative)
+
+    def _propagate(self, scores, weights, settled):
+        """Pass messages: marginals, and which graphs are out of the range of the fast kernels.
+
+        If `settled`, (n_slots, n_states), has rows, it is filled with the logarithms of the messages.
+        """
+        t = self.topology
+        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
+        scores, shared = self.divided(scores)
+        own_matrices = not shared
         out = Marginals(
             log_partition=np.zeros(t.n_graphs),
             node=np.empty_like(scores.node),
@@ -129,7 +145,7 @@ class _LoopyPlan(InferencePlan):
             run = propagate_two_states
         n_lanes = lanes(4 if self.n_states == 2 else self.n_states)
         with np.errstate(all="ignore"):  # log 0 and 0 / 0 are expected; seen with NUMBA_DISABLE_JIT=1 only
-            run(self._local, self.settings, given, weights, own_matrices, n_lanes, result, out_of_range)
+            run(self.lists, self.settings, given, weights, own_matrices, n_lanes, result, out_of_range, settled)
             impossible = np.isneginf(out.log_partition)
             if impossible.any():
                 out.node[impossible[t.node_graph]] = np.nan
@@ -137,33 +153,10 @@ class _LoopyPlan(InferencePlan):
                 out.edge[(impossible | out_of_range)[t.edge_graph]] = 0.0  # it holds potentials
             if out_of_range.any():
                 out.n_iter[out_of_range] = 0
-                propagate_log(self.sweep, self.settings, np.flatnonzero(out_of_range), scores, weights, out)
+                left = np.flatnonzero(out_of_range)
+                propagate_log(self.sweep, self.settings, left, scores, weights, out, settled)
         weigh_nodes(t, out.node, weights)
-        return out
-
-    def derivative(self, scores, direction, weights=None):
-        """Tangents of the messages at the fixed point; differences of the marginals where these do not converge."""
-        t, own = self.topology, unshared(scores)
-        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-        beliefs = self.marginals(own)
-        along = with_rows(direction._replace(edge_matrix=scores.edge_matrix), t.n_edges)
-        mean, out = np.full(t.n_graphs, np.nan), derivatives_of(scores)
-        allowed, converged = beliefs.log_partition > -np.inf, np.zeros(t.n_graphs, bool)
-        given, graphs, n_lanes = Scores(beliefs.node, beliefs.edge), np.flatnonzero(allowed), lanes(self.n_states)
-        derive_beliefs(self.sweep, self.settings, graphs, given, along, weights, n_lanes, mean, out, converged)
-        for g in np.flatnonzero(allowed & ~converged):
-            self._differences(g, scores, along, weights, out)
-        return mean, out._replace(edge_matrix=scores.edge_matrix)
-
-    def _differences(self, graph, scores, direction, weights, out):
-        """Write the derivatives of a graph by differences of its marginals."""
-        alone, nodes, edges = self.topology.take(np.array([graph]))
-        rows = direction.edge_matrix[edges]
-        own, along = (Scores(each.node[nodes], each.edge, rows) for each in (scores, direction))
-        plan = _LoopyPlan(alone, self.n_states, self.settings)
-        _, (node, edge, _) = InferencePlan.derivative(plan, own, along, weights[[graph]])
-        out.node[nodes] = node
-        out.edge[:] += edge
+        return out, out_of_range
 
     def decode(self, scores):
         """Labels by max-product, exact on forests; elsewhere improved, and bounded, by tree-reweighted sweeps."""

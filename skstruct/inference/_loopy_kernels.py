@@ -17,6 +17,7 @@ from skstruct.inference._loopy_log import FALLBACK_DAMPING
 from skstruct.inference._message_passing import SMALLEST_POTENTIAL
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.messages import add_pair, leave_one_out, pair_total, send, send_back, send_potts
+from skstruct.kernels.powers import log_row
 from skstruct.kernels.simd import exp_matrix, exp_row
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
@@ -233,7 +234,7 @@ def _exponentiate(edge, own_matrices, out, lanes):
 
 
 @kernel
-def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of_range):
+def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of_range, settled):
     """Sum-product messages, then beliefs: Z_Bethe = prod_i Z_i prod_(i,j) q_i psi q_j.
 
     Z_i sums the belief of node i; q_i is the belief without j's message, divided by Z_i. Where each edge has a matrix
@@ -254,6 +255,8 @@ def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of
         Output. ``out.edge`` is overwritten with `own_matrices`, else added to.
     out_of_range : ndarray of shape (n_graphs,)
         Output: graphs whose marginals are not computed.
+    settled : ndarray of shape (n_slots, n_states)
+        Output: logarithms of the messages. If it has no row, it is not filled.
     """
     n_graphs, n_states, n_matrices = len(lists.node_ptr) - 1, scores.node.shape[1], len(scores.edge)
     most_nodes, most_slots, widest = 0, 0, np.int64(0)
@@ -307,6 +310,9 @@ def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of
         out.converged[g] = out.residual[g] <= settings.tol
         if out_of_range[g]:
             continue
+        if len(settled):
+            for s in range(n_slots):
+                log_row(message, s, settled, first_slot + s, lanes)
         log_z, out_of_range[g] = _beliefs(graph, longest, order, out.node, lanes)
         if out_of_range[g]:
             continue

@@ -100,8 +100,8 @@ def _iterate_log(g, sweep, settings, scores, message):
 
 
 @kernel
-def propagate_log(sweep, settings, graphs, scores, weights, out):
-    """Fill the `Marginals` `out` for some graphs, as the fast kernels do."""
+def propagate_log(sweep, settings, graphs, scores, weights, out, settled):
+    """Fill the `Marginals` `out`, and `settled` if it has rows, for some graphs, as the fast kernels do."""
     order, lists = sweep.order, sweep.lists
     n_slots, n_states = len(lists.neighbour), scores.node.shape[1]
     message, cavity = np.zeros((n_slots, n_states)), np.empty((n_slots, n_states))
@@ -110,6 +110,10 @@ def propagate_log(sweep, settings, graphs, scores, weights, out):
         start, end = sweep.node_ptr[g], sweep.node_ptr[g + 1]
         out.n_iter[g], out.residual[g] = _iterate_log(g, sweep, settings, scores, message)
         out.converged[g] = out.residual[g] <= settings.tol
+        if len(settled):
+            for s in range(lists.ptr[start], lists.ptr[end]):
+                for x in range(n_states):
+                    settled[s, x] = message[s, x]
         log_z = 0.0
         for i in range(start, end):
             begin, stop = lists.ptr[i], lists.ptr[i + 1]

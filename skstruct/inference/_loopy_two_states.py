@@ -193,7 +193,7 @@ def _pair_counts(graph, edge_matrix, potential, weight, keep, counts):
 
 
 @kernel
-def propagate_two_states(lists, settings, scores, weights, own_matrices, lanes, out, out_of_range):
+def propagate_two_states(lists, settings, scores, weights, own_matrices, lanes, out, out_of_range, settled):
     """Do as `propagate` in ``_loopy_kernels.py``; the matrices of ``scores.edge`` and ``out.edge`` are rows of four.
 
     Products of up to `longest` messages stay in the range of numbers.
@@ -252,6 +252,9 @@ def propagate_two_states(lists, settings, scores, weights, own_matrices, lanes, 
             if out.residual[g] <= settings.tol:
                 break
         out.converged[g] = out.residual[g] <= settings.tol
+        if len(settled):
+            for s in range(end_slot - first_slot):
+                settled[first_slot + s, 0], settled[first_slot + s, 1] = 0.0, np.log(ratio[s])
         log_z = _beliefs(graph, longest, order, scores.node, out.node)
         log_z += _pair_counts(graph, scores.edge_matrix, potential, weights[g], keep, out.edge)
         out.log_partition[g] = shift + log_z

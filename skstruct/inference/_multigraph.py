@@ -76,16 +76,12 @@ class MergedEdgesPlan(CheckedPlan):
 
     def marginals_from(self, scores, weights, labels):
         found = super().marginals_from(scores, weights, labels)
-        return found._replace(edge=self._divided(found.edge, scores))
-
-    def derivative(self, scores, direction, weights=None):
-        mean, (node, edge, _) = super().derivative(scores, direction, weights)
-        return mean, Scores(node, self._divided(edge, scores), scores.edge_matrix)
+        return found._replace(edge=self._own_counts(found.edge, scores))
 
     def _checked(self, scores):
         return self.merge.scores(super()._checked(scores))
 
-    def _divided(self, counts, scores):
+    def _own_counts(self, counts, scores):
         """Pair counts of the matrices of the multigraph, from those of the simple graph."""
         rows = edge_rows(scores, self.topology.n_edges)
         edge, extra = np.split(counts, [len(scores.edge)])

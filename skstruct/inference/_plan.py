@@ -1,5 +1,8 @@
 """The protocol of inference plans: a plan answers queries about scores on one topology."""
 
+from collections.abc import Callable
+from functools import cached_property
+
 import numpy as np
 
 from skstruct.data.topology import Topology
@@ -15,6 +18,28 @@ NONE_FOUND = (
     "(inference='junction_tree') or decoding='auto'"
 )
 STEP = 1e-3  # step of the differences in `derivative`: their error is of the order STEP**4
+
+
+class Linearization:
+    """Marginals at some scores, and their derivatives along any number of directions.
+
+    It keeps what a derivative needs, for example messages. The scores must not be changed while it is used.
+
+    Parameters
+    ----------
+    marginals : callable
+        ``marginals()`` returns what ``plan.marginals(scores, weights)`` returns. It is called at most once.
+    derivative : callable
+        ``derivative(direction)`` returns what ``plan.derivative(scores, direction, weights)`` returns.
+    """
+
+    def __init__(self, marginals: Callable[[], Marginals], derivative: Callable[[Scores], tuple[np.ndarray, Scores]]):
+        self._marginals, self.derivative = marginals, derivative
+
+    @cached_property
+    def marginals(self) -> Marginals:
+        """Log-partition, node marginals and pair counts."""
+        return self._marginals()
 
 
 class InferencePlan:
@@ -126,6 +151,15 @@ class InferencePlan:
         with np.errstate(invalid="ignore"):  # -inf - -inf, where no labelling is allowed
             return slope("log_partition"), Scores(slope("node"), slope("edge"), scores.edge_matrix)
 
+    def linearize(self, scores: Scores, weights: np.ndarray | None = None) -> Linearization:
+        """Compute marginals, and keep what their derivatives need; see `Linearization`.
+
+        The default keeps nothing, and computes each derivative by `derivative`.
+        """
+        return Linearization(
+            lambda: self.marginals(scores, weights), lambda direction: self.derivative(scores, direction, weights)
+        )
+
     def decode(self, scores: Scores) -> Decoding:
         """Return a highest-scoring labelling, or the best that the backend finds."""
         raise NotImplementedError
@@ -179,3 +213,16 @@ class InferencePlan:
         if len(bad):
             proven = np.isneginf(self.decode(in_double(scores)).bound[bad[0]])
             raise InfeasibleGraph(bad[0], NONE_ALLOWED if proven else NONE_FOUND)
+
+
+class LinearizedPlan(InferencePlan):
+    """Base class of the plans that implement `linearize`, from which `derivative` follows."""
+
+    def derivative(self, scores: Scores, direction: Scores, weights: np.ndarray | None = None):
+        """Derivative along a direction; see `InferencePlan`."""
+        return self.linearize(scores, weights).derivative(direction)
+
+
+def derivatives_of(scores: Scores) -> Scores:
+    """Room for derivatives: nan for nodes, which stays where a graph has no allowed labelling, and 0 for pairs."""
+    return Scores(np.full_like(scores.node, np.nan), np.zeros_like(scores.edge), scores.edge_matrix)

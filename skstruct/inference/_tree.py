@@ -1,19 +1,26 @@
 """Exact inference on trees and forests: one pass to the roots, one pass back."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
-from skstruct.inference._covariance import PairTables, add_forest_covariances, derivatives_of
+from skstruct.inference._fixed_point import FixedPoint, MessagePlan
 from skstruct.inference._k_best import k_best_of_forests
 from skstruct.inference._log_domain import draw_label, log_sum, send_log
+from skstruct.inference._loopy_log import Settings
+from skstruct.inference._loopy_order import local_lists, sweep_of
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, LabelledExactly, potentials_of, sum_product
+from skstruct.inference._message_tangents import Conditionals
+from skstruct.inference._plan import Linearization
 from skstruct.inference._rooted_forest import ROOT, RootedForest, rooted_forest
 from skstruct.kernels.jit import kernel
-from skstruct.scores import Scores, direct_marginals, with_rows
+from skstruct.scores import direct_marginals, unshared, with_rows
+
+SMALLEST = 1e-300  # the inverse of a smaller number may be infinite, and a smaller probability moves nothing
 
 
 class Tree(InferenceBackend):
@@ -51,7 +58,7 @@ class Tree(InferenceBackend):
 
 
 @dataclass(frozen=True)
-class TreePlan(LabelledExactly):
+class TreePlan(MessagePlan, LabelledExactly):
     """Inference on rooted trees."""
 
     topology: Topology
@@ -63,24 +70,36 @@ class TreePlan(LabelledExactly):
         """Marginals and log-partition; see `InferencePlan`."""
         return sum_product(self, scores, weights, _two_passes, two_passes_log)
 
-    def derivative(self, scores, direction, weights=None):
-        """Mean and covariances of the score by `direction`; see `InferencePlan`."""
-        t = self.topology
-        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-        scores = with_rows(scores, t.n_edges)
-        direction = direction._replace(edge_matrix=scores.edge_matrix)
-        potentials, _, unsafe = potentials_of(t, scores)
-        messages = Messages.of(scores.node)
-        found = direct_marginals(np.empty(t.n_graphs), np.empty_like(scores.node), scores.edge[:0])
-        mean, out = np.full(t.n_graphs, np.nan), derivatives_of(scores)
+    settings = Settings(damping=0.0, max_iter=10, tol=1e-12)  # of the sweeps of tangents: the first one is exact
+
+    @cached_property
+    def lists(self):
+        """Neighbour lists for sweeps in the reverse order: children first, so that one sweep is exact."""
+        t, number = self.topology, np.empty(self.topology.n_nodes, np.int32)
+        number[self.wiring.order] = (t.node_ptr[t.node_graph] + t.node_ptr[t.node_graph + 1] - 1) - np.arange(t.n_nodes)
+        return local_lists(t, sweep_of(t, number))
+
+    def linearize(self, scores, weights=None):
+        """Keep the messages, and compute their tangents; see `FixedPoint`."""
+        t, (given, shared), n_states = self.topology, self.divided(scores), scores.node.shape[1]
+        potentials, _, unsafe = potentials_of(t, given)
+        messages, node = Messages.of(given.node), np.empty_like(given.node)
+        found = direct_marginals(np.zeros(t.n_graphs), node, given.edge[:0])
         with np.errstate(all="ignore"):  # log 0 and 0 / 0, seen with NUMBA_DISABLE_JIT=1 only
             _send_messages(self.wiring, potentials, messages, found, unsafe)
-            graphs = np.flatnonzero(~unsafe & (found.log_partition > -np.inf))
-            pairs = PairTables(potentials, messages.below, messages.without)
-            add_forest_covariances(self.wiring, graphs, found.node, pairs, direction, weights, mean, out)
-        if unsafe.any():
-            derive_log(self.wiring, np.flatnonzero(unsafe), scores, direction, weights, mean, out)
-        return mean, out._replace(edge_matrix=scores.edge_matrix)
+            tables = [potentials.edge] + [potentials.edge.transpose(0, 2, 1)] * shared
+            if unsafe.any():  # probabilities of pairs take the place of messages
+                own = with_rows(unshared(scores), t.n_edges)
+                found = found._replace(edge=np.zeros(own.edge.shape))
+                two_passes_log(self.wiring, np.flatnonzero(unsafe), own, np.ones(t.n_graphs), found)
+                tables.append(found.edge)
+            conditionals = Conditionals.of(t, sum(map(len, tables)), n_states)
+            np.concatenate(tables, out=conditionals.psi)
+            np.greater(found.log_partition, -np.inf, out=conditionals.allowed)
+            _fill_conditionals(self.wiring, self.lists, potentials, messages, node, shared, unsafe, conditionals)
+        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
+        derivative = FixedPoint(self, scores, weights, conditionals).derivative
+        return Linearization(lambda: self.marginals(scores, weights), derivative)
 
     def k_best(self, scores, k):
         """Find the best labellings by one pass of messages; see `InferencePlan`."""
@@ -103,21 +122,6 @@ class Messages(NamedTuple):
         """Room for the messages of some nodes."""
         below, up, without = (np.empty_like(node) for _ in range(3))
         return cls(below, up, without, np.empty(len(node)))
-
-
-def derive_log(rooted, graphs, scores, direction, weights, mean, out):
-    """Write derivatives for some graphs of a forest, by their marginals from the log domain: for any legal scores.
-
-    For the other arguments see `add_forest_covariances`.
-    """
-    own = Scores(scores.node, scores.edge[scores.edge_matrix], np.arange(len(scores.edge_matrix), dtype=np.int32))
-    found = direct_marginals(np.empty(len(mean)), np.empty_like(own.node), np.zeros_like(own.edge))
-    with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
-        two_passes_log(rooted, graphs, own, np.ones(len(mean)), found)
-        allowed = graphs[found.log_partition[graphs] > -np.inf]
-        ones = np.ones_like(own.node)
-        pairs = PairTables(own._replace(edge=found.edge), ones, ones)
-        add_forest_covariances(rooted, allowed, found.node, pairs, direction, weights, mean, out)
 
 
 @kernel(fastmath={"contract", "reassoc"})
@@ -244,6 +248,44 @@ def _two_passes(rooted, potentials, weights, out, unsafe):
                 f = factor * (below[p, x] if flipped[p] else without[p, x])
                 for y in range(n_states):
                     count[x, y] += f * (without[p, y] if flipped[p] else below[p, y])
+
+
+@kernel
+def _fill_inverse(table, transposed, cavity, out):
+    """Fill the inverses of the sums of a cavity over the states of its node; 0 where a sum is 0."""
+    _send(table, transposed, cavity, out)
+    for y in range(len(out)):
+        out[y] = 1.0 / out[y] if out[y] > SMALLEST else 0.0
+
+
+@kernel
+def _fill_conditionals(rooted, lists, potentials, messages, node, shared, unsafe, out):
+    """Fill the `Conditionals` `out`, whose tables are there; those of unsafe graphs are probabilities of pairs."""
+    node_ptr, order, parent, parent_edge, flipped, _ = rooted
+    n_matrices, n_states = len(potentials.edge), node.shape[1]
+    n_tables = 2 * n_matrices if shared else n_matrices
+    for g in range(len(node_ptr) - 1):
+        start, end, first = node_ptr[g], node_ptr[g + 1], 2 * lists.edge_ptr[g]
+        for p in range(start, end):
+            at = start + end - 1 - p  # position in the sweep
+            for x in range(n_states):
+                out.belief[at, x] = node[order[p], x]
+            if parent[p] == ROOT:
+                continue
+            own = np.int64(first) + np.int64(lists.bounds[at, 1])  # slot of the only higher neighbour
+            other, e, flip = np.int64(first) + np.int64(lists.ends[own, 0]), parent_edge[p], np.int64(flipped[p])
+            row = potentials.edge_matrix[e]
+            for x in range(n_states):
+                out.cavity[own, x] = 1.0 if unsafe[g] else messages.below[p, x]
+                out.cavity[other, x] = 1.0 if unsafe[g] else messages.without[p, x]
+            if unsafe[g]:
+                row = n_tables + e
+            if unsafe[g] or not shared:
+                out.matrix[own], out.matrix[other] = 2 * row + 1 - flip, 2 * row + flip
+            else:
+                out.matrix[own], out.matrix[other] = 2 * (row + (1 - flip) * n_matrices), 2 * (row + flip * n_matrices)
+            _fill_inverse(out.psi[row], flipped[p], out.cavity[own], out.inverse[own])
+            _fill_inverse(out.psi[row], not flipped[p], out.cavity[other], out.inverse[other])
 
 
 @kernel

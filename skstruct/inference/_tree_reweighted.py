@@ -7,12 +7,13 @@ import numpy as np
 
 from skstruct.components import require_number
 from skstruct.data.topology import Topology
-from skstruct.inference._base import InferenceBackend, InferencePlan
+from skstruct.inference._base import InferenceBackend
+from skstruct.inference._fixed_point import MessagePlan, fixed_point_class
 from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._loopy_log import Settings, checked_settings
 from skstruct.inference._loopy_order import local_lists
 from skstruct.inference._node_orders import make_orders, one_weight
-from skstruct.inference._tree_reweighted_derivative import differentiate
+from skstruct.inference._plan import Linearization
 from skstruct.inference._tree_reweighted_kernels import propagate_weighted
 from skstruct.inference._tree_reweighted_log import propagate_weighted_log
 from skstruct.inference._tree_reweighted_two_states import propagate_weighted_two_states
@@ -123,11 +124,11 @@ class TreeReweightedBP(InferenceBackend):
 
 
 @dataclass(frozen=True)
-class _TreeReweightedPlan(InferencePlan):
+class _TreeReweightedPlan(MessagePlan):
     topology: Topology
     n_states: int
     settings: Settings
-    rho: float  # weight of all edges, or 0: from orders
+    edge_weight: float  # of all edges, or 0: from orders
     name = TreeReweightedBP.name
 
     @property
@@ -140,18 +141,24 @@ class _TreeReweightedPlan(InferencePlan):
         return LoopyBP()._plan(self.topology, self.n_states)
 
     @cached_property
-    def _lists(self):
+    def lists(self):
+        """Neighbour lists of the kernels."""
         return local_lists(self.topology, self._loopy.sweep)
 
     @cached_property
     def _orders(self):
-        return one_weight(self._lists, self.rho) if self.rho else make_orders(self._lists, self.topology)
+        return one_weight(self.lists, self.edge_weight) if self.edge_weight else make_orders(self.lists, self.topology)
+
+    @property
+    def rho(self):
+        """Weight of the edge of each slot."""
+        return self._orders.rho
 
     @cached_property
     def edge_weights(self):
         """Weight of each edge, (n_edges,)."""
         rho = np.empty(self.topology.n_edges)
-        rho[self._lists.edge] = self._orders.rho
+        rho[self.lists.edge] = self._orders.rho
         return rho
 
     @cached_property
@@ -162,36 +169,21 @@ class _TreeReweightedPlan(InferencePlan):
 
     def marginals(self, scores, weights=None):
         """The bound and its derivative, by the fast kernels, and in the log domain for graphs out of their range."""
-        t = self.topology
-        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-        out, shared = self._propagate(scores, weights, np.zeros((0, self.n_states)))
-        out.node[np.isneginf(out.log_partition)[t.node_graph]] = np.nan
-        out.converged[:] = out.residual <= self.settings.tol
-        weigh_nodes(t, out.node, weights)
-        return out._replace(edge=self._gathered(out.edge, scores, shared))
+        return self._propagate(scores, weights, np.zeros((0, self.n_states)))[0]
 
-    def derivative(self, scores, direction, weights=None):
-        """Derivatives by tangents of the messages; those of the fixed point, to which messages converge."""
+    def linearize(self, scores, weights=None):
+        """Keep the messages at the fixed point, and compute their tangents; see `FixedPoint`."""
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
         settled = np.zeros((2 * t.n_edges, self.n_states))
-        self._propagate(scores, weights, settled)
-        (divided, shared), (change, _) = self._divided(scores), self._divided(direction)
-        scale = np.zeros(t.n_graphs)
-        np.maximum.at(scale, t.node_graph, np.abs(change.node).max(axis=1))
-        np.maximum.at(scale, t.edge_graph, np.abs(change.edge).max(axis=(1, 2))[change.edge_matrix])
-        out = np.zeros(t.n_graphs), Scores(np.zeros_like(scores.node), np.zeros_like(divided.edge), divided.edge_matrix)
-        plan, n_lanes = (self._lists, self._orders, self.settings), lanes(self.n_states)
-        with np.errstate(all="ignore"):  # as below
-            differentiate(*plan, divided, change, scale, weights, settled, not shared, n_lanes, out)
-        mean, (node, edge, _) = out
-        weigh_nodes(t, node, weights)
-        return mean, Scores(node, self._gathered(edge, scores, shared), scores.edge_matrix)
+        marginals, out_of_range = self._propagate(scores, weights, settled)
+        messages = self.divided(scores), weights, settled, out_of_range
+        return Linearization(lambda: marginals, fixed_point_class(self.n_states).of(self, scores, *messages).derivative)
 
     def _propagate(self, scores, weights, settled):
-        """Pass messages; `settled` as in `propagate_weighted`. Pair counts are those of the quotients by `_divided`."""
-        t = self.topology
-        divided, shared = self._divided(scores)
+        """Pass messages: marginals, and which graphs are out of range; `settled` as in `propagate_weighted`."""
+        t, (divided, shared) = self.topology, self.divided(scores)
+        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
         in_place = not shared and self.n_states != 2
         out = Marginals(
             log_partition=np.zeros(t.n_graphs),
@@ -202,7 +194,7 @@ class _TreeReweightedPlan(InferencePlan):
             converged=np.ones(t.n_graphs, bool),
         )
         out_of_range = np.zeros(t.n_graphs, bool)
-        plan = self._lists, self._orders, self.settings
+        plan = self.lists, self._orders, self.settings
         with np.errstate(all="ignore"):  # log 0 and -inf - -inf are expected; seen with NUMBA_DISABLE_JIT=1 only
             if self.n_states == 2:
                 given, result = (record._replace(edge=record.edge.reshape(-1, 4)) for record in (divided, out))
@@ -212,12 +204,15 @@ class _TreeReweightedPlan(InferencePlan):
                 propagate_weighted(*plan, divided, weights, not shared, n_lanes, out, out_of_range, settled)
             if in_place and (left := out_of_range | np.isneginf(out.log_partition)).any():
                 out.edge[left[t.edge_graph]] = 0.0  # it holds potentials
-                divided, _ = self._divided(scores)
+                divided, _ = self.divided(scores)
             if out_of_range.any():
                 propagate_weighted_log(*plan, np.flatnonzero(out_of_range), divided, weights, out, settled)
-        return out, shared
+        out.node[np.isneginf(out.log_partition)[t.node_graph]] = np.nan
+        out.converged[:] = out.residual <= self.settings.tol
+        weigh_nodes(t, out.node, weights)
+        return out._replace(edge=self.gathered(out.edge, scores, shared)), out_of_range
 
-    def _divided(self, scores):
+    def divided(self, scores):
         """Scores whose edge scores are divided by the weights of the edges; whether edges share matrices.
 
         Edges share a quotient if they share a matrix and a weight, unless that would be as many quotients as edges.
@@ -232,7 +227,7 @@ class _TreeReweightedPlan(InferencePlan):
         edge = edge.reshape(len(scores.edge) * len(rates), *scores.edge.shape[1:])  # -1 is ambiguous without matrices
         return Scores(scores.node, edge, rows.astype(np.int32)), True
 
-    def _gathered(self, counts, scores, shared):
+    def gathered(self, counts, scores, shared):
         """Pair counts of the matrices of `scores`, from those of the quotients."""
         if shared:
             return counts.reshape(len(scores.edge), len(self._rates[0]), *counts.shape[1:]).sum(axis=1)

@@ -336,7 +336,7 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
     out_of_range : ndarray of shape (n_graphs,)
         Output: graphs whose marginals are not computed.
     settled : ndarray of shape (n_slots, n_states)
-        Output: logarithms of the messages, which then are the only output. If it has no row, it is not filled.
+        Output: logarithms of the messages. If it has no row, it is not filled.
     """
     n_graphs, n_states, n_matrices = len(lists.node_ptr) - 1, scores.node.shape[1], len(scores.edge)
     most_nodes, most_slots, most_orders = 0, 0, 0
@@ -387,11 +387,12 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
             for i in range(n):
                 exp_row(node, i, potential, i, lanes)
         if len(settled) or not orders.exact[g]:
-            out.n_iter[g], out.residual[g] = _settle(graph, matrices, settings, rooted, fraction, lanes)
+            sweeps, change = _settle(graph, matrices, settings, rooted, fraction, lanes)
+            if not orders.exact[g]:
+                out.n_iter[g], out.residual[g] = sweeps, change
         if len(settled):
             for s in range(end_slot - first_slot):
                 log_row(message, s, settled, first_slot + s, lanes)
-            continue
         n_orders = orders.number[g]
         for k in range(n_orders):
             steps = slice(orders.ptr[g] + k * n, orders.ptr[g] + (k + 1) * n)

@@ -234,12 +234,13 @@ def propagate_weighted_log(lists, orders, settings, graphs, scores, weights, out
             log_message,
         )
         if len(settled) or not orders.exact[g]:
-            out.n_iter[g], out.residual[g] = _settle(graph, scores, settings)
+            sweeps, change = _settle(graph, scores, settings)
+            if not orders.exact[g]:
+                out.n_iter[g], out.residual[g] = sweeps, change
         if len(settled):
             for s in range(end_slot - first_slot):
                 for x in range(n_states):
                     settled[first_slot + s, x] = log_message[s, x]
-            continue
         sent, beliefs, marginals = np.empty_like(log_message), np.empty_like(node), np.empty_like(node)
         place, number = np.empty(n, np.int64), orders.number[g]
         for k in range(number):

@@ -297,11 +297,12 @@ def propagate_weighted_two_states(lists, orders, settings, scores, weights, out,
             continue
         rooted = orders.rooted[g] and settings.damping == 0.0 and lowest >= LOWEST_ROOTED
         if len(settled) or not orders.exact[g]:
-            out.n_iter[g], out.residual[g] = _settle(graph, settings, rooted, fraction)
+            sweeps, change = _settle(graph, settings, rooted, fraction)
+            if not orders.exact[g]:
+                out.n_iter[g], out.residual[g] = sweeps, change
         if len(settled):
             for s in range(stop - first):
                 settled[first + s, 0], settled[first + s, 1] = 0.0, np.log(ratio[s, 0])
-            continue
         number = orders.number[g]
         for k in range(number):
             steps = slice(orders.ptr[g] + k * n, orders.ptr[g] + (k + 1) * n)

@@ -128,7 +128,7 @@ def send(message, target, cavity, k, potential, number, damping, lanes):
     return top, moved
 
 
-def _store_matrix_times(r, matrix, line, like, out):
+def store_matrix_times(r, matrix, line, like, out):
     """Store ``matrix @ line`` to the row `out`, which may be `line`; rows have the length of the rows of `like`."""
     factors = _without_overlap(r, r.load(line, like), like)
     last = r.builder.sub(r.lengths[like], r.integer(r.width))
@@ -149,7 +149,7 @@ def _store_matrix_times(r, matrix, line, like, out):
 
 def _emit_multiply_row_back(r, source, row, matrix, number, out, out_row):
     r.select_matrix(2, number)
-    _store_matrix_times(r, 2, r.row(0, row), 0, r.row(4, out_row))
+    store_matrix_times(r, 2, r.row(0, row), 0, r.row(4, out_row))
 
 
 @primitive(_emit_multiply_row_back)
@@ -165,7 +165,7 @@ def multiply_row_back(source, row, matrix, number, out, out_row, lanes):
 def _emit_send_back(r, message, target, cavity, k, potential, number, damping):
     r.select_matrix(4, number)
     line = r.row(2, k)
-    _store_matrix_times(r, 4, line, 0, line)
+    store_matrix_times(r, 4, line, 0, line)
     return _replace_message(r, r.load(line, 0), target, damping)
 
 

@@ -2,7 +2,7 @@
 
 Compilers do not vectorise short loops over a number of states that is known only at run time. These primitives do it,
 for the few loops where a benchmark shows a gain. This file contains the operations that several algorithms use.
-``chains.py``, ``messages.py`` and ``powers.py`` contain those of one algorithm each.
+``chains.py``, ``messages.py``, ``powers.py`` and ``tangents.py`` contain those of one algorithm each.
 
 Each primitive has two definitions. The plain Python function defines the result: tests compare with it, and it runs
 with ``NUMBA_DISABLE_JIT=1``. The emitter writes LLVM code that computes the same in registers.

@@ -4,6 +4,7 @@ To add an objective, write one file with a subclass of `Objective`, and add one 
 ``objectives/__init__.py``.
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -83,3 +84,11 @@ class Objective(BaseEstimator):
     def hessian_product(self, inference: LazyPlan, scores: Scores, targets: Targets, direction: Scores) -> Scores:
         """Derivative of the gradient in the direction `direction`, a change of the scores; if `has_hessian`."""
         raise NotImplementedError(f"{type(self).__name__} does not implement hessian_product.")
+
+    def hessian(self, inference: LazyPlan, scores: Scores, targets: Targets) -> Callable[[Scores], Scores]:
+        """Function that computes `hessian_product` for any number of directions at the same scores.
+
+        An objective can implement it to compute what all products have in common only once. The default calls
+        `hessian_product`.
+        """
+        return lambda direction: self.hessian_product(inference, scores, targets, direction)

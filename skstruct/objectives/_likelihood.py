@@ -59,8 +59,18 @@ class Likelihood(Objective):
 
     def hessian_product(self, inference, scores, targets, direction):
         """Derivative of the marginals, less that of the marginals given the known labels; see `Objective`."""
+        return self.hessian(inference, scores, targets)(direction)
+
+    def hessian(self, inference, scores, targets):
+        """Linearize the marginals, so that products at the same scores do not repeat inference; see `Objective`."""
         y, weights = targets.codes, targets.graph_weight
         if not (y == MISSING).any():
-            return inference.plan.derivative(scores, direction, weights)[1]
-        free, given = (plan.derivative(scores, direction, weights)[1] for plan in inference.given(y))
-        return Scores(free.node - given.node, free.edge - given.edge, free.edge_matrix)
+            model = inference.plan.linearize(scores, weights)
+            return lambda direction: model.derivative(direction)[1]
+        free, given = (plan.linearize(scores, weights) for plan in inference.given(y))
+
+        def product(direction):
+            model, target = (each.derivative(direction)[1] for each in (free, given))
+            return Scores(model.node - target.node, model.edge - target.edge, model.edge_matrix)
+
+        return product

@@ -77,7 +77,8 @@ class Marginal(Objective):
         check_codes(t, y, scores.node.shape[1])
         weights = term_weights(targets)
         nodes = np.flatnonzero(weights)
-        found = plan.marginals(scores)
+        at_scores = plan.linearize(scores)
+        found = at_scores.marginals
         plan.require_allowed(scores, found.log_partition)
         p = found.node[nodes, y[nodes]]
         if not p.all():  # forbidden, or too small for a floating-point number
@@ -85,6 +86,6 @@ class Marginal(Objective):
         at = np.maximum(p, SMALLEST)
         losses, direction = np.zeros(t.n_nodes), np.zeros_like(scores.node)
         losses[nodes] = weights[nodes] * (1.0 - p / at - np.log(at))
-        direction[nodes, y[nodes]] = -weights[nodes] / at
+        direction[nodes, y[nodes]] = -weights[nodes] / at * targets.graph_weight[t.node_graph[nodes]]
         along = Scores(direction, np.zeros_like(scores.edge), scores.edge_matrix)
-        return t.sum_nodes(losses), plan.derivative(scores, along, targets.graph_weight)[1]
+        return t.sum_nodes(losses), at_scores.derivative(along)[1]

@@ -57,7 +57,7 @@ class SoftmaxMargin(Likelihood):
         augmented = augment(inference.topology, scores, self.cost, targets)
         return super().value_and_gradient(inference, augmented, targets)
 
-    def hessian_product(self, inference, scores, targets, direction):
-        """Derivative of the marginals of the scores with costs; see `Objective`."""
+    def hessian(self, inference, scores, targets):
+        """Linearize the marginals of the scores with costs; see `Objective`."""
         augmented = augment(inference.topology, scores, self.cost, targets)
-        return super().hessian_product(inference, augmented, targets, direction)
+        return super().hessian(inference, augmented, targets)

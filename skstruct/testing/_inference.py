@@ -51,6 +51,7 @@ def check_inference_backend(
     - Weights of graphs multiply node marginals and pair counts.
     - Derivatives along a direction are the mean and the covariances of the score by this direction, if the plan is
       exact. Derivatives of probabilities of states sum to zero, also if the plan is not exact.
+    - The result of `linearize` contains the same marginals, and computes the same derivatives.
     - The score of a decoded labelling is the score of its labels, the bound is valid, and "optimal" is true.
     - The best labellings of an exact backend are different, and their scores are those of the labels, in descending
       order from the maximum.
@@ -107,6 +108,7 @@ def check_inference_backend(
             truth = enumerate_exactly(topology, scores)
             _check_marginals(backend, plan, scores, truth, context, rng)
             _check_derivative(plan, scores, context, derivative_accuracy, rng)
+            _check_linearization(plan, scores, context, rng)
             _check_decoding(plan, scores, truth, context)
             if plan.exact:
                 _check_k_best(plan, scores, truth, context)
@@ -177,6 +179,26 @@ def _check_derivative(plan, scores, context, accuracy, rng):
     _close(found_mean, mean, f"derivative of the log-partition: {context}", accuracy)
     _close(found.node, wanted.node, f"derivatives of node marginals: {context}", accuracy)
     _close(found.edge, wanted.edge, f"derivatives of pair counts: {context}", accuracy)
+
+
+def _check_linearization(plan, scores, context, rng):
+    t, weights = plan.topology, rng.integers(0, 3, plan.topology.n_graphs).astype(float)
+    linearization, expected = plan.linearize(scores, weights), plan.marginals(scores, weights)
+    for name in expected._fields:
+        found, wanted = (np.asarray(getattr(each, name), float) for each in (linearization.marginals, expected))
+        where = np.isfinite(wanted)
+        np.testing.assert_array_equal(np.isfinite(found), where, err_msg=f"{name} of the linearization: {context}")
+        _close(found[where], wanted[where], f"{name} of the linearization: {context}")
+    for _ in range(2):
+        node, edge = (rng.normal(size=array.shape) for array in scores[:2])
+        direction = Scores(node, edge, scores.edge_matrix)
+        mean, found = linearization.derivative(direction)
+        wanted_mean, wanted = plan.derivative(scores, direction, weights)
+        feasible = np.isfinite(wanted_mean)
+        nodes = feasible[t.node_graph]
+        _close(mean[feasible], wanted_mean[feasible], f"mean, of the linearization: {context}", DIFFERENCES)
+        _close(found.node[nodes], wanted.node[nodes], f"nodes, of the linearization: {context}", DIFFERENCES)
+        _close(found.edge, wanted.edge, f"pairs, of the linearization: {context}", DIFFERENCES)
 
 
 def _check_decoding(plan, scores, truth, context):

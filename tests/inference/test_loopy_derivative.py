@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct.inference import InferencePlan, LoopyBP
+from skstruct.inference import InferencePlan, JunctionTree, LoopyBP, TreeReweightedBP, _fixed_point
 from skstruct.scores import Scores
 from skstruct.testing import FAMILIES, enumerate_covariances
 from skstruct.testing._models import SCORES, chosen_families, random_scores
@@ -69,6 +69,43 @@ def test_exact_on_forests_with_default_settings(family):
             if np.isfinite(mean).all():
                 plan = LoopyBP().plan(topology, scores.node.shape[1])
                 compare(plan.derivative(scores, direction), (mean, covariances), 1e-8)
+
+
+@pytest.mark.parametrize("backend", [TIGHT, TreeReweightedBP(tol=1e-13, max_iter=2000)])
+@pytest.mark.parametrize("n_matrices", [1, None])
+def test_tangents_of_two_states_equal_those_of_any_number(backend, n_matrices, monkeypatch):
+    topology = grid(4, 5)
+    plan = backend.plan(topology, 2)
+    scores, direction = model(topology, 2, n_matrices, 0.7)
+    scores.node[[3, 7]] = [[-np.inf, 0.0], [0.0, 30.0]]
+    found = plan.derivative(scores, direction)
+    monkeypatch.setattr(_fixed_point, "FixedPointOfTwoStates", _fixed_point.FixedPoint)
+    compare(found, plan.derivative(scores, direction), 1e-11)
+
+
+@pytest.mark.parametrize("n_states", [2, 3])
+def test_potts_matrices_are_matrices(n_states):
+    topology = grid(4, 4)
+    scores, direction = model(topology, n_states, 1)
+    direction.edge[0] = np.where(np.eye(n_states) > 0, 0.3, -0.2)
+    plan, edge = TIGHT.plan(topology, n_states), np.eye(n_states)[None]
+    found = plan.derivative(scores._replace(edge=edge), direction)
+    edge = edge + 1e-12 * np.arange(n_states)  # no Potts matrix any more
+    compare(found, plan.derivative(scores._replace(edge=edge), direction), 1e-10)
+
+
+@pytest.mark.parametrize("n_states", [2, 3])
+def test_huge_scores(n_states):
+    """Scores of 1e4 decide almost all states: derivatives are finite, and equal those of the junction tree."""
+    topology = grid(3, 3)
+    scores, direction = model(topology, n_states, None, 1e4)
+    scores.node[:] = 1e4 * np.round(scores.node, 2)
+    scores.node[4] = [0.0, 0.5, 1.0][:n_states]
+    for pair in np.flatnonzero((topology.edges == 4).any(axis=1)):
+        scores.edge[pair] = 0.0  # a free node among nodes whose states are decided
+    mean, found = LoopyBP().plan(topology, n_states).derivative(scores, direction)
+    assert np.isfinite(mean).all()
+    compare((mean, found), JunctionTree().plan(topology, n_states).derivative(scores, direction), 1e-6)
 
 
 def test_default_settings_are_as_accurate_as_the_messages():

@@ -39,7 +39,7 @@ def random_graph(n, n_edges, rng):
 def orders_of(topology, n_states=3):
     """Lists, orders and the weights of the edges."""
     inner = TreeReweightedBP().plan(topology, n_states).inner
-    return inner._lists, inner._orders, inner.edge_weights
+    return inner.lists, inner._orders, inner.edge_weights
 
 
 def is_forest(edges, n):

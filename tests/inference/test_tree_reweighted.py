@@ -163,7 +163,7 @@ def test_fixed_point_of_synchronous_updates_in_numpy(make, n_states, rng):
 def twin(plan, scores, weights):
     """The log-domain kernel on all graphs."""
     inner, t = plan.inner, plan.topology
-    divided, shared = inner._divided(scores)
+    divided, shared = inner.divided(scores)
     zeros = np.zeros(t.n_graphs)
     out = Marginals(
         log_partition=zeros,
@@ -176,10 +176,10 @@ def twin(plan, scores, weights):
     graphs = np.arange(t.n_graphs)
     with np.errstate(all="ignore"):  # seen with NUMBA_DISABLE_JIT=1 only, as in the plan
         log_kernels.propagate_weighted_log(
-            inner._lists, inner._orders, inner.settings, graphs, divided, weights, out, np.zeros((0, inner.n_states))
+            inner.lists, inner._orders, inner.settings, graphs, divided, weights, out, np.zeros((0, inner.n_states))
         )
     weigh_nodes(t, out.node, weights)
-    return out._replace(edge=inner._gathered(out.edge, scores, shared))
+    return out._replace(edge=inner.gathered(out.edge, scores, shared))
 
 
 def assert_same(found, expected, atol=1e-10):
@@ -261,14 +261,14 @@ def test_damped_kernels_equal_the_twin(n_states, damping, rng):
 def random_pass(topology, rng, n_states):
     """The pieces of a pass of the twin, with messages that are no fixed point."""
     inner = TreeReweightedBP().plan(topology, n_states).inner
-    lists, orders = inner._lists, inner._orders
+    lists, orders = inner.lists, inner._orders
     messages = rng.normal(size=(2 * topology.n_edges, n_states))
     visit, share = orders.node[: topology.n_nodes], orders.share[: topology.n_nodes]
     place = np.empty(topology.n_nodes, np.int64)
     place[visit] = np.arange(topology.n_nodes)
 
     def bound(scores):
-        divided, shared = inner._divided(scores)
+        divided, shared = inner.divided(scores)
         node = divided.node[lists.order]
         graph = log_kernels._Graph(lists.bounds, lists.ends, orders.rho, lists.edge, lists.flipped, node, messages)
         sent, beliefs = np.empty_like(messages), np.empty_like(node)
@@ -277,7 +277,7 @@ def random_pass(topology, rng, n_states):
         log_kernels._up(graph, divided, visit, place, share, sent, beliefs, 1.0, 1.0, marginals, counts)
         gradient = np.empty_like(node)
         gradient[lists.order] = marginals
-        return value, gradient, inner._gathered(counts, scores, shared)
+        return value, gradient, inner.gathered(counts, scores, shared)
 
     return bound
 
