@@ -49,30 +49,49 @@ def chunking_strings(run):
 def latency(run):
     """CoNLL-2000 chunking: wall-clock time of one call for one sentence of 5 to 15 words, from words and tags.
 
-    This case asserts nothing. The case chunking_strings compares the same models.
+    Asserted: CRFsuite's labels (99 % of nodes).
     """
+    _latency(run, CHUNK_NOTATION, chunk_attributes)
+
+
+@case("Chunking: one sentence, three attributes per token")
+def latency_three_attributes(run):
+    """The same as latency, with three attributes per token instead of about twenty: word, tag, and previous tag."""
+    _latency(run, ["w[0]", "pos[-1..0]"], _three_attributes)
+
+
+def _three_attributes(words):
+    tags = [tag for _, tag in words]
+    previous = [[], *([f"pos[-1]={tag}"] for tag in tags[:-1])]
+    return [[f"w[0]={word}", *before, f"pos[0]={tag}"] for (word, tag), before in zip(words, previous)]
+
+
+def _latency(run, notation, attributes):
     train, test = chunk_words(run)
-    engines, _ = _taggers(run, train)
+    engines, tagger = _taggers(run, train, notation, attributes)
     short = [[words] for words, _ in test if 5 <= len(words) <= 15][:100]
+    if tagger is not None:
+        ours, theirs = (np.concatenate([tag(x)[0] for x in short]) for tag in engines.values())
+        run.check("fraction of equal labels", np.mean(ours == theirs), 1.0, atol=1e-2)
     run.latency("one sentence", engines, short, run.pick(20, 500, 2000))
 
 
-def _taggers(run, train):
+def _taggers(run, train, notation=CHUNK_NOTATION, attributes=chunk_attributes):
     """Functions from sentences of (word, tag) to labels, and CRFsuite's tagger, or None."""
     words, labels = map(list, zip(*train))
-    templates = TokenTemplates(CHUNK_NOTATION, columns=COLUMNS)
+    templates = TokenTemplates(notation, columns=COLUMNS)
     X = templates.fit_transform(words)
     pycrfsuite = run.peer("pycrfsuite", "python-crfsuite")
     if pycrfsuite is None:
         crf = stopped_fit(chain_crf(C2, max_iter=N_ITER), X, labels)
         return {"skstruct": make_pipeline(templates, crf).predict}, None
-    peer = CRFsuite(pycrfsuite, ((chunk_attributes(sentence), y) for sentence, y in train), C2)
+    peer = CRFsuite(pycrfsuite, ((attributes(sentence), y) for sentence, y in train), C2)
     columns = {name: k for k, name in enumerate(templates.get_feature_names_out())}  # names are those of CRFsuite
     crf = _with_weights(peer, X, labels, columns, sorted(set().union(*labels)))
     tagger = peer.tagger()
     engines = {
         "skstruct": make_pipeline(templates, crf).predict,
-        "python-crfsuite": lambda sentences: [tagger.tag(chunk_attributes(sentence)) for sentence in sentences],
+        "python-crfsuite": lambda sentences: [tagger.tag(attributes(sentence)) for sentence in sentences],
     }
     return engines, tagger
 

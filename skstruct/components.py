@@ -82,13 +82,17 @@ def same_settings(first: Any, second: Any) -> bool:
     Examples
     --------
     >>> from skstruct.components import same_settings
-    >>> from skstruct.inference import Auto, LoopyBP
+    >>> from skstruct.inference import Auto, Chain, LoopyBP, Tree
     >>> same_settings(LoopyBP(), LoopyBP()), same_settings(Auto([LoopyBP()]), Auto([LoopyBP(max_iter=50)]))
     (True, False)
+    >>> same_settings(Chain(), Tree())
+    False
     """
     if isinstance(first, BaseEstimator):
-        parameters = first.get_params(deep=False)
-        others = second.get_params(deep=False) if type(second) is type(first) else {}
+        # a component stores its parameters and nothing else; `get_params` inspects a signature, which is slow
+        if type(second) is not type(first):
+            return False
+        parameters, others = vars(first), vars(second)
         return others.keys() == parameters.keys() and all(same_settings(parameters[k], others[k]) for k in parameters)
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
         return len(first) == len(second) and all(map(same_settings, first, second))

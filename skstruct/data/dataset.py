@@ -394,7 +394,7 @@ class GraphDataset:
     def topology(self) -> Topology:
         """The edges with node numbers in the union of all graphs, and the offsets: a `Topology`."""
         shift = np.repeat(self.node_ptr[:-1], np.diff(self.edge_ptr)).astype(np.int32)
-        return Topology(self.edges + shift[:, None], self.node_ptr, self.edge_ptr)
+        return Topology.of_checked(self.edges + shift[:, None], self.node_ptr, self.edge_ptr)
 
     @property
     def nodes(self) -> NodeView:

@@ -27,6 +27,8 @@ def cut_graphs(sizes: np.ndarray, most: int) -> list[slice]:
     >>> cut_graphs(np.array([3, 1, 2, 9, 1]), 6)
     [slice(0, 3, None), slice(3, 4, None), slice(4, 5, None)]
     """
+    if len(sizes) and sizes.sum() < most:
+        return [slice(0, len(sizes))]
     number = (np.cumsum(sizes) - sizes) // most
     starts = np.flatnonzero(np.diff(number, prepend=-1)).tolist()
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(sizes)])]

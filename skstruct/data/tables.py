@@ -148,6 +148,14 @@ def _csr_view(x, start, stop):
     return view
 
 
+def csr_of_sorted(data, indices, indptr, n_columns):
+    """CSR array of arrays in which the columns of each row rise, which is not checked."""
+    x = sp.csr_array((len(indptr) - 1, n_columns), dtype=data.dtype)  # the constructor would check arrays if given here
+    x.data, x.indices, x.indptr = data, indices, indptr
+    x.has_canonical_format = True
+    return x
+
+
 def take_columns(x, columns):
     """Columns of a table by position, mask or slice, and columns of a data frame also by name."""
     if isinstance(x, list):

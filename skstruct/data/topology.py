@@ -58,6 +58,13 @@ class Topology:
         self.__dict__.update(edges=edges, node_ptr=node_ptr, edge_ptr=edge_ptr)
 
     @classmethod
+    def of_checked(cls, edges: np.ndarray, node_ptr: np.ndarray, edge_ptr: np.ndarray) -> "Topology":
+        """Topology of arrays that have been checked before."""
+        topology = object.__new__(cls)
+        topology.__dict__.update(edges=edges, node_ptr=node_ptr, edge_ptr=edge_ptr)
+        return topology
+
+    @classmethod
     def from_edges(cls, edges: Any, n_nodes: int) -> "Topology":
         """One graph with `n_nodes` nodes and the given pairs of node numbers as edges."""
         edges = as_edges(edges, "edges")
@@ -141,7 +148,7 @@ class Topology:
         edges, edge_ptr = take_ranges(self.edge_ptr, graphs)
         shift = (node_ptr[:-1] - self.node_ptr[graphs]).astype(np.int32)
         moved = self.edges[edges] + np.repeat(shift, np.diff(edge_ptr))[:, None]
-        return Topology(moved, node_ptr, edge_ptr), nodes, edges
+        return Topology.of_checked(moved, node_ptr, edge_ptr), nodes, edges
 
 
 def _segment_sum(values, ptr):

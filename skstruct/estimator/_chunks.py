@@ -16,6 +16,7 @@ from skstruct.data.tables import few_distinct_rows
 from skstruct.inference import InferenceBackend, InferencePlan, LazyPlan
 
 CHUNK_SCORES = 2**17  # 1 MB of scores: about a second-level cache; in smaller chunks, calls from Python dominate
+KEPT_SIZE, N_KEPT = 1000, 100  # nodes and edges of a dataset whose plan is kept, and number of such plans
 MINIBATCH_SCORES = 2**14  # larger mini-batches mean fewer steps in an epoch
 
 
@@ -42,15 +43,42 @@ class Chunk(NamedTuple):
         return self.inference.plan
 
 
-def cut(dataset: GraphDataset, n_states: int, backend: InferenceBackend) -> list[Chunk]:
+class KeptPlans:
+    """Plans of the last small datasets: that of a sentence serves the next sentence of the same length.
+
+    A copy or a pickle is empty.
+    """
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[bytes, ...], LazyPlan] = {}
+
+    def plan(self, dataset: GraphDataset, n_states: int, backend: InferenceBackend) -> LazyPlan:
+        """Return inference on a dataset; number of states and backend are the same in all calls."""
+        if dataset.n_nodes + dataset.n_edges > KEPT_SIZE:
+            return LazyPlan(backend, dataset.topology, n_states)
+        key = tuple(array.tobytes() for array in (dataset.edges, dataset.node_ptr, dataset.edge_ptr))
+        found = self._plans.get(key)
+        if found is None:
+            if len(self._plans) >= N_KEPT:
+                self._plans.clear()
+            found = self._plans[key] = LazyPlan(backend, dataset.topology, n_states)
+        return found
+
+    def __reduce__(self):
+        return KeptPlans, ()
+
+
+def cut(dataset: GraphDataset, n_states: int, backend: InferenceBackend, kept: KeptPlans | None = None) -> list[Chunk]:
     """Cut a dataset into chunks of about `CHUNK_SCORES` scores.
 
     Chunks depend on the data and not on the number of threads, so that sums over chunks have the same bits for any
-    `n_jobs`.
+    `n_jobs`. With `kept`, the plan of a dataset of one chunk is kept there, or found there.
     """
-    return [
-        _chunk(dataset, graphs, n_states, backend) for graphs in cut_graphs(_n_scores(dataset, n_states), CHUNK_SCORES)
-    ]
+    slices = cut_graphs(_n_scores(dataset, n_states), CHUNK_SCORES)
+    if len(slices) == 1 and kept is not None:
+        nodes, edges = slice(0, dataset.n_nodes), slice(0, dataset.n_edges)
+        return [Chunk(slices[0], nodes, edges, dataset, kept.plan(dataset, n_states, backend))]
+    return [_chunk(dataset, graphs, n_states, backend) for graphs in slices]
 
 
 def cut_minibatches(chunk: Chunk, batch_size: int) -> list[Chunk]:

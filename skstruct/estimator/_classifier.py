@@ -13,9 +13,10 @@ from skstruct.data.label_types import plain_labels
 from skstruct.data.ragged import RaggedArray
 from skstruct.decoding import DECODERS, Decoder
 from skstruct.estimator._callbacks import FitTask, with_callbacks
+from skstruct.estimator._chunks import KeptPlans
 from skstruct.estimator._input import find_codes, read_X
 from skstruct.estimator._known import known_codes
-from skstruct.estimator._parameters import check_parameters
+from skstruct.estimator._parameters import check_query_parameters
 from skstruct.estimator._partial import is_incremental
 from skstruct.estimator._probabilities import gives_probabilities
 from skstruct.estimator._rollback import unchanged_by_errors
@@ -318,15 +319,21 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
 
     def _query(self, X):
         """Return the model, with the current parameters `inference` and `n_jobs`, and the input."""
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)
         inputs = read_X(self, X, reset=False)
         self._check_edge_features(inputs.dataset)
-        return replace(self._model, backend=self._current_backend(), n_jobs=self.n_jobs), inputs
+        return self._current_model(), inputs
 
-    def _current_backend(self):
-        """Backend of the training, or the parameter `inference` if it was set to another value after `fit`."""
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_model")
+
+    def _current_model(self):
+        """Return the model, with the parameters `n_jobs` and `inference` if these have been changed after `fit`."""
         given = resolve(self.inference, InferenceBackend, BACKENDS)
-        return self._model.backend if same_settings(given, self._fitted_inference) else given
+        if not same_settings(given, self._fitted_inference):
+            return replace(self._model, backend=given, n_jobs=self.n_jobs, kept_plans=KeptPlans())
+        return self._model if self.n_jobs == self._model.n_jobs else replace(self._model, n_jobs=self.n_jobs)
 
     def _check_edge_features(self, dataset):
         """Refuse another number of edge features than in `fit`."""
@@ -347,7 +354,7 @@ class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
 
     def _decode(self, model, dataset, known):
         """State codes of all nodes, (n_nodes,), by `decoding`."""
-        check_parameters(self)  # parameters may have been set after fit
+        check_query_parameters(self)
         if self.decoding == "marginal":
             return model.marginals(dataset, known).argmax(axis=1)
         decoder = None if self.decoding == "map" else resolve(self.decoding, Decoder, DECODERS)

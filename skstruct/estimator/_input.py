@@ -9,6 +9,7 @@ from itertools import repeat
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -27,6 +28,7 @@ from skstruct.data.target_shapes import check_flat
 from skstruct.scores import MISSING
 
 FLOATS = (np.float64, np.float32)
+PLAIN_TABLES = (np.ndarray, csr_array, csr_matrix)
 
 
 class GraphInput:
@@ -175,15 +177,17 @@ def _read_table(estimator, X, reset):
 
 def _with_float_features(estimator, dataset, reset):
     """Dataset with features of floats, which `check_finite` checks afterwards, as it can name the graph."""
-    node_features = validate_data(
-        estimator,
-        _numeric(dataset.node_features, "node", "NodeTransformer"),
-        reset=reset,
-        accept_sparse="csr",
-        dtype=FLOATS,
-        ensure_all_finite=False,
-        ensure_min_samples=0,
-    )
+    node_features = dataset.node_features
+    if reset or not _is_like_training(estimator, node_features):
+        node_features = validate_data(
+            estimator,
+            _numeric(node_features, "node", "NodeTransformer"),
+            reset=reset,
+            accept_sparse="csr",
+            dtype=FLOATS,
+            ensure_all_finite=False,
+            ensure_min_samples=0,
+        )
     if node_features is not dataset.node_features:  # `as_dataset` has checked sparse tables that need no conversion
         dataset = dataset.with_node_features(node_features)
     _check_edge_names(estimator, dataset.edge_features, reset)
@@ -221,6 +225,17 @@ def _check_edge_names(estimator, edge_features, reset):
             f"X has the edge features {names.tolist()}, but {type(estimator).__name__} was fitted with "
             f"{seen.tolist()}; give the same ones in the same order."
         )
+
+
+def _is_like_training(estimator, table):
+    """Whether `validate_data` would return a table unchanged: it has floats, and the columns of the training."""
+    return (
+        type(table) in PLAIN_TABLES
+        and table.dtype in FLOATS
+        and table.ndim == 2
+        and table.shape[1] == estimator.n_features_in_
+        and not hasattr(estimator, "feature_names_in_")
+    )
 
 
 def _require_table(X):

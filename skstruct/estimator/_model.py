@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from skstruct.data.dataset import GraphDataset
 from skstruct.decoding import Decoder
-from skstruct.estimator._chunks import Chunk, cut, thread_map
+from skstruct.estimator._chunks import Chunk, KeptPlans, cut, thread_map
 from skstruct.exceptions import numbered_from
 from skstruct.features import FeaturePlan
 from skstruct.inference import InferenceBackend, queries
@@ -33,6 +33,8 @@ class Model:
         The label of each state.
     n_jobs : int or None
         Number of threads that process chunks, as in scikit-learn.
+    kept_plans : KeptPlans
+        Of `backend`.
     """
 
     feature_plan: FeaturePlan
@@ -40,6 +42,7 @@ class Model:
     backend: InferenceBackend
     classes: np.ndarray
     n_jobs: int | None = None
+    kept_plans: KeptPlans = field(default_factory=KeptPlans, compare=False, repr=False)
 
     @property
     def n_states(self) -> int:
@@ -50,14 +53,16 @@ class Model:
         self, dataset: GraphDataset, query: Callable[[Chunk, Scores], Any], known: np.ndarray | None = None
     ) -> list:
         """Run ``query(chunk, scores)`` on all chunks, in threads, and return the results in the order of the chunks."""
-        chunks = cut(dataset, self.n_states, self.backend)
+        chunks = cut(dataset, self.n_states, self.backend, self.kept_plans)
 
         def run(chunk):
             with numbered_from(chunk.graphs.start):
                 scores = self._scores(chunk.batch)
                 return query(chunk, scores if known is None else clamp(scores, known[chunk.nodes]))
 
-        with thread_map(self.n_jobs if len(chunks) > 1 else 1) as in_threads:
+        if len(chunks) == 1:
+            return [run(chunks[0])]
+        with thread_map(self.n_jobs) as in_threads:
             return in_threads(run, chunks)
 
     def _scores(self, batch):

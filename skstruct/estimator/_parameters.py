@@ -10,6 +10,16 @@ from skstruct.decoding import DECODERS, Decoder
 from skstruct.estimator._input import is_label_list
 
 
+def check_query_parameters(estimator: BaseEstimator) -> None:
+    """Refuse the parameters that predictions read, too, and that can be set after `fit`, if they are out of range."""
+    if estimator.n_jobs is not None:
+        require_number(estimator, "n_jobs", lambda number: number != 0, "None or an integer, not 0", Integral)
+    decodings = ["map", "marginal", *DECODERS]
+    by_name = isinstance(estimator.decoding, str) and estimator.decoding in decodings
+    is_decoder = isinstance(estimator.decoding, Decoder)
+    require(estimator, "decoding", by_name or is_decoder, f"one of {decodings} or a Decoder")
+
+
 def check_parameters(estimator: BaseEstimator) -> None:
     """Refuse parameters of `GraphCRFClassifier` that are out of range; the message names the parameter."""
     require_number(estimator, "C", lambda C: 0 < C < np.inf, "a positive number")
@@ -17,12 +27,7 @@ def check_parameters(estimator: BaseEstimator) -> None:
     require_number(estimator, "tol", lambda tol: tol >= 0, "a number >= 0")
     require_integers(estimator, "max_iter", "n_iter_no_change")
     require_number(estimator, "validation_fraction", lambda fraction: 0 < fraction < 1, "a number between 0 and 1")
-    if estimator.n_jobs is not None:
-        require_number(estimator, "n_jobs", lambda number: number != 0, "None or an integer, not 0", Integral)
-    decodings = ["map", "marginal", *DECODERS]
-    by_name = isinstance(estimator.decoding, str) and estimator.decoding in decodings
-    is_decoder = isinstance(estimator.decoding, Decoder)
-    require(estimator, "decoding", by_name or is_decoder, f"one of {decodings} or a Decoder")
+    check_query_parameters(estimator)
     require(estimator, "classes", estimator.classes is None or is_label_list(estimator.classes), "a list of labels")
     require(
         estimator,

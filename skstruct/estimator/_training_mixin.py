@@ -95,7 +95,8 @@ class TrainingMixin(CallbackSupportMixin):
             coef = feature_plan.initial_coef(check_random_state(self.random_state))
         else:
             self._check_edge_features(part.dataset)
-            feature_plan, coef, backend = self._model.feature_plan, self._model.coef, self._current_backend()
+            model = self._current_model()
+            feature_plan, coef, backend = model.feature_plan, model.coef, model.backend
         training = Training(self, backend, optimizer, feature_plan, part, len(classes))
         with training.threads() as in_threads:
             training = Stages(training, [objective], in_threads).main

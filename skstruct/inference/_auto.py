@@ -117,12 +117,12 @@ class Auto(InferenceBackend):
         choice, candidates = self._choice(topology, n_states)
         used = np.flatnonzero(np.bincount(choice))
         if len(used) == 1:
-            return candidates[used[0]].plan(topology, n_states)
+            return candidates[used[0]]._plan(topology, n_states)
         mixture = []
         for number in used:
             graphs = np.flatnonzero(choice == number)
             batch, nodes, edges = topology.take(graphs)
-            mixture.append(_Group(graphs, nodes, edges, candidates[number].plan(batch, n_states)))
+            mixture.append(_Group(graphs, nodes, edges, candidates[number]._plan(batch, n_states)))
         return _MixedPlan(topology, mixture)
 
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skstruct.data.builders import chain_edges
 from skstruct.data.dataset import GraphDataset
-from skstruct.data.tables import is_sparse
+from skstruct.data.tables import csr_of_sorted, is_sparse
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,17 @@ def stack_tokens(X):
     )
 
 
-def sparse_rows(data, indices, indptr, n_columns):
-    """CSR array with sorted indices, in 32 bits if possible; entries of the same column are added."""
+def sparse_rows(data, indices, indptr, n_columns, is_sorted=False):
+    """CSR array with sorted indices, in 32 bits if possible; entries of the same column are added.
+
+    If the columns of each row are known to rise (`is_sorted`), they are not checked.
+    """
     index = (
         np.int32 if indptr[-1] < 2**31 else np.int64
     )  # the same type for both, else scipy converts one of them at each use
     arrays = data, indices.astype(index, copy=False), indptr.astype(index, copy=False)
+    if is_sorted:
+        return csr_of_sorted(*arrays, n_columns)
     matrix = csr_array(arrays, shape=(len(indptr) - 1, n_columns))
     matrix.sum_duplicates()
     return matrix
@@ -167,7 +172,8 @@ class SequenceVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         GraphDataset
             Its `node_features` are a CSR array with sorted 32-bit indices.
         """
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)
         stack = stack_tokens(X)
         return stack.rebuild(self._look_up(stack))
 
@@ -184,6 +190,9 @@ class SequenceVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         self
         """
         return self
+
+    def __sklearn_is_fitted__(self):
+        return any(name.endswith("_") for name in vars(self))  # the rule of scikit-learn
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

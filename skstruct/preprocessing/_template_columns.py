@@ -1,12 +1,13 @@
 """Columns of the features of all tokens, from parsed templates and integer codes."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from skstruct.kernels.jit import kernel
 from skstruct.preprocessing._template_notation import CONSTANTS
-from skstruct.preprocessing._token_codes import HashedPairs, HashedTexts, PairTable
+from skstruct.preprocessing._token_codes import HASH_FACTORS, HashedPairs, HashedTexts, PairTable, first_slot
 
 
 class TokenCodes:
@@ -130,6 +131,131 @@ def _joined(values):
     if joined.count("|") < len(values) or len(values) == 1:
         return joined
     return "|".join(value.replace("\\", r"\\").replace("|", r"\|") for value in values)
+
+
+ALWAYS, FIRST, LAST = -1, -2, -3  # in place of rows of codes, for `CONSTANTS`
+
+
+class TemplateTables(NamedTuple):
+    """All templates in a few arrays: one call of `look_up` computes the features of all tokens.
+
+    Attributes
+    ----------
+    term_ptr : ndarray of shape (n_templates + 1,)
+        Offsets of the terms of each template in the arrays of terms.
+    start, first_column : ndarray of shape (n_templates,)
+        As in `Template`.
+    row, offset : ndarray of shape (n_terms,)
+        Row of the codes that a term reads, or `ALWAYS`, `FIRST` or `LAST`, and the offset of its token.
+    n_bits : ndarray of shape (n_terms,)
+        Of hashed pairs; 0 for an exact table.
+    key_ptr, slot_ptr : ndarray of shape (n_terms + 1,)
+        Offsets of the keys and slots of each exact table.
+    keys, slots : ndarray
+        Of all exact tables.
+    """
+
+    term_ptr: np.ndarray
+    start: np.ndarray
+    first_column: np.ndarray
+    row: np.ndarray
+    offset: np.ndarray
+    n_bits: np.ndarray
+    key_ptr: np.ndarray
+    slot_ptr: np.ndarray
+    keys: np.ndarray
+    slots: np.ndarray
+
+    @classmethod
+    def of(cls, templates, rows):
+        """Join the tables of templates, which become views of the joint arrays.
+
+        Parameters
+        ----------
+        templates : list of Template
+        rows : dict
+            Maps the `source` of a term to the row of its codes.
+        """
+        terms = [term for template in templates for term in template.terms]
+        tables = [table for template in templates for table in template.tables]
+        rows = {**dict(zip(CONSTANTS, (ALWAYS, FIRST, LAST))), **rows}
+        key_ptr, slot_ptr = np.cumsum([(0, 0), *(table.sizes for table in tables)], axis=0).T
+        joint = cls(
+            np.cumsum([0, *(len(template.terms) for template in templates)]),
+            np.array([template.start for template in templates]),
+            np.array([template.first_column for template in templates]),
+            np.array([rows[term.source] for term in terms]),
+            np.array([term.offset for term in terms]),
+            np.array([table.n_bits for table in tables]),
+            key_ptr,
+            slot_ptr,
+            np.empty(key_ptr[-1], np.int64),
+            np.empty(slot_ptr[-1], np.int32),
+        )
+        for k, table in enumerate(tables):
+            table.move(joint.keys[key_ptr[k] : key_ptr[k + 1]], joint.slots[slot_ptr[k] : slot_ptr[k + 1]])
+        return joint
+
+
+@kernel
+def look_up(codes, ptr, tables, indices, indptr):
+    """Write the columns of the features of each token to `indices`, and the offsets of tokens to `indptr`.
+
+    The columns are those of `Template.columns`, without -1, in the order of the templates. Time
+    O(n_tokens * n_terms).
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows, n_tokens), int64
+    ptr : ndarray of shape (n_sequences + 1,)
+    tables : TemplateTables
+    indices : ndarray of shape (n_tokens * n_templates,), int32
+    indptr : ndarray of shape (n_tokens + 1,)
+    """
+    n = 0
+    for s in range(len(ptr) - 1):
+        for i in range(ptr[s], ptr[s + 1]):
+            for t in range(len(tables.start)):
+                code = tables.start[t]
+                for k in range(tables.term_ptr[t], tables.term_ptr[t + 1]):
+                    code = code_of_pair(code, code_at(codes, tables, k, i, ptr[s], ptr[s + 1]), tables, k)
+                    if code < 0:
+                        break
+                if code >= 0:
+                    indices[n] = code + tables.first_column[t]
+                    n += 1
+            indptr[i + 1] = n
+
+
+@kernel
+def code_at(codes, tables, k, i, begin, end):
+    """Code of term `k` for token `i` of the sequence from `begin` to `end`; -1 outside of the sequence."""
+    row, j = tables.row[k], i + tables.offset[k]
+    if row < 0:
+        holds = row == ALWAYS or (row == FIRST and i == begin) or (row == LAST and i == end - 1)
+        return 0 if holds else -1
+    return codes[row, j] if begin <= j < end else -1
+
+
+@kernel
+def code_of_pair(left, right, tables, k):
+    """Code of a pair by the table of term `k`, as `PairTable.find` and `HashedPairs.find` compute it."""
+    if right < 0:
+        return -1
+    key = (left << 32) | right
+    if tables.n_bits[k] > 0:
+        mixed = np.uint64(key)
+        for factor in HASH_FACTORS:
+            mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(factor)
+        return np.int64(mixed >> np.uint64(64 - tables.n_bits[k]))
+    first_key, begin = tables.key_ptr[k], tables.slot_ptr[k]
+    last = tables.slot_ptr[k + 1] - begin - 1
+    j = first_slot(left, right, last + 1)
+    number = tables.slots[begin + j]
+    while number >= 0 and tables.keys[first_key + number] != key:
+        j = (j + 1) & last
+        number = tables.slots[begin + j]
+    return np.int64(number)
 
 
 @kernel

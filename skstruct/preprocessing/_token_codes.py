@@ -13,6 +13,8 @@ from sklearn.utils import murmurhash3_32
 
 from skstruct.kernels.jit import kernel
 
+HASH_FACTORS = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)  # of the finaliser of MurmurHash3
+
 
 class HashedTexts:
     """Codes of strings by hashing, with the ``get`` of a dict."""
@@ -81,8 +83,10 @@ class ColumnCodes:
 
         Parameters
         ----------
-        stack, read, functions :
+        stack, read :
             As for `learn`.
+        functions : callable
+            Returns the functions of `learn`. It is called if there are unknown values.
 
         Returns
         -------
@@ -95,15 +99,20 @@ class ColumnCodes:
         except TypeError:  # a value that cannot be hashed is no string
             self._check(stack, list(map(read, tokens)))
             raise
+        encoded = {
+            key: codes[numbers] if len(codes) else np.empty(len(tokens), np.int64) for key, codes in self._codes.items()
+        }
         unknown = np.flatnonzero(numbers < 0)
+        if not len(unknown):
+            return encoded
         values = [read(tokens[i]) for i in unknown.tolist()]
         self._check(stack, values, unknown.__getitem__)
-        fresh = {value: i for i, value in enumerate(dict.fromkeys(values), len(self.numbers))}
-        numbers[unknown] = [fresh[value] for value in values]
-        return {
-            key: np.concatenate([self._codes[key], _codes(texts, _derive(functions[key], fresh))])[numbers]
-            for key, texts in self.texts.items()
-        }
+        fresh = {value: i for i, value in enumerate(dict.fromkeys(values))}
+        numbers = np.fromiter(map(fresh.__getitem__, values), np.int64, len(values))
+        for key, texts in self.texts.items():
+            codes = _codes(texts, _derive(functions()[key], fresh))
+            encoded[key][unknown] = codes[numbers]
+        return encoded
 
     def _check(self, stack, values, owner=None):
         stack.refuse_types(values, str, f"column {self.name!r} of a token must be a string", owner)
@@ -129,10 +138,22 @@ class PairTable:
         ``left << 32 | right`` of each pair, all different; codes are their positions.
     """
 
+    n_bits = 0  # it does not hash
+
     def __init__(self, keys):
         self.keys = keys
         self._slots = _empty_slots(len(keys))
         insert(keys >> 32, keys & 0xFFFFFFFF, np.empty_like(keys), self._slots)
+
+    @property
+    def sizes(self):
+        """Numbers of keys and of slots."""
+        return len(self.keys), len(self._slots)
+
+    def move(self, keys, slots):
+        """Copy the arrays of the table to other arrays, and use these from now on."""
+        keys[:], slots[:] = self.keys, self._slots
+        self.keys, self._slots = keys, slots
 
     @classmethod
     def learn(cls, left, right):
@@ -158,14 +179,19 @@ class HashedPairs:
         Codes are below ``2**n_bits``.
     """
 
+    sizes = (0, 0)  # no keys and no slots
+
     def __init__(self, n_bits):
         self.n_bits = n_bits
+
+    def move(self, keys, slots):
+        """Do nothing: there are no arrays."""
 
     def find(self, left, right):
         """Codes of pairs, -1 where one of the two is -1."""
         keys = (left << 32) | right
         mixed = keys.view(np.uint64)
-        for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):  # the finaliser of MurmurHash3
+        for factor in HASH_FACTORS:
             mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(factor)
         return np.where(keys < 0, -1, (mixed >> np.uint64(64 - self.n_bits)).view(np.int64))
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from skstruct.data.tables import is_frame
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows
-from skstruct.preprocessing._template_columns import Template, TokenCodes, pack_rows
+from skstruct.preprocessing._template_columns import Template, TemplateTables, TokenCodes, look_up, pack_rows
 from skstruct.preprocessing._template_notation import CONSTANTS, DERIVATIONS, column_functions, parse_templates
 from skstruct.preprocessing._token_codes import ColumnCodes
 
@@ -147,7 +147,8 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         if not hashed:
             for name, column in codes.items():
                 column.learn(stack, readers[name], functions[name])
-        token_codes = _encode(stack, readers, codes, functions)
+        encoded = _encode(stack, readers, codes, lambda: functions)
+        token_codes = TokenCodes(encoded, stack.ptr)
         table = np.empty((len(token_codes), len(parsed)), np.int32)
         found, n_features = [], 0
         for t, terms in enumerate(parsed.values()):
@@ -164,24 +165,48 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         self._n_features_out = 2**self.n_bits if hashed else n_features
         self._columns, self._codes, self._templates = columns, codes, found
         self._derivations = dict(self.derivations or {})
+        self._join_tables()
         return self._matrix(table)
 
     def _look_up(self, stack):
         stack, readers = _read_tokens(stack, self._columns)
-        terms = (template.terms for template in self._templates)
-        functions = column_functions(terms, {**DERIVATIONS, **self._derivations})
-        token_codes = _encode(stack, readers, self._codes, functions)
-        table = np.empty((len(token_codes), len(self._templates)), np.int32)
-        for t, template in enumerate(self._templates):
-            table[:, t] = template.columns(token_codes)
-        return self._matrix(table)
+        encoded = _encode(stack, readers, self._codes, self._functions)
+        codes = np.stack(list(encoded.values())) if encoded else np.zeros((0, stack.ptr[-1]), np.int64)
+        indices = np.empty(codes.shape[1] * len(self._templates), np.int32)
+        indptr = np.zeros(codes.shape[1] + 1, np.int64)
+        with np.errstate(over="ignore"):  # hashes overflow, seen with NUMBA_DISABLE_JIT=1 only
+            look_up(codes, stack.ptr, self._tables, indices, indptr)
+        return self._rows(indices[: indptr[-1]], indptr)
+
+    def _functions(self):
+        """Functions that derive from each column what the templates use; see `column_functions`."""
+        return column_functions((t.terms for t in self._templates), {**DERIVATIONS, **self._derivations})
+
+    def _join_tables(self):
+        keys = (key for column in self._codes.values() for key in column.texts)
+        self._tables = TemplateTables.of(self._templates, {key: row for row, key in enumerate(keys)})
+
+    def __getstate__(self):
+        # without the joint tables: their arrays are those of the templates, and a pickle would contain both
+        return {key: value for key, value in super().__getstate__().items() if key != "_tables"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_templates" in state:
+            self._join_tables()
 
     def _matrix(self, columns):
         """CSR matrix from the columns of each token and template, -1 where there is no feature."""
         indices = np.empty(np.count_nonzero(columns >= 0), np.int32)
         indptr = np.zeros(len(columns) + 1, np.int64)
         pack_rows(columns, indices, indptr)
-        return sparse_rows(np.ones(len(indices), self.dtype), indices, indptr, self._n_features_out)
+        return self._rows(indices, indptr)
+
+    def _rows(self, indices, indptr):
+        # the columns of each template are greater than those of the template before it, unless they are hashed
+        return sparse_rows(
+            np.ones(len(indices), self.dtype), indices, indptr, self._n_features_out, is_sorted=self.n_bits is None
+        )
 
     def _check_parameters(self):
         """Return the names of the columns."""
@@ -230,9 +255,11 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
 
 
 def _encode(stack, readers, codes, functions):
-    """Encode all columns of the tokens."""
-    encoded = [column.encode(stack, readers[name], functions[name]) for name, column in codes.items()]
-    return TokenCodes({key: array for arrays in encoded for key, array in arrays.items()}, stack.ptr)
+    """Encode all columns of the tokens: a dict from the `source` of each term to its codes."""
+    found: dict = {}
+    for name, column in codes.items():
+        found |= column.encode(stack, readers[name], lambda name=name: functions()[name])
+    return found
 
 
 def _read_tokens(stack, columns):

@@ -1,12 +1,15 @@
 """The numbers and names that TokenTemplates gives to features: hashes, pairs, all characters."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from skstruct.preprocessing import TokenTemplates
+from skstruct.preprocessing._sequence_vectorizer import stack_tokens
+from skstruct.preprocessing._template_columns import TokenCodes
 from skstruct.preprocessing._token_codes import HashedPairs, PairTable
 
 
@@ -108,3 +111,24 @@ def test_hashes_of_strings_stay():
     """Columns of a model on disk: those of murmurhash3 of the UTF-8 bytes."""
     X = TokenTemplates(["w[0]"], n_bits=20).fit_transform([["the", "Übung", "\U0001f600"]]).node_features
     assert X.indices.tolist() == [762877, 173689, 796826]
+
+
+@pytest.mark.parametrize("n_bits", [None, 7, 20])
+def test_joint_tables_are_the_templates_one_by_one(n_bits):
+    rng = np.random.default_rng(0)
+    words = np.array(["a", "b", "c", "d", "e", "unknown"])
+    sentences = [words[rng.integers(0, 5, n)].tolist() for n in (7, 1, 0, 12, 3)]
+    others = [words[rng.integers(0, 6, n)].tolist() for n in (0, 9, 1, 2)]
+    templates = ["w[-2..2]", "w[-1]|w[0]|w[1]", "bias", "__BOS__", "__EOS__|w[-3]", "w.suffix(1)[0]|__BOS__", "w[40]"]
+    vectorizer = TokenTemplates(templates, n_bits=n_bits).fit(sentences)
+    stack = stack_tokens(others)
+    encoded = vectorizer._codes["w"].encode(stack, str, lambda: vectorizer._functions()["w"])
+    token_codes = TokenCodes(encoded, stack.ptr)
+    expected = np.stack([template.columns(token_codes) for template in vectorizer._templates], axis=1)
+    X = vectorizer.transform(others).node_features
+    assert X.has_canonical_format
+    for row, columns in enumerate(expected):
+        found = X[[row]]
+        assert sorted(np.repeat(found.indices, found.data.astype(int))) == sorted(columns[columns >= 0])
+    again = pickle.loads(pickle.dumps(vectorizer))
+    assert (again.transform(others).node_features != X).nnz == 0
