@@ -127,10 +127,10 @@ class _ChainPlan(InferencePlan):
 
     @cached_property
     def _by_length(self):
-        """Graphs, the longest first, and their numbers of nodes."""
+        """Graphs, the longest first, and the rows that `forward_backward` needs for them."""
         lengths = np.diff(self.topology.node_ptr)
         order = np.argsort(-lengths, kind="stable")
-        return order, lengths[order]
+        return order, n_rows(lengths[order])
 
     def _by_step(self, scores):
         """Scores with the matrix of each step, and which matrices these are; None: those of the scores."""
@@ -171,7 +171,7 @@ class _ChainPlan(InferencePlan):
     def _add_marginals(self, steps, graphs, weights, out):
         """Write marginals of `graphs`, the longest first, and return those that are unsafe, which are left out."""
         unsafe, n_states = np.zeros(self.topology.n_graphs, bool), steps.node.shape[1]
-        scratch = Scratch.of(steps, n_rows(self._by_length[1]))
+        scratch = Scratch.of(steps, self._by_length[1])
         with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
             forward_backward(self.topology.node_ptr, graphs, steps, weights, scratch, lanes(n_states), out, unsafe)
         return graphs[unsafe[graphs]]

@@ -124,7 +124,7 @@ def _add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes)
             add_pairs(before, 0, after, 0, n, scratch.pairs, m, lanes)
 
 
-@kernel(fastmath={"contract"})
+@kernel(fastmath={"contract", "reassoc"})
 def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, unsafe):
     """Scaled forward-backward [1]_ of some graphs; those that are `unsafe`, for their scores, are found and left out.
 
@@ -223,10 +223,12 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
             unsafe[g] |= lowest + lowest_edge < -score_range
             is_bounded[k] = lowest + lowest_edge > SAFE_SCORE
             log_partition[g] = log_z
-            total[k] = 0.0
+            factor = 0.0 if unsafe[g] else 1.0
+            s = 0.0
             for x in range(n_states):
-                forward[k, x] = 0.0 if unsafe[g] else potential[k, x]
-                total[k] += forward[k, x]
+                forward[k, x] = potential[k, x] * factor
+                s += forward[k, x]
+            total[k] = s
 
         for t in range(1, length[0]):
             row, reached = start[t], start[t + 1] - start[t]
@@ -248,8 +250,9 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
                         unsafe[g] |= _is_outside(forward[row, x])  # before a sum of 0 is believed
             log_partition[g] += np.log(product)
             is_possible = not unsafe[g] and log_partition[g] > -np.inf
+            factor = 1.0 / total[start[length[k] - 1] + k] if is_possible else 0.0
             for x in range(n_states):
-                received[k, x] = 1.0 / total[start[length[k] - 1] + k] if is_possible else 0.0
+                received[k, x] = factor
 
         for t in range(length[0] - 1, 0, -1):
             row, reached = start[t], start[t + 1] - start[t]
