@@ -238,10 +238,12 @@ class NodeWeights:
         table, singles = self._split(coef)
         if self.places is None:
             return table[:, : self.n_states]
-        feature = np.flatnonzero(self.places[:, 1] == IN_TABLE)
+        feature, rare = (
+            np.flatnonzero(kind).astype(np.int32)  # 32 bits: at the end of a training, memory is at its peak
+            for kind in (self.places[:, 1] == IN_TABLE, self.places[:, 1] > 0)
+        )
         row = self.places[feature, 0]
-        at, label = np.nonzero(self.free[: table.size].reshape(table.shape)[row])
-        rare = np.flatnonzero(self.places[:, 1] > 0)
+        at, label = (index.astype(np.int32) for index in np.nonzero(self.free[: table.size].reshape(table.shape)[row]))
         rare = rare[np.argsort(self.places[rare, 0])]
         single = np.repeat(rare, self.places[rare, 1])
         values = np.concatenate([table[row[at], label], singles])
