@@ -45,7 +45,7 @@ class LinearFeatures(FeatureMap):
         Whether nodes have an intercept ``b``, which is not penalised.
     dtype : {"float64", "float32"}, default="float64"
         Numbers that L-BFGS has the loss and its gradient computed with; its own are float64, and so are the steps of
-        SGD, which 32 bits do not speed up, ``coef_`` and all predictions. "float32" takes a quarter to a third of the
+        SGD, which 32 bits do not speed up, ``coef_`` and all predictions. "float32" takes a tenth to a third of the
         time off for sparse features of plain chains, and rounds the gradient to some 1e-5 of its largest entry: enough
         for the default `tol` of the estimator, not for much less. Inference that takes float64 only gets that.
     edge_penalty : float, default=1.0
@@ -59,8 +59,9 @@ class LinearFeatures(FeatureMap):
     few observed labels costs as many steps as it has labels.
 
     Memory of training, beside that of the data: per nonzero of sparse features nothing with "all" node weights (indices
-    of 32 bits are shared); with "observed" ones 4 bytes, or 6 per label of a rare feature; per weight
-    of L-BFGS ``8 * (n_corrections + 10)`` bytes at most, and scores and marginals of a chunk, 2 MB per thread.
+    of 32 bits are shared); with "observed" ones 2 bytes (4 if more than 65536 features are frequent), or 6 per label of
+    a rare feature; per weight of L-BFGS ``8 * (n_corrections + 10)`` bytes at most, and scores and marginals of a
+    chunk, 2 MB per thread.
 
     Examples
     --------
