@@ -22,6 +22,7 @@ from benchmarks import (  # noqa: F401 (they fill CASES)
     resources,
     scaling,
     sparse_chains,
+    wide_graphs,
 )
 from benchmarks._machine import environment, pin
 from benchmarks._measure import CASES, MissingData, Run

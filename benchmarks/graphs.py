@@ -7,7 +7,7 @@ from benchmarks._measure import case, mean_time
 from benchmarks._peers import NumpyBP, Pgmpy
 from benchmarks._problems import grid, many_graphs, random_edges, random_scores
 from skstruct import Topology
-from skstruct.inference import JunctionTree, LoopyBP, MeanField, TreeReweightedBP
+from skstruct.inference import JunctionTree, LoopyBP
 
 
 @case("Loopy BP on a grid, 2 states")
@@ -54,30 +54,6 @@ def many_small_graphs(run):
     )
 
 
-@case("Tree-reweighted BP on grids")
-def weighted_grids(run):
-    """Tree-reweighted BP on grids, 2 to 21 states, against loopy BP; asserted: numpy's marginals (1e-4), the bound."""
-    sizes = (2, 64), (5, 64), (11, 48), (21, 32)
-    for n_states, side in run.pick([(2, 4), (5, 4)], sizes, sizes):  # each number of states compiles kernels
-        _weighted(run, _grid(side), n_states, coupling=0.3)
-
-
-@case("Tree-reweighted BP on random graphs")
-def weighted_random_graph(run):
-    """The same on random graphs with 3 edges per node, whose weights are means over several orders of the nodes."""
-    for n_states, n_nodes in ((2, 20_000), (5, 5000)):
-        n_nodes = run.pick(60, n_nodes, n_nodes)
-        topology = Topology.from_edges(random_edges(n_nodes, 3 * n_nodes, np.random.default_rng(0)), n_nodes)
-        _weighted(run, topology, n_states, coupling=0.3)
-
-
-@case("Tree-reweighted BP on complete graphs")
-def weighted_complete_graph(run):
-    """Tree-reweighted BP on complete graphs: time at defaults; asserted: not below mean field's bound."""
-    for n_states, n_nodes in ((3, 300), (2, 1000)):
-        _complete(run, run.pick(12, n_nodes, n_nodes), n_states)
-
-
 @case("Exact marginals of a small grid")
 def pgmpy_exact(run):
     """Small binary grid: time of all marginals; asserted: node marginals (1e-8), partition function (1e-8) of pgmpy."""
@@ -97,40 +73,6 @@ def pgmpy_exact(run):
 
 def _grid(side):
     return Topology.from_edges(grid(side, side), side * side)
-
-
-def _complete(run, n_nodes, n_states):
-    topology = Topology.from_edges(np.array(np.triu_indices(n_nodes, 1)).T, n_nodes)
-    scores = random_scores(topology, n_states, np.random.default_rng(0), coupling=1 / n_nodes)
-    plan, below = (backend.plan(topology, n_states) for backend in (TreeReweightedBP(), MeanField()))
-    found = plan.marginals(scores)
-    run.require("bounds do not cross", found.log_partition[0] >= below.marginals(scores).log_partition[0])
-    sizes = f"{n_nodes} nodes, {n_states} states"
-    run.record("skstruct tree_reweighted", f"sweeps, {sizes}", int(found.n_iter[0]), "")
-    run.compare(f"marginals, {sizes}", {"skstruct tree_reweighted": lambda: plan.marginals(scores)})
-
-
-def _weighted(run, topology, n_states, *, coupling):
-    scores = random_scores(topology, n_states, np.random.default_rng(1), coupling=coupling)
-    backends = {"skstruct tree_reweighted": TreeReweightedBP(tol=1e-6), "skstruct loopy_bp": LoopyBP(tol=1e-6)}
-    plans = {name: backend.plan(topology, n_states) for name, backend in backends.items()}
-    found = {name: plan.marginals(scores) for name, plan in plans.items()}
-    ours = found["skstruct tree_reweighted"]
-    run.require("converged to 1e-6", all(bool(each.converged[0]) for each in found.values()))
-    peer = NumpyBP(topology, scores, plans["skstruct tree_reweighted"].inner.edge_weights)
-    run.check("node marginals", ours.node, peer.marginals(tol=1e-8, max_iter=3000, damping=0.75), atol=1e-4)
-    below = MeanField().plan(topology, n_states).marginals(scores).log_partition[0]
-    run.require("bounds do not cross", ours.log_partition[0] >= below)
-    sizes = f"{topology.n_nodes} nodes, {topology.n_edges} edges, {n_states} states"
-    engines, sweeps = {}, {}
-    for name, plan in plans.items():
-        n_iter = int(found[name].n_iter[0])
-        run.record(name, f"sweeps to 1e-6, {sizes}", n_iter, "")
-        engines[name] = lambda plan=plan: plan.marginals(scores)
-        sweeps[name] = lambda plan=plan, n_iter=n_iter: Seconds(mean_time(lambda: plan.marginals(scores)) / n_iter)
-    run.compare(f"marginals to 1e-6, {sizes}", engines)
-    n_messages = 2 * topology.n_edges
-    run.compare(f"marginals per sweep, {sizes}", sweeps, unit="ns/message", count=n_messages)
 
 
 def _loopy(run, topology, n_states, *, coupling=1.0, shared=False):
