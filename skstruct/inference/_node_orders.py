@@ -3,6 +3,8 @@
 In an order, let each node pick one of its earlier neighbours at random. The picked edges never close a cycle, so that
 they are a forest. A node with `L` earlier neighbours picks each with probability ``1 / L``. The probability that an
 edge is picked, averaged over several orders, is a valid weight: it lies in the spanning-forest polytope.
+
+In a complete graph, all stars have the same probability instead: each node is the centre with probability ``1 / n``.
 """
 
 from typing import NamedTuple
@@ -31,6 +33,7 @@ class Orders(NamedTuple):
     share: np.ndarray  # (sum of number * n_nodes,) weight of each edge from the node to an earlier neighbour
     rho: np.ndarray  # (2 * n_edges,) weight of the edge of each slot: the mean of its shares over the orders
     exact: np.ndarray  # (n_graphs,) whether one pass without iterations is exact: a forest whose weights are 1
+    star: np.ndarray  # (n_graphs,) whether the forests are all stars of a complete graph, not those of orders
     rooted: np.ndarray  # (n_graphs,) whether all weights are 1, 1/2 or 1/4, and nodes have few neighbours
 
 
@@ -40,7 +43,8 @@ def make_orders(lists, topology):
     On a forest, the reverse order of the sweep gives each node at most one earlier neighbour, so that all weights are
     1. Grid-like graphs are visited in the order of their nodes. There `L` is rounded up to 1, 2 or 4, which allows
     square roots in place of powers. Elsewhere, orders start at random nodes, and the next node is one with most earlier
-    neighbours (maximum adjacency). Time O(n_nodes + n_edges) for each order.
+    neighbours (maximum adjacency). Time O(n_nodes + n_edges) for each order. Complete graphs have stars, and the weight
+    ``2 / n_nodes``.
 
     Parameters
     ----------
@@ -62,22 +66,24 @@ def make_orders(lists, topology):
         & (equal >= LEAST_EQUAL * n_nodes)
         & (topology.sum_nodes(picked) >= LEAST_PICKED * (n_nodes - 1))
     )
-    alone = topology.is_forest | grid_like
+    star = ~topology.is_forest & (2 * n_edges == n_nodes * (n_nodes - 1))
+    alone = topology.is_forest | grid_like | star
     number = np.where(alone, 1, np.where(2 * n_edges > DENSE * n_nodes, DENSE_ORDERS, SPARSE_ORDERS))
-    return _with_shares(lists, number, topology.is_forest, alone, 0.0)
+    return _with_shares(lists, number, topology.is_forest, star, alone, 0.0)
 
 
 def one_weight(lists, rho):
     """All edges have the weight `rho`, which need not be valid; nodes are visited in the order of the sweep."""
     n_graphs = len(lists.node_ptr) - 1
-    return _with_shares(lists, np.ones(n_graphs, np.int64), np.zeros(n_graphs, bool), np.zeros(n_graphs, bool), rho)
+    none = np.zeros(n_graphs, bool)
+    return _with_shares(lists, np.ones(n_graphs, np.int64), none, none, none, rho)
 
 
 def _power_of_two(counts):
     return 2.0 ** np.ceil(np.log2(np.maximum(counts, 1)))
 
 
-def _with_shares(lists, number, exact, alone, rho):
+def _with_shares(lists, number, exact, star, alone, rho):
     ptr = np.concatenate([[0], np.cumsum(number * np.diff(lists.node_ptr))])
     orders = Orders(
         number=number,
@@ -86,6 +92,7 @@ def _with_shares(lists, number, exact, alone, rho):
         share=np.empty(ptr[-1]),
         rho=np.zeros(len(lists.ends)),
         exact=exact,
+        star=star,
         rooted=np.ones(len(number), bool),
     )
     _fill(lists, alone, rho, orders)
@@ -111,7 +118,11 @@ def _fill(lists, alone, rho, orders):
                 _maximum_adjacency(bounds, ends, k, order)
             for step in range(n):
                 place[order[step]] = step
-            for step in range(n):
+            for step in range(n if orders.star[g] else 0):
+                orders.share[first + step] = 1.0 / n
+                for s in range(bounds[step, 0], bounds[step, 2]):
+                    weight[s] = 2.0 / n
+            for step in range(0 if orders.star[g] else n):
                 i = order[step]
                 earlier = 0
                 for s in range(bounds[i, 0], bounds[i, 2]):
@@ -125,6 +136,7 @@ def _fill(lists, alone, rho, orders):
                     if place[ends[s, 1]] < step:
                         weight[s] += share / number
                         weight[ends[s, 0]] += share / number
+        orders.rooted[g] &= not orders.star[g]
         for i in range(n):
             total = 0.0
             for s in range(bounds[i, 0], bounds[i, 2]):

@@ -15,6 +15,10 @@ The right side is a product of messages to the earlier neighbours, and its const
 several orders, scores are split such that the shares of an order replace the weights, and the bounds of the orders are
 averaged. The derivative of the bound for fixed messages is one pass from the first node to the last.
 
+A complete graph has the mean of the bounds of its stars. All nodes but the centre are eliminated, which sends each
+message once more, from the same beliefs. With the belief of the centre, the ratios of the new messages to the former
+ones are the belief in its star.
+
 Graphs are accepted if the logarithms of their potentials are at least `LOWEST`. Then everything that underflows is too
 small to matter: beliefs below 1e-308 are divided by messages above 1e-140 and compete with sums above 1e-140.
 """
@@ -231,11 +235,52 @@ def _down(graph, matrices, order, place, share, settled, rooted, lanes):
 
 
 @kernel
-def _up(graph, matrices, flipped, order, place, share, weight, fraction, keep, marginals, counts, lanes):
-    """Derivative of the bound of `_down`, the first node first: node marginals, and pair counts that are added.
+def _to_centres(graph, matrices, sent, log_sent, marginals, lanes):
+    """Eliminate the leaves of all stars: mean of the logs of the bounds, and the marginals of the centres.
+
+    Fills the graph's beliefs, and the messages that the leaves send; overwrites the potentials of the nodes.
+    """
+    bounds, ends, rho, number, form, node, total, message, log_message, belief, _, cavity, _ = graph
+    n_nodes, n_states, bound = len(bounds), message.shape[1], 0.0
+    for i in range(n_nodes):
+        begin, stop = np.int64(bounds[i, 0]), np.int64(bounds[i, 2])
+        weighted_sum(node, i, log_message, begin, stop, rho, total, lanes)
+    for i in range(n_nodes):
+        begin, stop = np.int64(bounds[i, 0]), np.int64(bounds[i, 2])
+        peak = weighted_belief(node, i, log_message, begin, stop, rho, belief, lanes)
+        for s in range(begin, stop):
+            r, j = np.int64(ends[s, 0]), np.int64(ends[s, 1])
+            divide_row(belief, i, message, s, cavity, 0, lanes)
+            top, _ = send_any(sent, r, cavity, 0, matrices.potential, number[s], form[s], lanes)
+            log_row(sent, r, log_sent, r, lanes)
+            bound += peak + np.log(top)
+            for x in range(n_states):
+                total[j, x] += log_sent[r, x] - log_message[r, x]
+    for i in range(n_nodes):
+        top, _ = exp_row(total, i, marginals, i, lanes)
+        norm = 0.0
+        for x in range(n_states):
+            norm += marginals[i, x]
+        for x in range(n_states):
+            marginals[i, x] /= norm
+        bound += top + np.log(norm)
+    return bound / n_nodes
+
+
+@kernel
+def _up(
+    graph, matrices, flipped, sent, centres, star, order, place, share, weight, fraction, keep, marginals, counts, lanes
+):
+    """Derivative of the bound, the first node first: node marginals, and pair counts that are added.
 
     Parameters
     ----------
+    sent : ndarray of shape (> n_slots, n_states)
+        Messages that the elimination has sent. The last row is scratch space.
+    centres : ndarray of shape (>= n_nodes, n_states)
+        For stars, the marginals of the centres.
+    star : bool
+        Whether each node picks all other nodes, and itself, with the same probability. All places must be -1.
     weight : float
         Factor of the pair counts.
     fraction : float
@@ -244,7 +289,8 @@ def _up(graph, matrices, flipped, order, place, share, weight, fraction, keep, m
         Factor of the counts so far.
     """
     bounds, ends, rho, number, form, _, _, message, _, belief, _, cavity, _ = graph
-    psi, n_states, n_matrices, spare = matrices.potential, message.shape[1], len(counts), len(message) - 1
+    psi, n_states, n_matrices, spare = matrices.potential, message.shape[1], len(counts), len(sent) - 1
+    picked, unpicked = (centres, centres) if star else (marginals, belief)
     for step in range(len(order)):
         i = np.int64(order[step])
         begin, stop, earlier = np.int64(bounds[i, 0]), np.int64(bounds[i, 2]), 0
@@ -253,24 +299,24 @@ def _up(graph, matrices, flipped, order, place, share, weight, fraction, keep, m
         pick = min(share[step], 1.0 / max(earlier, 1))  # less than the share if weights are no probabilities
         total = 0.0
         for x in range(n_states):
-            total += belief[i, x]
+            total += unpicked[i, x]
         for x in range(n_states):
-            marginals[i, x] = (1.0 - earlier * pick) * belief[i, x] / total if earlier * pick < 1.0 - REST else 0.0
+            marginals[i, x] = (1.0 - earlier * pick) * unpicked[i, x] / total if earlier * pick < 1.0 - REST else 0.0
         for s in range(begin, stop):
             if place[ends[s, 1]] > step:
                 continue
             r, j = np.int64(ends[s, 0]), np.int64(ends[s, 1])
             divide_row(belief, i, message, s, cavity, 0, lanes)
-            divide_row(marginals, j, message, r, cavity, 1, lanes)
+            divide_row(picked, j, sent, r, cavity, 1, lanes)
             for x in range(n_states):
                 cavity[2, x] = cavity[1, x]  # sending may overwrite the row
-            top, _ = send_any(message, spare, cavity, 2, psi, number[r], form[r], lanes)
+            top, _ = send_any(sent, spare, cavity, 2, psi, number[r], form[r], lanes)
             total = 0.0
             for x in range(n_states):
-                message[spare, x] *= cavity[0, x]
-                total += message[spare, x]
+                sent[spare, x] *= cavity[0, x]
+                total += sent[spare, x]
             for x in range(n_states):
-                marginals[i, x] += pick / total * message[spare, x]
+                marginals[i, x] += pick / total * sent[spare, x]
             factor = weight * fraction * share[step] / (rho[s] * top * total)
             first, row = np.int64(flipped[s]), number[s] % n_matrices
             add_pair(cavity, first, 1 - first, psi, row, factor, keep, counts, row, lanes)
@@ -343,7 +389,7 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
     for g in range(n_graphs):
         most_nodes = max(most_nodes, lists.node_ptr[g + 1] - lists.node_ptr[g])
         most_slots = max(most_slots, 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g]))
-        most_orders = max(most_orders, orders.number[g])
+        most_orders = max(most_orders, 2 if orders.star[g] else orders.number[g])
     node, potential = np.empty((most_nodes, n_states)), np.empty((most_nodes, n_states))
     belief, marginals = np.empty((most_nodes, n_states)), np.empty((most_nodes, n_states))
     dirty, fraction, place = np.empty(most_nodes, np.uint8), np.empty(most_nodes), np.empty(most_nodes, np.int64)
@@ -393,21 +439,31 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
         if len(settled):
             for s in range(end_slot - first_slot):
                 log_row(message, s, settled, first_slot + s, lanes)
-        n_orders = orders.number[g]
+        n_orders, star = orders.number[g], orders.star[g]
         for k in range(n_orders):
             steps = slice(orders.ptr[g] + k * n, orders.ptr[g] + (k + 1) * n)
             visit, share = orders.node[steps], orders.share[steps]
             for step in range(n):
-                place[visit[step]] = step
+                place[visit[step]] = -1 if star else step
             if most_orders > 1:
                 for s in range(end_slot - first_slot):
                     for x in range(n_states):
                         passed[s, x], log_passed[s, x] = message[s, x], log_message[s, x]
-            bound = _down(passing, matrices, visit, place, share, log_message, rooted, lanes)
-            out.log_partition[g] += (constant + bound) / n_orders
             keep = 0.0 if own_matrices and k == 0 else 1.0
+            if star:
+                bound, elimination = _to_centres(graph, matrices, passed, log_passed, held, lanes), graph
+            else:
+                bound = _down(passing, matrices, visit, place, share, log_message, rooted, lanes)
+                elimination = passing
+            if star and own_matrices:  # each edge is in two stars
+                keep = 1.0
+                for e in range(lists.edge_ptr[g], lists.edge_ptr[g + 1]):
+                    for x in range(n_states):
+                        for y in range(n_states):
+                            out.edge[e, x, y] = 0.0
+            out.log_partition[g] += (constant + bound) / n_orders
             args = visit, place, share, weights[g], 1.0 / n_orders, keep, marginals, out.edge, lanes
-            _up(passing, matrices, flipped, *args)
+            _up(elimination, matrices, flipped, passed, held, star, *args)
             for i in range(n):
                 for x in range(n_states):
                     out.node[order[i], x] += marginals[i, x] / n_orders

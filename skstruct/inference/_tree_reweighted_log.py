@@ -184,9 +184,40 @@ def _down(graph, scores, order, place, share, sent, beliefs):
 
 
 @kernel
-def _up(graph, scores, order, place, share, sent, beliefs, weight, fraction, marginals, counts):
-    """Derivative of the bound of `_down`, the first node first: node marginals, and pair counts that are added."""
-    n_states = graph.node.shape[1]
+def _to_centres(graph, scores, beliefs, marginals):
+    """Eliminate the leaves of all stars: mean of the logs of the bounds, and the marginals of the centres."""
+    n_nodes, n_states = graph.node.shape
+    cavity, out, pair = np.empty(n_states), np.empty(n_states), np.empty((n_states, n_states))
+    bound = 0.0
+    for i in range(n_nodes):
+        _belief(graph, i, beliefs[i])
+        for x in range(n_states):
+            marginals[i, x] = beliefs[i, x]
+    for i in range(n_nodes):
+        for s in range(graph.bounds[i, 0], graph.bounds[i, 2]):
+            _pair_scores(graph, scores, s, pair)
+            r, j = graph.ends[s, 0], graph.ends[s, 1]
+            top = _send(beliefs[i], graph.log_message[s], pair, cavity, out)
+            if top == -np.inf:
+                return top
+            bound += top
+            for x in range(n_states):
+                if graph.log_message[r, x] > -np.inf:  # else the belief is -inf, too
+                    marginals[j, x] += out[x] - graph.log_message[r, x]
+    for i in range(n_nodes):
+        total = log_sum(marginals[i])
+        if total == -np.inf:
+            return total
+        for x in range(n_states):
+            marginals[i, x] = np.exp(marginals[i, x] - total)
+        bound += total
+    return bound / n_nodes
+
+
+@kernel
+def _up(graph, scores, centres, star, order, place, share, beliefs, weight, fraction, marginals, counts):
+    """Derivative of the bound, as in the other kernels: node marginals, and pair counts that are added."""
+    n_states, picked = graph.node.shape[1], centres if star else marginals
     cavity, out, pair = np.empty(n_states), np.empty(n_states), np.empty((n_states, n_states))
     for step in range(len(order)):
         i, earlier = order[step], 0
@@ -195,7 +226,7 @@ def _up(graph, scores, order, place, share, sent, beliefs, weight, fraction, mar
         pick, total = min(share[step], 1.0 / max(earlier, 1)), log_sum(beliefs[i])
         for x in range(n_states):
             rest = max(1.0 - earlier * pick, 0.0)
-            marginals[i, x] = rest * np.exp(beliefs[i, x] - total)
+            marginals[i, x] = rest * (centres[i, x] if star else np.exp(beliefs[i, x] - total))
         for s in range(graph.bounds[i, 0], graph.bounds[i, 2]):
             if place[graph.ends[s, 1]] > step:
                 continue
@@ -203,10 +234,10 @@ def _up(graph, scores, order, place, share, sent, beliefs, weight, fraction, mar
             _pair_scores(graph, scores, s, pair)
             top = _send(beliefs[i], graph.log_message[s], pair, cavity, out)
             for y in range(n_states):
-                if marginals[j, y] == 0.0:
+                if picked[j, y] == 0.0:
                     continue
                 for x in range(n_states):
-                    joint = marginals[j, y] * np.exp(cavity[x] + pair[x, y] - out[y] - top)
+                    joint = picked[j, y] * np.exp(cavity[x] + pair[x, y] - out[y] - top)
                     marginals[i, x] += pick * joint
                     first, second = (y, x) if graph.flipped[s] else (x, y)
                     counts[e, first, second] += weight * fraction * share[step] / graph.rho[s] * joint
@@ -241,18 +272,23 @@ def propagate_weighted_log(lists, orders, settings, graphs, scores, weights, out
             for s in range(end_slot - first_slot):
                 for x in range(n_states):
                     settled[first_slot + s, x] = log_message[s, x]
-        sent, beliefs, marginals = np.empty_like(log_message), np.empty_like(node), np.empty_like(node)
-        place, number = np.empty(n, np.int64), orders.number[g]
+        sent, beliefs = np.empty_like(log_message), np.empty_like(node)
+        marginals, centres = np.empty_like(node), np.empty_like(node)
+        place, number, star = np.empty(n, np.int64), orders.number[g], orders.star[g]
         for k in range(number):
             steps = slice(orders.ptr[g] + k * n, orders.ptr[g] + (k + 1) * n)
             visit, share = orders.node[steps], orders.share[steps]
             for step in range(n):
-                place[visit[step]] = step
-            bound = _down(graph, scores, visit, place, share, sent, beliefs)
+                place[visit[step]] = -1 if star else step
+            if star:
+                bound = _to_centres(graph, scores, beliefs, centres)
+            else:
+                bound = _down(graph, scores, visit, place, share, sent, beliefs)
             out.log_partition[g] += bound / number
             if bound == -np.inf:
                 break
-            _up(graph, scores, visit, place, share, sent, beliefs, weights[g], 1.0 / number, marginals, out.edge)
+            args = visit, place, share, beliefs, weights[g], 1.0 / number, marginals, out.edge
+            _up(graph, scores, centres, star, *args)
             for i in range(n):
                 for x in range(n_states):
                     out.node[order[i], x] += marginals[i, x] / number

@@ -13,7 +13,7 @@ from skstruct.kernels.jit import kernel
 from skstruct.kernels.powers import log_row
 from skstruct.kernels.simd import exp_row, lanes
 
-ONE_LANE, FOUR_LANES = lanes(1), lanes(4)  # `log_row` is faster than the logarithm of a library
+ONE_LANE, TWO_LANES, FOUR_LANES = lanes(1), lanes(2), lanes(4)  # `log_row` is faster than the logarithm of a library
 LOWEST_ROOTED = -40.0  # ratios of messages, raised to powers that sum to 4, are within exp(160) of 1
 WIDEST = 500.0  # with square roots, scores of a node that are further apart are moved to this distance: e^-340 is lost
 
@@ -198,8 +198,39 @@ def _down(graph, order, place, share, settled, rooted):
 
 
 @kernel
-def _up(graph, order, place, share, weight, fraction, marginals, counts):
-    """Derivative of the bound of `_down`, the first node first: node marginals, and pair counts that are added."""
+def _to_centres(graph, total, marginals):
+    """Eliminate the leaves of all stars: mean of the logs of the bounds, and the marginals of the centres.
+
+    Fills the graph's beliefs, and `total`, (n_nodes, 2), with the log-beliefs of the centres.
+    """
+    bounds, ends, _, _, _, sent, node, _, ratio, log_ratio, belief, _, _ = graph
+    scratch, bound = np.empty((1, 2)), 0.0
+    for i in range(len(bounds)):
+        total[i, 0] = node[i, 0]
+        total[i, 1] = node[i, 1] + _received(graph, np.uint64(bounds[i, 0]), np.uint64(bounds[i, 2]))
+        peak = max(total[i, 0], total[i, 1])
+        belief[i, 0], belief[i, 1] = np.exp(total[i, 0] - peak), np.exp(total[i, 1] - peak)
+        bound += (len(bounds) - 1) * peak
+    for i in range(len(bounds)):
+        for s in range(np.uint64(bounds[i, 0]), np.uint64(bounds[i, 2])):
+            r, j, own = np.int64(ends[s, 0]), np.int64(ends[s, 1]), belief[i, 0] * ratio[s, 0]
+            low = sent[s, 0] * own + sent[s, 2] * belief[i, 1]
+            scratch[0, 0], scratch[0, 1] = low / ratio[s, 0], (sent[s, 1] * own + sent[s, 3] * belief[i, 1]) / low
+            log_row(scratch, 0, scratch, 0, TWO_LANES)
+            bound += scratch[0, 0]
+            total[j, 1] += scratch[0, 1] - log_ratio[r, 0]
+    for i in range(len(bounds)):
+        peak = max(total[i, 0], total[i, 1])
+        a, b = np.exp(total[i, 0] - peak), np.exp(total[i, 1] - peak)
+        marginals[i, 0], marginals[i, 1] = a / (a + b), b / (a + b)
+        bound += peak + np.log(a + b)
+    return bound / len(bounds)
+
+
+@kernel
+def _up(graph, centres, star, order, place, share, weight, fraction, marginals, counts):
+    """Derivative of the bound, as in the other kernels: node marginals, and pair counts that are added."""
+    picked, unpicked = (centres, centres) if star else (marginals, graph.belief)
     bounds, ends, rho, row, flipped, sent, _, _, ratio, _, belief, _, _ = graph
     for step in range(len(order)):
         i = np.int64(order[step])
@@ -207,14 +238,14 @@ def _up(graph, order, place, share, weight, fraction, marginals, counts):
         for s in range(begin, stop):
             earlier += place[ends[s, 1]] < step
         pick = min(share[step], 1.0 / max(earlier, 1))  # less than the share if weights are no probabilities
-        rest = max(1.0 - earlier * pick, 0.0) / (belief[i, 0] + belief[i, 1])
-        first, second = rest * belief[i, 0], rest * belief[i, 1]
+        rest = max(1.0 - earlier * pick, 0.0) / (unpicked[i, 0] + unpicked[i, 1])
+        first, second = rest * unpicked[i, 0], rest * unpicked[i, 1]
         for s in range(begin, stop):
             if place[ends[s, 1]] > step:
                 continue
             j, own, b = np.int64(ends[s, 1]), belief[i, 0] * ratio[s, 0], belief[i, 1]
-            p = marginals[j, 0] / (own * sent[s, 0] + b * sent[s, 2])
-            q = marginals[j, 1] / (own * sent[s, 1] + b * sent[s, 3])
+            p = picked[j, 0] / (own * sent[s, 0] + b * sent[s, 2])
+            q = picked[j, 1] / (own * sent[s, 1] + b * sent[s, 3])
             both_0, own_1, other_1, both_1 = (
                 own * sent[s, 0] * p,
                 b * sent[s, 2] * p,
@@ -262,6 +293,7 @@ def propagate_weighted_two_states(lists, orders, settings, scores, weights, out,
         most_nodes = max(most_nodes, lists.node_ptr[g + 1] - lists.node_ptr[g])
         most_slots = max(most_slots, 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g]))
     node, belief, marginals = np.empty((most_nodes, 2)), np.empty((most_nodes, 2)), np.empty((most_nodes, 2))
+    total, centres = np.empty((most_nodes, 2)), np.empty((most_nodes, 2))
     odds, fraction, dirty = np.empty(most_nodes), np.empty(most_nodes), np.empty(most_nodes, np.uint8)
     held = np.empty(most_nodes)
     place, rows = np.empty(most_nodes, np.int64), np.empty(most_slots, np.int64)
@@ -303,17 +335,20 @@ def propagate_weighted_two_states(lists, orders, settings, scores, weights, out,
         if len(settled):
             for s in range(stop - first):
                 settled[first + s, 0], settled[first + s, 1] = 0.0, np.log(ratio[s, 0])
-        number = orders.number[g]
+        number, star = orders.number[g], orders.star[g]
         for k in range(number):
             steps = slice(orders.ptr[g] + k * n, orders.ptr[g] + (k + 1) * n)
             visit, share = orders.node[steps], orders.share[steps]
             for step in range(n):
-                place[visit[step]] = step
+                place[visit[step]] = -1 if star else step
             for s in range(stop - first):
                 passed[s, 0], log_passed[s, 0] = ratio[s, 0], log_ratio[s, 0]
-            bound = _down(passing, visit, place, share, log_ratio, rooted)
+            if star:
+                bound, elimination = _to_centres(graph, total, centres), graph
+            else:
+                bound, elimination = _down(passing, visit, place, share, log_ratio, rooted), passing
             out.log_partition[g] += (constant + bound) / number
-            _up(passing, visit, place, share, weights[g], 1.0 / number, marginals, out.edge)
+            _up(elimination, centres, star, visit, place, share, weights[g], 1.0 / number, marginals, out.edge)
             for i in range(n):
                 out.node[order[i], 0] += marginals[i, 0] / number
                 out.node[order[i], 1] += marginals[i, 1] / number

@@ -65,7 +65,12 @@ def test_weights_are_probabilities_of_edges_in_random_forests(name, rng):
     }[name]
     lists, orders, rho = orders_of(topology)
     n, wanted = topology.n_nodes, np.zeros(topology.n_edges)
-    expected = {"sparse": SPARSE_ORDERS, "cycle": SPARSE_ORDERS, "dense": DENSE_ORDERS, "complete": DENSE_ORDERS}
+    if name == "complete":
+        assert orders.star[0]
+        np.testing.assert_array_equal(rho, 2.0 / topology.n_nodes)
+        return
+    assert not orders.star[0]
+    expected = {"sparse": SPARSE_ORDERS, "cycle": SPARSE_ORDERS, "dense": DENSE_ORDERS}
     assert orders.number[0] == expected.get(name, 1)
     for visit, share in zip(orders.node.reshape(-1, n), orders.share.reshape(-1, n)):
         nodes = lists.order[visit]

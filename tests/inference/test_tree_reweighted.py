@@ -221,6 +221,34 @@ def test_ranges_of_the_kernels(n_states, lowest, rng, mixed_batch):
     assert_same(plan.marginals(scores, weights), twin(plan, scores, weights), atol=1e-9)
 
 
+@pytest.mark.parametrize("max_iter", [1, 500])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("n_states", [2, 3])
+def test_stars_equal_the_twin(n_states, shared, max_iter, rng):
+    """Complete graphs of 4, 3 and 8 nodes, and a grid among them; with 4 and 8 nodes there could be roots."""
+    parts, edges = [complete(4), complete(3), grid(3, 3), complete(8)], []
+    node_ptr = np.cumsum([0, *(part.n_nodes for part in parts)])
+    for part, start in zip(parts, node_ptr):
+        edges.append(part.edges + start)
+    topology = Topology(np.concatenate(edges).astype(np.int32), node_ptr, np.cumsum([0, *map(len, edges)]))
+    plan = TreeReweightedBP(tol=1e-13, max_iter=max_iter).plan(topology, n_states)
+    scores = random_scores(topology, rng, n_states=n_states, edge_scale=0.3, shared=shared)
+    scores.node[[1, 5, 20], [0, n_states - 1, 1]] = -np.inf
+    weights = np.array([0.5, 1.0, 3.0, 2.0])
+    found = plan.marginals(scores, weights)
+    assert_same(found, twin(plan, scores, weights))
+    assert plan.inner._orders.star.tolist() == [True, True, False, True]
+    assert not plan.inner._orders.rooted[[0, 1, 3]].any()
+    for g in (0, 1, 3):  # at the fixed point, the bound is the free energy with these weights
+        nodes, pairs = slice(*node_ptr[g : g + 2]), slice(*topology.edge_ptr[g : g + 2])
+        own = Scores(scores.node[nodes], scores.edge if shared else scores.edge[pairs], None)
+        own = own._replace(edge_matrix=scores.edge_matrix[pairs] if shared else None)
+        rho = 2.0 / parts[g].n_nodes
+        one = TreeReweightedBP(rho, tol=1e-13, max_iter=max_iter).plan(parts[g], n_states).marginals(own)
+        if max_iter > 1:
+            assert found.log_partition[g] == pytest.approx(one.log_partition[0], rel=1e-11)
+
+
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("n_states", [2, 3])
 def test_out_of_range_and_impossible_graphs_among_others(n_states, shared, rng, mixed_batch):
@@ -269,12 +297,16 @@ def random_pass(topology, rng, n_states):
 
     def bound(scores):
         divided, shared = inner.divided(scores)
-        node = divided.node[lists.order]
+        node, star = divided.node[lists.order], orders.star[0]
         graph = log_kernels._Graph(lists.bounds, lists.ends, orders.rho, lists.edge, lists.flipped, node, messages)
-        sent, beliefs = np.empty_like(messages), np.empty_like(node)
-        value = log_kernels._down(graph, divided, visit, place, share, sent, beliefs)
+        sent, beliefs, centres = np.empty_like(messages), np.empty_like(node), np.empty_like(node)
+        if star:
+            value = log_kernels._to_centres(graph, divided, beliefs, centres)
+        else:
+            value = log_kernels._down(graph, divided, visit, place, share, sent, beliefs)
         marginals, counts = np.empty_like(node), np.zeros_like(divided.edge)
-        log_kernels._up(graph, divided, visit, place, share, sent, beliefs, 1.0, 1.0, marginals, counts)
+        args = visit, np.where(star, -1, place), share, beliefs, 1.0, 1.0, marginals, counts
+        log_kernels._up(graph, divided, centres, star, *args)
         gradient = np.empty_like(node)
         gradient[lists.order] = marginals
         return value, gradient, inner.gathered(counts, scores, shared)
@@ -282,7 +314,9 @@ def random_pass(topology, rng, n_states):
     return bound
 
 
-@pytest.mark.parametrize("make", [lambda rng: grid(3, 4), lambda rng: random_graph(9, 16, rng)])
+@pytest.mark.parametrize(
+    "make", [lambda rng: grid(3, 4), lambda rng: random_graph(9, 16, rng), lambda rng: complete(5)]
+)
 def test_the_bound_has_its_gradient_at_any_messages(make, rng):
     topology = make(rng)
     scores, bound = random_scores(topology, rng, n_states=3), random_pass(topology, rng, 3)
