@@ -29,7 +29,7 @@ import numpy as np
 
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.messages import add_pair, send_any
-from skstruct.kernels.powers import divide_row, log_row, rooted_belief, weighted_belief, weighted_sum
+from skstruct.kernels.powers import add_normalized, divide_row, log_row, rooted_belief, weighted_belief, weighted_sum
 from skstruct.kernels.simd import exp_matrix, exp_row
 
 LOWEST = -322.0  # log of 1e-140
@@ -159,26 +159,33 @@ def fill_fractions(bounds, rho, damping, attempt, fraction):
 
 
 @kernel
+def _start(graph, rooted):
+    """Let all messages be uniform, and all nodes have news. Logarithms are not read if roots are sufficient."""
+    for i in range(len(graph.bounds)):
+        graph.dirty[i] = 3
+    for s in range(len(graph.ends)):
+        for x in range(graph.message.shape[1]):
+            graph.message[s, x] = 1.0
+    for s in range(0 if rooted else len(graph.ends)):
+        for x in range(graph.message.shape[1]):
+            graph.log_message[s, x] = 0.0
+
+
+@kernel
 def _settle(graph, matrices, settings, rooted, fraction, lanes):
     """Sweep, then again with damping: sweeps, last change.
 
     If changes stagnate, damped sweeps start anew, because messages that oscillate are far from the fixed point. If
     sweeps end before that, only a few nodes still move, and damped sweeps continue.
     """
-    sweeps, change, n_slots = 0, np.inf, len(graph.ends)
-    for i in range(len(graph.bounds)):
-        graph.dirty[i] = 3
+    sweeps, change = 0, np.inf
     for attempt in range(2):
         if change <= settings.tol:
             continue
         if attempt > 0 and sweeps < settings.max_iter:
-            for i in range(len(graph.bounds)):
-                graph.dirty[i] = 3
-            for s in range(n_slots):
-                for x in range(graph.message.shape[1]):
-                    graph.message[s, x], graph.log_message[s, x] = 1.0, 0.0
+            _start(graph, False)
         elif attempt > 0 and rooted:
-            for s in range(n_slots):
+            for s in range(len(graph.ends)):
                 log_row(graph.message, s, graph.log_message, s, lanes)
         rooted &= attempt == 0
         if not rooted:
@@ -308,15 +315,9 @@ def _up(
             r, j = np.int64(ends[s, 0]), np.int64(ends[s, 1])
             divide_row(belief, i, message, s, cavity, 0, lanes)
             divide_row(picked, j, sent, r, cavity, 1, lanes)
-            for x in range(n_states):
-                cavity[2, x] = cavity[1, x]  # sending may overwrite the row
+            divide_row(picked, j, sent, r, cavity, 2, lanes)  # again, as sending may overwrite the row
             top, _ = send_any(sent, spare, cavity, 2, psi, number[r], form[r], lanes)
-            total = 0.0
-            for x in range(n_states):
-                sent[spare, x] *= cavity[0, x]
-                total += sent[spare, x]
-            for x in range(n_states):
-                marginals[i, x] += pick / total * sent[spare, x]
+            total = add_normalized(sent, spare, cavity, 0, pick, marginals, i, lanes)
             factor = weight * fraction * share[step] / (rho[s] * top * total)
             first, row = np.int64(flipped[s]), number[s] % n_matrices
             add_pair(cavity, first, 1 - first, psi, row, factor, keep, counts, row, lanes)
@@ -344,7 +345,7 @@ def _exponentiate(edge, transposes, out, lanes):
 
 @kernel
 def _load(graph, order, node_scores):
-    """Fill the node scores of a graph and start its messages: sum of the maxima, -inf if a node has no state."""
+    """Fill the node scores of a graph: sum of the maxima, -inf if a node has no state."""
     constant = 0.0
     for i in range(len(graph.bounds)):
         top = -np.inf
@@ -353,9 +354,6 @@ def _load(graph, order, node_scores):
         constant += top
         for x in range(node_scores.shape[1]):
             graph.node[i, x] = node_scores[order[i], x] - top
-    for s in range(len(graph.ends)):
-        for x in range(node_scores.shape[1]):
-            graph.message[s, x], graph.log_message[s, x] = 1.0, 0.0
     return constant
 
 
@@ -429,9 +427,9 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
         if out_of_range[g]:
             continue
         rooted = orders.rooted[g] and settings.damping == 0.0 and lowest >= LOWEST_ROOTED
-        if rooted:
-            for i in range(n):
-                exp_row(node, i, potential, i, lanes)
+        _start(graph, rooted)
+        for i in range(n if rooted else 0):
+            exp_row(node, i, potential, i, lanes)
         if len(settled) or not orders.exact[g]:
             sweeps, change = _settle(graph, matrices, settings, rooted, fraction, lanes)
             if not orders.exact[g]:

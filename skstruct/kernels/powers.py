@@ -159,3 +159,23 @@ def divide_row(values, row, divisor, divisor_row, out, out_row, lanes):
     """``out[out_row] = values[row] / divisor[divisor_row]``."""
     for x in range(values.shape[1]):
         out[out_row, x] = values[row, x] / divisor[divisor_row, x]
+
+
+def _emit_add_normalized(r, values, row, others, other_row, factor, out, out_row):
+    pairs = zip(r.load(r.row(0, row), 0), r.load(r.row(2, other_row), 0))
+    products, line = [r.multiply(a, b) for a, b in pairs], r.row(5, out_row)
+    total = r.sum(products, 0)
+    scale = r.broadcast(r.builder.fdiv(factor, total))
+    r.store([r.add(old, r.multiply(scale, each)) for old, each in zip(r.load(line, 0), products)], line, 0)
+    return (total,)
+
+
+@primitive(_emit_add_normalized, returns=1)
+def add_normalized(values, row, others, other_row, factor, out, out_row, lanes):
+    """``out[out_row] += factor * p / sum(p)`` with ``p = values[row] * others[other_row]``; returns ``sum(p)``."""
+    total = 0.0
+    for x in range(values.shape[1]):
+        total += values[row, x] * others[other_row, x]
+    for x in range(values.shape[1]):
+        out[out_row, x] += factor / total * values[row, x] * others[other_row, x]
+    return total

@@ -6,6 +6,7 @@ import pytest
 from skstruct.kernels import powers
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.powers import (
+    add_normalized,
     divide_row,
     log_row,
     rooted_belief,
@@ -26,7 +27,7 @@ def run_all(node, message, log_message, weight, powers_of_2, out, lanes):
     rooted_belief(node, 3, message, 0, 2, powers_of_2, out, lanes)
     divide_row(node, 0, message, 2, out, 4, lanes)
     weighted_sum(node, 5, message, 1, 4, weight, out, lanes)
-    return top
+    return top, add_normalized(node, 1, node, 2, 0.7, out, 5, lanes)
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -51,6 +52,7 @@ def test_primitives_equal_their_plain_twins(n):
     powers.rooted_belief.function(node, 3, message, 0, 2, powers_of_2, out, ())
     powers.divide_row.function(node, 0, message, 2, out, 4, ())
     powers.weighted_sum.function(node, 5, message, 1, 4, weight, out, ())
-    np.testing.assert_allclose(found, top, rtol=1e-12)
+    total = powers.add_normalized.function(node, 1, node, 2, 0.7, out, 5, ())
+    np.testing.assert_allclose(found, (top, total), rtol=1e-12)
     for a, b in zip(ours, twin):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
