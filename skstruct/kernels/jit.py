@@ -63,9 +63,13 @@ class kernel:
     def _dispatcher(self):
         import numba
 
+        from skstruct.kernels import compile_notice  # noqa: F401  # it listens to numba
         from skstruct.kernels.code_cache import CodeCache, digest
 
-        dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=self.fastmath or False)(self.function)
+        # kernels are called from Python and from kernels, never from C
+        dispatcher = numba.njit(
+            nogil=True, error_model="numpy", fastmath=self.fastmath or False, no_cfunc_wrapper=True
+        )(self.function)
         if not numba.config.DISABLE_JIT:
             dispatcher.made_from = self
             with suppress(OSError, RuntimeError):  # "cannot cache function: no locator available"
