@@ -10,7 +10,6 @@ from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._chain_derivative import derive_chains
 from skstruct.inference._chain_kernels import ROWS, SINGLE_RANGE, Scratch, StepScores, forward_backward, n_rows, viterbi
-from skstruct.inference._plan import derivatives_of
 from skstruct.inference._rooted_forest import ROOT, RootedForest
 from skstruct.inference._tree import TreePlan, two_passes_log
 from skstruct.kernels.simd import lanes
@@ -180,15 +179,14 @@ class _ChainPlan(InferencePlan):
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
         (steps, used), (change, _) = self._by_step(scores), self._by_step(direction)
-        mean, out, unsafe = (
-            np.full(t.n_graphs, np.nan),
-            derivatives_of(scores._replace(edge=steps.edge)),
-            np.zeros(t.n_graphs, bool),
-        )
+        mean, unsafe = np.full(t.n_graphs, np.nan), np.zeros(t.n_graphs, bool)
+        out = Scores(np.empty_like(steps.node), np.zeros_like(steps.edge))
         scratch, tangents = (Scratch.of(steps, max(ROWS, self.longest)) for _ in range(2))
         n_lanes = lanes(scores.node.shape[1])
         with np.errstate(all="ignore"):  # 0 / 0, seen with NUMBA_DISABLE_JIT=1 only
             derive_chains(t.node_ptr, steps, change, weights, scratch, tangents, n_lanes, mean, out, unsafe)
+        if np.isnan(mean).any():  # no labelling is allowed, or the graph is unsafe
+            out.node[np.isnan(mean)[t.node_graph]] = np.nan
         edge = out.edge if used is None else used.counts(out.edge, scores.edge)
         out = Scores(weigh_nodes(t, out.node, weights), edge, scores.edge_matrix)
         if unsafe.any():

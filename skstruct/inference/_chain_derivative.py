@@ -59,9 +59,11 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
     derivative of the log-partition is the mean ``m = sum(forward'[last]) / sum(forward[last])``, and derivatives of
     marginals are
 
-    * ``(forward'[t] - m * forward[t]) * received[t] + forward[t] * received'[t]`` for nodes,
-    * ``(forward'[t - 1] - m * forward[t - 1]) * M[t] * sent[t] + forward[t - 1] * M[t] * sent'[t]``, and
-      ``forward[t - 1] * M'[t] * sent[t]``, for pairs.
+    * ``forward'[t] * received[t] + forward[t] * received'[t]`` for nodes,
+    * ``forward'[t - 1] * M[t] * sent[t] + forward[t - 1] * M[t] * sent'[t]``, and ``forward[t - 1] * M'[t] * sent[t]``,
+      for pairs,
+
+    where the backward pass starts at ``received'[last] = -m * received[last]``, which subtracts the means.
 
     Parameters
     ----------
@@ -74,9 +76,10 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
         With as many rows as the longest graph has nodes, and at least `ROWS`.
     lanes : tuple
     mean : ndarray of shape (n_graphs,)
-        Output: the derivative of the log-partition; it is not written where no labelling is allowed.
+        Output: the derivative of the log-partition; it is not written for graphs that are unsafe or have no allowed
+        labelling, as their nodes.
     out : Scores
-        Output; derivatives of pair counts are added. Nodes of graphs without an allowed labelling are not written.
+        Output; derivatives of pair counts are added.
     unsafe : ndarray of bool, (n_graphs,)
         Output.
     """
@@ -146,13 +149,13 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
         mean[g] = 0.0
         for x in range(n_states):
             mean[g] += moved[stop - 1, x] / s
-            scratch.received[0, x], tangents.received[0, x] = 1.0 / s, 0.0
+        for x in range(n_states):
+            scratch.received[0, x], tangents.received[0, x] = 1.0 / s, -mean[g] / s
         for t in range(stop - 1, start, -1):
             factor = 1.0 / total[t - 1]
             backward_tangent(
                 forward,
                 moved,
-                mean[g],
                 scratch.received,
                 tangents.received,
                 potential,
@@ -168,7 +171,6 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
                 lanes,
             )
         for x in range(n_states):
-            moved[start, x] -= mean[g] * forward[start, x]
             tangent = moved[start, x] * scratch.received[0, x] + forward[start, x] * tangents.received[0, x]
             out.node[begin, x] = tangent
             potential[start, x] = sent[start, x] = 0.0  # so that no pair is counted with the graph before

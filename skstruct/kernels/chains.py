@@ -148,7 +148,6 @@ def _emit_backward_tangent(
     r,
     forward,
     tangent,
-    mean,
     received,
     moved,
     potential,
@@ -162,25 +161,19 @@ def _emit_backward_tangent(
     out,
     out_row,
 ):
-    for stack in (9, 10):
+    for stack in (8, 9):
         r.select_matrix(stack, number)
-    less, lines = r.broadcast(mean), [r.row(k, row) for k in (0, 1, 5, 6)]
-    arrived = [r.row(k, r.integer(0)) for k in (3, 4)]
-
-    def centred(like):
-        pairs = zip(r.load(lines[1], like), r.load(lines[0], like))
-        return [r.builder.fsub(a, r.multiply(less, b), flags=("contract",)) for a, b in pairs]
-
-    parts = zip(centred(13), r.load(arrived[0], 13), r.load(lines[0], 13), r.load(arrived[1], 13))
-    r.store([r.add(r.multiply(a, b), r.multiply(c, d)) for a, b, c, d in parts], r.row(13, out_row), 13)
-    r.store(centred(0), lines[1], 0)
+    lines, arrived = [r.row(k, row) for k in (0, 1, 4, 5)], [r.row(k, r.integer(0)) for k in (2, 3)]
+    parts = zip(*(r.load(line, 0) for line in (lines[1], arrived[0], lines[0], arrived[1])))
+    found = [r.add(r.multiply(a, b), r.multiply(c, d)) for a, b, c, d in parts]
+    r.store_part(found, r.row(12, out_row), r.lengths[12], 0)
     scale = r.broadcast(factor)
     scaled = [r.multiply(p, scale) for p in r.load(lines[2], 0)]
     sent = [r.multiply(a, b) for a, b in zip(scaled, r.load(arrived[0], 0))]
     parts = zip(scaled, r.load(arrived[1], 0), sent, r.load(lines[3], 0))
     r.store([r.add(r.multiply(a, b), r.multiply(c, d)) for a, b, c, d in parts], lines[3], 0)
     r.store(sent, lines[2], 0)
-    for registers, line in zip(r.times_matrix_tangent(lines[2], lines[3], 9, 10, moves), arrived):
+    for registers, line in zip(r.times_matrix_tangent(lines[2], lines[3], 8, 9, moves), arrived):
         r.store(registers, line, 0)
 
 
@@ -188,7 +181,6 @@ def _emit_backward_tangent(
 def backward_tangent(
     forward,
     tangent,
-    mean,
     received,
     moved,
     potential,
@@ -207,13 +199,12 @@ def backward_tangent(
 
     Rows of `out` may be shorter than the others.
 
-    ``tangent[row] -= mean * forward[row]``, then ``out[out_row] = tangent[row] * received[0] + forward[row] *
-    moved[0]``. The message and its tangent replace ``potential[row]`` and ``direction[row]``. Their products with the
-    matrix, as in `forward_tangent`, replace `received` and `moved`.
+    ``out[out_row] = tangent[row] * received[0] + forward[row] * moved[0]``. The message and its tangent replace
+    ``potential[row]`` and ``direction[row]``. Their products with the matrix, as in `forward_tangent`, replace
+    `received` and `moved`.
     """
     n = matrix.shape[1]
     for y in range(forward.shape[1]):
-        tangent[row, y] -= mean * forward[row, y]
         if y < out.shape[1]:
             out[out_row, y] = tangent[row, y] * received[0, y] + forward[row, y] * moved[0, y]
         scaled = potential[row, y] * factor

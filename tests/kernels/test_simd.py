@@ -96,7 +96,6 @@ def run_forward_tangent(
 def run_backward_tangent(
     forward,
     tangent,
-    mean,
     received,
     moved,
     potential,
@@ -114,7 +113,6 @@ def run_backward_tangent(
     backward_tangent(
         forward,
         tangent,
-        mean,
         received,
         moved,
         potential,
@@ -241,7 +239,7 @@ def test_tangents_of_forward_backward(n, is_padded):
     for moves in (0, 1):
         given = message, tangent, 1, matrix, change, 2, moves, potential, direction, 0.7, 2
         compare("forward_tangent", *given, lanes(n))
-        given = message, tangent, 0.3, received, moved, potential, direction, 0.7, 2, matrix, change, 1, moves, out, 1
+        given = message, tangent, received, moved, potential, direction, 0.7, 2, matrix, change, 1, moves, out, 1
         compare("backward_tangent", *given, lanes(n), rtol=1e-11)
 
 
