@@ -18,7 +18,7 @@ SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
 SAFE_SCORE = -300.0  # if no score of a node plus one of an edge is below, no message gets too small
 SINGLE_RANGE = 40.0  # the same with 32 bits: numbers lie between exp(-40) / n_states and exp(80)
 ROWS = 64  # messages that are kept for a joint update of the pair counts
-SIDE_BY_SIDE = 4, 16  # chains whose steps do not wait for each other: at least, and at most until there are `ROWS`
+SIDE_BY_SIDE = 4, 16  # chains that are processed together: at least 4, and up to 16 until they have `ROWS` nodes
 NO_ROW = -1
 
 
@@ -113,8 +113,9 @@ def _add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes)
     for row in range(end - 1, -1, -1):
         if previous[row] != NO_ROW:
             following[row], first[arrived[row]] = first[arrived[row]], row
-    for m in arrived[:end]:
-        row, n = first[m], 0
+    for t in range(end):
+        m, n = arrived[t], 0
+        row = first[m]
         first[m] = NO_ROW
         while row != NO_ROW:
             for x in range(forward.shape[1]):
@@ -183,17 +184,15 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
     )
     is_bounded = np.empty(n_chains, np.bool_)
 
-    done = 0
-    while done < len(graphs):
-        n, end = 0, 0  # chains side by side, and their nodes
-        while done + n < len(graphs) and n < n_chains and (n < least_chains or end < ROWS):
-            g = graphs[done + n]
+    stop = 0
+    while stop < len(graphs):
+        done, n, end = stop, 0, 0  # the first chain, how many are side by side, and their nodes
+        while stop < len(graphs) and n < n_chains and (n < least_chains or end < ROWS):
+            g = graphs[stop]
             begin[n], length[n] = node_ptr[g], node_ptr[g + 1] - node_ptr[g]
             log_partition[g], unsafe[g] = 0.0, False
             end += length[n]
-            n += 1
-        chains = graphs[done : done + n]
-        done += n
+            n, stop = n + 1, stop + 1
         while n > 0 and length[n - 1] == 0:
             n -= 1
         if n == 0:
@@ -205,7 +204,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
             start[t + 1] = start[t] + reached
 
         for k in range(n):
-            g, lowest, lowest_edge, log_z = chains[k], 0.0, 0.0, 0.0
+            g, lowest, lowest_edge, log_z = graphs[done + k], 0.0, 0.0, 0.0
             previous[k] = NO_ROW
             for t in range(length[k]):
                 row = start[t] + k
@@ -238,7 +237,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
                 forward_steps(forward, start[t - 1] + k, matrix, m, potential, total, row + k, step, lanes)
 
         for k in range(n):
-            g, product = chains[k], 1.0
+            g, product = graphs[done + k], 1.0
             for t in range(length[k]):
                 row = start[t] + k
                 product *= float(total[row])
@@ -277,7 +276,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
                 )
 
         for k in range(n):
-            g = chains[k]
+            g = graphs[done + k]
             for x in range(n_states):
                 node_out[begin[k], x] = forward[k, x] * received[k, x]
             if log_partition[g] == -np.inf and not unsafe[g]:
