@@ -61,19 +61,19 @@ def make_room(buckets, starts, n_states):
     )
 
 
-@kernel
-def load_pair(matrix, flipped, pair, axis):
+@kernel(inline=True)
+def load_pair(matrices, number, flipped, pair, axis):
     """Copy the potential of an edge to its axis; the smallest entry other than 0."""
     n_states, low = pair.shape[1], 1.0
     for x in range(n_states):
         for y in range(n_states):
-            value = matrix[y, x] if flipped else matrix[x, y]
+            value = matrices[number, y, x] if flipped else matrices[number, x, y]
             pair[axis, x, y] = value
             low = min(low, value if value > 0.0 else 1.0)
     return low
 
 
-@kernel
+@kernel(inline=True)
 def place(c, ptr, up_axis, top, power, stride, index, row):
     """Write the offsets, in the message of child `c`, of a block over the axes up to `top` to a row of `index`.
 
@@ -103,7 +103,7 @@ def place(c, ptr, up_axis, top, power, stride, index, row):
     return stride[0], power[n_equal]
 
 
-@kernel(fastmath={"contract"})
+@kernel(fastmath={"contract"}, inline=True)
 def multiply_block(table, start, n, message, at, index, row, run):
     """``table[start + k] *= message[at + index[row, k]]`` for ``k < n``."""
     if run >= SHORTEST_RUN or run == n:
@@ -116,7 +116,7 @@ def multiply_block(table, start, n, message, at, index, row, run):
             table[np.uint64(start + k)] *= message[np.uint64(at + index[row, k])]
 
 
-@kernel(fastmath={"contract"})
+@kernel(fastmath={"contract"}, inline=True)
 def add_block(table, start, n, belief, at, index, row, run):
     """``belief[at + index[row, k]] += table[start + k]`` for ``k < n``."""
     if run >= SHORTEST_RUN or run == n:
@@ -129,7 +129,7 @@ def add_block(table, start, n, belief, at, index, row, run):
             belief[np.uint64(at + index[row, k])] += table[np.uint64(start + k)]
 
 
-@kernel(fastmath={"contract"})
+@kernel(fastmath={"contract"}, inline=True)
 def expand(table, start, length, step, pair, axis, has_edge):
     """Add an axis to a block, whose parts for each state of the node have `step` entries, with its edge's potential."""
     n_states = pair.shape[1]
@@ -147,23 +147,32 @@ def expand(table, start, length, step, pair, axis, has_edge):
                     table[np.uint64(other + k)] = factor * table[np.uint64(first + k)]
 
 
-@kernel(fastmath={"contract", "reassoc"})
-def fold(table, start, step, pair, axis, x, has_edge):
-    """Sum the last axis out; write the sums over the other axes to `pair`, the marginals of the axis' edge."""
+@kernel(fastmath={"contract", "reassoc"}, inline=True)
+def fold(table, start, length, step, pair, axis, has_edge):
+    """Sum the last axis out of a block; write the sums over all other axes, marginals of the axis' edge, to `pair`."""
     n_states = pair.shape[1]
-    if has_edge:
-        for y in range(n_states):
-            total, first = 0.0, start + y * step
-            for k in range(step):
-                total += table[np.uint64(first + k)]
-            pair[axis, x, y] = total
-    for y in range(1, n_states):
-        first = start + y * step
-        for k in range(step):
-            table[np.uint64(start + k)] += table[np.uint64(first + k)]
+    for x in range(n_states):
+        first = start + x * length
+        if has_edge:
+            for y in range(n_states):
+                total, other = 0.0, first + y * step
+                for k in range(step):
+                    total += table[np.uint64(other + k)]
+                pair[axis, x, y] = total
+        if step < SHORTEST_RUN:
+            for k in range(first, first + step):
+                total = table[np.uint64(k)]
+                for y in range(1, n_states):
+                    total += table[np.uint64(k + y * step)]
+                table[np.uint64(k)] = total
+        else:
+            for y in range(1, n_states):
+                other = first + y * step
+                for k in range(step):
+                    table[np.uint64(first + k)] += table[np.uint64(other + k)]
 
 
-@kernel(fastmath={"contract"})
+@kernel(fastmath={"contract"}, inline=True)
 def sum_out(table, start, length, n_states, message, at):
     """Sum a block over the states of the node."""
     for k in range(length):
@@ -174,7 +183,7 @@ def sum_out(table, start, length, n_states, message, at):
             message[np.uint64(at + k)] += table[np.uint64(first + k)]
 
 
-@kernel
+@kernel(inline=True)
 def extremes(bits, start, stop):
     """Largest number, and smallest one other than 0 less 1, of numbers >= 0 whose bits are seen as integers.
 
@@ -188,16 +197,16 @@ def extremes(bits, start, stop):
     return top, low
 
 
-@kernel
-def add_counts(count, flipped, weight, pair, axis):
+@kernel(inline=True)
+def add_counts(counts, number, flipped, weight, pair, axis):
     """Add the marginals of an edge to the counts of its matrix."""
     n_states = pair.shape[1]
     for x in range(n_states):
         for y in range(n_states):
             if flipped:
-                count[y, x] += weight * pair[axis, x, y]
+                counts[number, y, x] += weight * pair[axis, x, y]
             else:
-                count[x, y] += weight * pair[axis, x, y]
+                counts[number, x, y] += weight * pair[axis, x, y]
 
 
 @kernel

@@ -72,7 +72,7 @@ def _collect(first, last, buckets, potentials, room, log_partition, unsafe):
                 has_edge[axis] = False
             for k in range(edge_ptr[p], edge_ptr[p + 1]):
                 has_edge[edge_axis[k]] = True
-                bound *= load_pair(matrices[rows[edge[k]]], flipped[k], pair, edge_axis[k])
+                bound *= load_pair(matrices, rows[edge[k]], flipped[k], pair, edge_axis[k])
             bound *= smallest
             for k in range(next_child, last_child):
                 bound *= low[child[k] - start]
@@ -157,7 +157,7 @@ def _distribute(first, last, buckets, potentials, weights, room, out, unsafe):
                 while next_child > first_child and top_axis[child[next_child - 1]] > n_inner[p]:
                     next_child -= 1
                 for k in range(edge_ptr[p], edge_ptr[p + 1]):
-                    load_pair(matrices[rows[edge[k]]], flipped[k], pair, edge_axis[k])
+                    load_pair(matrices, rows[edge[k]], flipped[k], pair, edge_axis[k])
                 visit_blocks(p, start, next_child, buckets, room, down)
             for axis in range(n_inner[p], -1, -1):
                 while next_child > first_child and top_axis[child[next_child - 1]] == axis:
@@ -168,9 +168,8 @@ def _distribute(first, last, buckets, potentials, weights, room, out, unsafe):
                         other = belief_ptr[c] + x * own
                         add_block(table, at + x * length, power[axis], belief, other, index, row, run)
                 if axis:
-                    for x in range(n_states):
-                        fold(table, at + x * length, power[axis - 1], pair, axis, x, has_edge[axis])
+                    fold(table, at, length, power[axis - 1], pair, axis, has_edge[axis])
             for x in range(n_states):
                 node[order[p], x] = table[at + x * length]
             for k in range(edge_ptr[p], edge_ptr[p + 1]):
-                add_counts(counts[rows[edge[k]]], flipped[k], weights[g], pair, edge_axis[k])
+                add_counts(counts, rows[edge[k]], flipped[k], weights[g], pair, edge_axis[k])

@@ -11,19 +11,38 @@ import numpy as np
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferencePlan
+from skstruct.kernels.jit import kernel
 from skstruct.scores import Scores, direct_marginals, exact_decoding, weigh_nodes, with_rows
 
 SMALLEST_POTENTIAL = 1e-75  # exp(-172): scores of one row or matrix within 172 nats are safe
 SMALLEST_MESSAGE = 1e-150  # the kernels' own bound: message * message and message * potential stay > 1e-308
 
 
-def exponentiate(scores, axes):
-    """``exp(scores - shift)`` with the maximum over `axes` taken out, the shift, and where it got too small."""
-    shift = scores.max(axis=axes, keepdims=True, initial=-np.inf)
-    shift[np.isneginf(shift)] = 0.0
-    potential = np.exp(scores - shift)
-    too_small = ((potential < SMALLEST_POTENTIAL) & (scores > -np.inf)).any(axis=axes)
-    return potential, shift.reshape(len(scores)), too_small
+def _exponentiate(scores):
+    """``exp(scores - shift)`` with the maxima of rows or matrices as `shift`, and where the result is too small."""
+    rows = np.ascontiguousarray(scores, np.float64).reshape(len(scores), int(np.prod(scores.shape[1:])))
+    potential, shift, too_small = np.empty_like(rows), np.empty(len(rows)), np.empty(len(rows), bool)
+    _take_out_maxima(rows, np.log(SMALLEST_POTENTIAL), potential, shift, too_small)
+    np.exp(potential, out=potential)
+    return potential.reshape(scores.shape), shift, too_small
+
+
+@kernel
+def _take_out_maxima(rows, smallest, shifted, shift, too_small):
+    """Write the rows without their maxima, the maxima, and whether a number other than -inf is below `smallest`.
+
+    For short rows this is faster than reductions of numpy.
+    """
+    for i in range(len(rows)):
+        top, bad = -np.inf, False
+        for k in range(rows.shape[1]):
+            top = max(top, rows[i, k])
+        shift[i] = top if top > -np.inf else 0.0
+        for k in range(rows.shape[1]):
+            value = rows[i, k] - shift[i]
+            shifted[i, k] = value
+            bad |= (value < smallest) & (value > -np.inf)
+        too_small[i] = bad
 
 
 def potentials_of(topology, scores):
@@ -37,8 +56,8 @@ def potentials_of(topology, scores):
     unsafe : ndarray of bool, (n_graphs,)
     """
     t, rows = topology, scores.edge_matrix
-    node, node_shift, small_node = exponentiate(scores.node, 1)
-    edge, edge_shift, small_edge = exponentiate(scores.edge, (1, 2))
+    node, node_shift, small_node = _exponentiate(scores.node)
+    edge, edge_shift, small_edge = _exponentiate(scores.edge)
     unsafe = np.zeros(t.n_graphs, bool)
     unsafe[t.node_graph[small_node]] = True
     if small_edge.any():

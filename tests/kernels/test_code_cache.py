@@ -173,7 +173,7 @@ def test_edit_of_another_file_is_noticed(program, edit):
 # -------------------------------------------------------------------------------------------------- digests
 
 
-def source(offset=1.0, scale="2.0", fastmath="()", plain="array[0]", emitted="0", default="0"):
+def source(offset=1.0, scale="2.0", fastmath="()", inline="False", plain="array[0]", emitted="0", default="0"):
     """Text of a file with a primitive, a kernel that calls another one, and values that they use."""
     return f"""if True:
         OFFSET, NAMES, UNUSED = {offset}, ("a", "b"), {offset!r}
@@ -185,7 +185,7 @@ def source(offset=1.0, scale="2.0", fastmath="()", plain="array[0]", emitted="0"
         @kernel
         def inner(array, k={default}):
             return [x * {scale} for x in array][k]
-        @kernel(fastmath={fastmath})
+        @kernel(fastmath={fastmath}, inline={inline})
         def outer(array):
             return inner(array) + first(array, ()) + OFFSET + len(NAMES)
     """
@@ -206,6 +206,7 @@ def outer(text):
         {"scale": "3.0"},
         {"scale": "2"},
         {"fastmath": "{'contract'}"},
+        {"inline": "True"},
         {"plain": "array[1]"},
         {"plain": "array[0] + 0.0"},
         {"emitted": "1"},
