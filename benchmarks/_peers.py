@@ -1,5 +1,6 @@
 """Other programs as plain functions, and plain numpy references."""
 
+from itertools import pairwise
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -126,6 +127,34 @@ def frontier_log_partition(height, width, scores):
                 table = table + across[row, column - 1].reshape(shape)
     highest = table.max()
     return highest + np.log(np.exp(table - highest).sum())
+
+
+def eliminated_log_partition(topology, scores):
+    """Log-partition of each graph by elimination of nodes of least degree, with tables in numpy."""
+    found, n_states = np.zeros(topology.n_graphs), scores.node.shape[1]
+    for g, (start, stop) in enumerate(pairwise(topology.node_ptr)):
+        factors = {i: [((i,), scores.node[i])] for i in range(start, stop)}  # of each node, shared by its nodes
+        near = {i: set() for i in range(start, stop)}
+        for e in range(topology.edge_ptr[g], topology.edge_ptr[g + 1]):
+            i, j = map(int, topology.edges[e])
+            factor = ((i, j), scores.edge[e]) if i < j else ((j, i), scores.edge[e].T)
+            for a, b in ((i, j), (j, i)):
+                factors[a].append(factor)
+                near[a].add(b)
+        while near:
+            i = min(near, key=lambda i: len(near[i]))
+            scope = sorted({i, *near[i]})
+            table = np.zeros((n_states,) * len(scope))
+            for factor in factors.pop(i):
+                table = table + factor[1].reshape([n_states if j in factor[0] else 1 for j in scope])
+            message = np.logaddexp.reduce(table, axis=scope.index(i))
+            neighbours = tuple(sorted(near.pop(i)))
+            if not neighbours:
+                found[g] += message
+            for j in neighbours:
+                factors[j] = [factor for factor in factors[j] if i not in factor[0]] + [(neighbours, message)]
+                near[j] = (near[j] | set(neighbours)) - {i, j}
+    return found
 
 
 class Pgmpy:

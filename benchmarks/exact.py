@@ -1,4 +1,4 @@
-"""Junction trees: a grid compared with an elimination in numpy, and competition instances with known results."""
+"""Junction trees: grids and proteins compared with elimination in numpy, competition instances with known results."""
 
 import zipfile
 from io import StringIO
@@ -6,8 +6,8 @@ from io import StringIO
 import numpy as np
 
 from benchmarks._measure import case
-from benchmarks._peers import frontier_log_partition
-from benchmarks._problems import grid, random_scores
+from benchmarks._peers import Pgmpy, eliminated_log_partition, frontier_log_partition
+from benchmarks._problems import folded_chains, grid, random_scores
 from skstruct import Topology
 from skstruct.inference import JunctionTree
 from skstruct.io import read_uai, read_uai_log_partition, read_uai_marginals
@@ -28,7 +28,61 @@ def binary_grid(run):
         "numpy elimination, log-partition only": lambda: frontier_log_partition(side, side, scores),
     }
     work = f"marginals, {side} x {side} grid, {plan.entries[0]:.0f} table entries"
-    run.compare(work, engines, unit="ns/entry", count=plan.entries[0])
+    seconds = run.compare(work, engines, unit="ns/entry", count=plan.entries[0])
+    _goal(run, "15 x 15 binary grid", seconds, plan, at_least=6, goal=3)
+
+
+@case("Junction tree on proteins")
+def enzymes(run):
+    """The 600 graphs of ENZYMES, 3 states: time of all marginals; asserted: see `protein_like`."""
+    with np.load(run.path("enzymes.npz")) as data:
+        node_ptr, edge_ptr = data["node_ptr"], data["edge_ptr"]
+        edges = data["edges"] + np.repeat(node_ptr[:-1], np.diff(edge_ptr))[:, None]
+    topology = Topology(edges.astype(np.int32), node_ptr, edge_ptr)
+    topology = topology.take(np.arange(run.pick(4, 100, 600)))[0]
+    _small_graphs(run, "ENZYMES", topology, at_least=11, goal=6)
+
+
+@case("Junction tree on random graphs like proteins")
+def protein_like(run):
+    """Folded chains of 4 to 620 nodes, 3 states: time of all marginals.
+
+    Asserted: log-partitions of elimination in numpy (1e-9), marginals of pgmpy on some small graphs (1e-8).
+    """
+    topology = folded_chains(run.pick(4, 100, 1113), np.random.default_rng(0))
+    _small_graphs(run, "graphs like proteins", topology, at_least=8, goal=4)
+
+
+def _small_graphs(run, what, topology, *, at_least, goal):
+    """Time of all marginals on a batch of graphs with 3 states."""
+    scores = random_scores(topology, 3, np.random.default_rng(1))
+    plan, ours = JunctionTree().plan(topology, 3), "skstruct junction_tree"
+    found = plan.marginals(scores)
+    few, _, edges = topology.take(np.arange(min(topology.n_graphs, 200)))  # numpy needs seconds for all
+    first = Scores(scores.node[: few.n_nodes], scores.edge[edges])
+    run.check("log-partitions", found.log_partition[: few.n_graphs], eliminated_log_partition(few, first), rtol=1e-9)
+    n_entries = plan.entries.sum()
+    work = f"marginals, {topology.n_graphs} {what}, {n_entries:.0f} table entries"
+    seconds = run.compare(work, {ours: lambda: plan.marginals(scores)}, unit="ns/entry", count=n_entries)
+    _goal(run, what, seconds, plan, at_least=at_least, goal=goal)
+    few_plan = JunctionTree().plan(few, 3)
+    engines = {
+        ours: lambda: few_plan.marginals(first),
+        "numpy elimination, log-partition only": lambda: eliminated_log_partition(few, first),
+    }
+    n_entries = few_plan.entries.sum()
+    run.compare(f"the first {few.n_graphs}, {n_entries:.0f} entries", engines, unit="ns/entry", count=n_entries)
+    numbers = np.abs(np.diff(topology.node_ptr) - 12).argsort(kind="stable")[: run.pick(1, 3, 3)]
+    if run.peer("pgmpy", "pgmpy") is not None:
+        for number in numbers:
+            graph, nodes, edges = topology.take(np.array([number]))
+            peer = Pgmpy(graph, Scores(scores.node[nodes], scores.edge[edges]))
+            run.check(f"node marginals of graph {number}", found.node[nodes], peer.marginals(), atol=1e-8)
+
+
+def _goal(run, what, seconds, plan, **bounds):
+    taken = 1e9 * seconds["skstruct junction_tree"] / plan.entries.sum()
+    run.goal(f"marginals by junction tree, {what}", taken, unit="ns/entry", **bounds)
 
 
 @case("Junction tree on grids of a competition")
