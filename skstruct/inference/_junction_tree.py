@@ -14,9 +14,9 @@ from skstruct.inference._junction_tree_derivative import derive_tables
 from skstruct.inference._junction_tree_kernels import propagate
 from skstruct.inference._junction_tree_log import propagate_log, sample_labels
 from skstruct.inference._junction_tree_wiring import Buckets, wire_buckets
-from skstruct.inference._message_passing import LabelledExactly, potentials_of, sum_product
+from skstruct.inference._message_passing import LabelledExactly, potentials_of
 from skstruct.inference._plan import derivatives_of
-from skstruct.scores import weigh_nodes, with_rows
+from skstruct.scores import direct_marginals, weigh_nodes, with_rows
 
 LARGEST = 1e15  # entries, 8e15 bytes: more than any memory, and few enough for 64-bit offsets
 
@@ -126,7 +126,16 @@ class _JunctionTreePlan(LabelledExactly):
         return self.topology.sum_nodes(float(self.n_states) ** self.elimination.size)
 
     def marginals(self, scores, weights=None):
-        return sum_product(self, scores, weights, propagate, propagate_log, whole_counts=True)
+        t = self.topology
+        weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
+        scores = with_rows(scores, t.n_edges)
+        out = direct_marginals(np.zeros(t.n_graphs), np.empty_like(scores.node), np.zeros_like(scores.edge))
+        with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
+            unsafe = propagate(self.wiring, scores, weights, out)
+            if unsafe.any():
+                propagate_log(self.wiring, np.flatnonzero(unsafe), scores, weights, out)
+        weigh_nodes(t, out.node, weights)
+        return out
 
     def derivative(self, scores, direction, weights=None):
         t = self.topology

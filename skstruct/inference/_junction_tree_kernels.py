@@ -8,6 +8,7 @@ Large tables are not stored. Between the two ways there are only messages and bl
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,27 +25,65 @@ from skstruct.inference._junction_tree_blocks import (
     sum_out,
     visit_blocks,
 )
+from skstruct.inference._message_passing import exponentiate
 from skstruct.kernels.jit import kernel
 
 GROUP = 1 << 16  # entries of the messages of graphs that are processed together: they fit in the second-level cache
 SMALLEST_PRODUCT = 1e-300  # no product of potentials and messages may be smaller, unless it is 0
 
 
-def propagate(buckets, potentials, weights, out, unsafe):
-    """Messages to the roots and back.
+class _Potentials(NamedTuple):
+    """Potentials of a group of graphs, the maxima that they leave out, and where they are too far apart."""
+
+    node: np.ndarray  # (nodes of the group, n_states)
+    node_shift: np.ndarray
+    node_is_small: np.ndarray
+    edge: np.ndarray  # (n_matrices, n_states, n_states), from number `first_matrix` on
+    edge_shift: np.ndarray
+    edge_is_small: np.ndarray
+    edge_matrix: np.ndarray  # (n_edges,)
+    first_matrix: int
+
+
+def propagate(buckets, scores, weights, out):
+    """Messages to the roots and back; all that is computed goes to `out`, with pair counts added.
 
     Each message is scaled to maximum 1, and all potentials are at most 1. So no product of a bucket's factors is
     smaller than the product of the smallest entry other than 0 of each factor. A graph is unsafe if this bound is too
-    small for one of its buckets.
+    small for one of its buckets. Small graphs are processed in groups, whose potentials and messages stay in the cache.
+
+    Parameters
+    ----------
+    buckets : Buckets
+    scores : Scores
+        Its `edge_matrix` is an array.
+    weights : ndarray of shape (n_graphs,)
+        Factors of pair counts.
+    out : Marginals
+        Output.
+
+    Returns
+    -------
+    unsafe : ndarray of bool, (n_graphs,)
+        Graphs that need the log domain.
     """
-    ends = buckets.message_ptr[buckets.node_ptr]
+    ends, rows = buckets.message_ptr[buckets.node_ptr], scores.edge_matrix
     groups = [0]
     while groups[-1] < len(ends) - 1:
         groups.append(max(groups[-1] + 1, int(np.searchsorted(ends, ends[groups[-1]] + GROUP, side="right")) - 1))
-    room = make_room(buckets, buckets.node_ptr[groups], potentials.node.shape[1])
-    for first, last in pairwise(groups):
+    starts = buckets.node_ptr[groups]
+    room, unsafe = make_room(buckets, starts, scores.node.shape[1]), np.zeros(len(ends) - 1, bool)
+    has_own = len(rows) == len(scores.edge) and bool((np.diff(rows) == 1).all())  # each edge its matrix, in their order
+    shared = None if has_own else exponentiate(scores.edge)
+    for (first, last), (start, stop) in zip(pairwise(groups), pairwise(starts)):
+        edges = slice(*buckets.edge_ptr[[start, stop]].tolist())
+        node, node_shift, node_is_small = exponentiate(scores.node[start:stop])
+        edge, edge_shift, edge_is_small = shared or exponentiate(scores.edge[edges])
+        first_matrix = edges.start if has_own else 0
+        potentials = _Potentials(node, node_shift, node_is_small, edge, edge_shift, edge_is_small, rows, first_matrix)
         _collect(first, last, buckets, potentials, room, out.log_partition, unsafe)
         _distribute(first, last, buckets, potentials, weights, room, out, unsafe)
+    return unsafe
 
 
 @kernel(fastmath={"contract"})
@@ -53,7 +92,7 @@ def _collect(first, last, buckets, potentials, room, log_partition, unsafe):
     node_ptr, order, ptr, _, up_axis, _, child_ptr, child, top_axis, edge_ptr, edge, edge_axis, flipped = buckets[:13]
     n_inner, power, message_ptr, table_ptr = buckets.n_inner, buckets.power, buckets.message_ptr, buckets.table_ptr
     table, message, _, top, low, pair, has_edge, stride, index = room[:9]
-    node, matrices, rows = potentials
+    node, node_shift, node_is_small, matrices, edge_shift, edge_is_small, rows, first_matrix = potentials
     bits, top_bits, low_bits = message.view(np.uint64), top.view(np.uint64), low.view(np.uint64)
     start, n_states, row, down = node_ptr[first], node.shape[1], np.int64(0), np.bool_(False)
     for g in range(first, last):
@@ -63,21 +102,26 @@ def _collect(first, last, buckets, potentials, room, log_partition, unsafe):
                 break
             length, at, to = power[n_inner[p]], table_ptr[p] - table_ptr[start], message_ptr[p] - message_ptr[start]
             size, next_child, last_child = message_ptr[p + 1] - message_ptr[p], child_ptr[p], child_ptr[p + 1]
-            smallest, bound = 1.0, 1.0
+            smallest, bound, v = 1.0, 1.0, order[p] - start
+            unsafe[g] |= node_is_small[v]
+            log_z += node_shift[v]
             for x in range(n_states):
-                value = node[order[p], x]
+                value = node[v, x]
                 table[at + x * length] = value
                 smallest = min(smallest, value if value > 0.0 else 1.0)
             for axis in range(ptr[p + 1] - ptr[p]):
                 has_edge[axis] = False
             for k in range(edge_ptr[p], edge_ptr[p + 1]):
                 has_edge[edge_axis[k]] = True
-                bound *= load_pair(matrices, rows[edge[k]], flipped[k], pair, edge_axis[k])
+                number = rows[edge[k]] - first_matrix
+                unsafe[g] |= edge_is_small[number]
+                log_z += edge_shift[number]
+                bound *= load_pair(matrices, number, flipped[k], pair, edge_axis[k])
             bound *= smallest
             for k in range(next_child, last_child):
                 bound *= low[child[k] - start]
-            if bound < SMALLEST_PRODUCT:
-                unsafe[g] = True
+            unsafe[g] |= bound < SMALLEST_PRODUCT
+            if unsafe[g]:
                 break
             for axis in range(n_inner[p] + 1):
                 if axis:
@@ -113,7 +157,7 @@ def _distribute(first, last, buckets, potentials, weights, room, out, unsafe):
     n_inner, power, message_ptr, table_ptr = buckets.n_inner, buckets.power, buckets.message_ptr, buckets.table_ptr
     belief_ptr = buckets.belief_ptr
     table, message, belief, top, _, pair, has_edge, stride, index = room[:9]
-    node, counts, matrices, rows = out.node, out.edge, potentials.edge, potentials.edge_matrix
+    node, counts, rows = out.node, out.edge, potentials.edge_matrix
     start, n_states, row, down = node_ptr[first], node.shape[1], np.int64(0), np.bool_(True)
     for g in range(first, last):
         if unsafe[g]:
@@ -157,7 +201,8 @@ def _distribute(first, last, buckets, potentials, weights, room, out, unsafe):
                 while next_child > first_child and top_axis[child[next_child - 1]] > n_inner[p]:
                     next_child -= 1
                 for k in range(edge_ptr[p], edge_ptr[p + 1]):
-                    load_pair(matrices, rows[edge[k]], flipped[k], pair, edge_axis[k])
+                    number = rows[edge[k]] - potentials.first_matrix
+                    load_pair(potentials.edge, number, flipped[k], pair, edge_axis[k])
                 visit_blocks(p, start, next_child, buckets, room, down)
             for axis in range(n_inner[p], -1, -1):
                 while next_child > first_child and top_axis[child[next_child - 1]] == axis:

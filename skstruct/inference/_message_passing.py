@@ -18,7 +18,7 @@ SMALLEST_POTENTIAL = 1e-75  # exp(-172): scores of one row or matrix within 172 
 SMALLEST_MESSAGE = 1e-150  # the kernels' own bound: message * message and message * potential stay > 1e-308
 
 
-def _exponentiate(scores):
+def exponentiate(scores):
     """``exp(scores - shift)`` with the maxima of rows or matrices as `shift`, and where the result is too small."""
     rows = np.ascontiguousarray(scores, np.float64).reshape(len(scores), int(np.prod(scores.shape[1:])))
     potential, shift, too_small = np.empty_like(rows), np.empty(len(rows)), np.empty(len(rows), bool)
@@ -56,8 +56,8 @@ def potentials_of(topology, scores):
     unsafe : ndarray of bool, (n_graphs,)
     """
     t, rows = topology, scores.edge_matrix
-    node, node_shift, small_node = _exponentiate(scores.node)
-    edge, edge_shift, small_edge = _exponentiate(scores.edge)
+    node, node_shift, small_node = exponentiate(scores.node)
+    edge, edge_shift, small_edge = exponentiate(scores.edge)
     unsafe = np.zeros(t.n_graphs, bool)
     unsafe[t.node_graph[small_node]] = True
     if small_edge.any():
@@ -65,7 +65,7 @@ def potentials_of(topology, scores):
     return Scores(node, edge, rows), t.sum_nodes(node_shift) + t.sum_edges(edge_shift[rows]), unsafe
 
 
-def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False):
+def sum_product(plan, scores, weights, fast, safe):
     """Run the `fast` kernel on all graphs and the `safe` (log-domain) one where the first is unsafe.
 
     Parameters
@@ -79,8 +79,6 @@ def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False):
         ``fast(wiring, potentials, weights, out, unsafe)`` adds pair counts without the potential of their edge, which
         is multiplied in here once per matrix, to the `Marginals` `out`; ``safe(wiring, graphs, scores, weights, out)``
         adds whole ones.
-    whole_counts : bool, default=False
-        Whether `fast` adds whole counts, too.
 
     Returns
     -------
@@ -93,8 +91,7 @@ def sum_product(plan, scores, weights, fast, safe, *, whole_counts=False):
     out = direct_marginals(np.zeros(t.n_graphs), np.empty_like(scores.node), np.zeros_like(scores.edge))
     with np.errstate(all="ignore"):  # log 0 and 0 / 0 are no news in a kernel; seen with NUMBA_DISABLE_JIT=1 only
         fast(plan.wiring, potentials, weights, out, unsafe)
-        if not whole_counts:
-            out.edge[:] *= potentials.edge
+        out.edge[:] *= potentials.edge
         out.log_partition[:] += shift
         if unsafe.any():
             safe(plan.wiring, np.flatnonzero(unsafe), scores, weights, out)
