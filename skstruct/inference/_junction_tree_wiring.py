@@ -12,7 +12,7 @@ BLOCK = 256  # entries of the inner axes, unless the first axis has more
 
 
 class Buckets(NamedTuple):
-    """Where everything lies, by position in the elimination order.
+    """Where everything lies, by position in a depth-first order of elimination.
 
     Slots ``ptr[p]:ptr[p + 1]`` hold the nodes of bucket ``p``, which are the axes of its table. First comes the
     eliminated node, then the others, its *separator*, by colour. Nodes of a bucket have different colours, as few as
@@ -51,23 +51,23 @@ def wire_buckets(topology, elimination, n_states):
     position = np.empty(n, np.int32)
     position[order] = np.arange(n)
     ends = position[topology.edges]
-    bucket, other = ends.min(axis=1), ends.max(axis=1)
-    edge = np.argsort(bucket, kind="stable")
-    edge_ptr, ptr = _offsets(bucket, n), np.concatenate([[0], np.cumsum(elimination.size)])
+    bucket, other = np.minimum(*ends.T), np.maximum(*ends.T)
+    edge_ptr, edge = _by_owner(bucket, np.arange(len(ends)), n)
+    ptr = np.concatenate([[0], np.cumsum(elimination.size)])
     scope, up_axis = np.empty(ptr[-1], np.int32), np.zeros(ptr[-1], np.int32)
     edge_axis = np.empty(len(edge), np.int32)
     parent, top_axis = np.full(n, -1, np.int32), np.zeros(n, np.int32)
     collect_scopes(edge_ptr, other[edge], ptr, scope, parent)
     _place_axes(edge_ptr, other[edge], ptr, scope, parent, up_axis, top_axis, edge_axis)
-    n_roots = np.count_nonzero(parent < 0)
-    child = np.lexsort([top_axis, parent])[n_roots:]
-    child_ptr = _offsets(parent[child], n)
+    by_axis = np.argsort(top_axis.astype(np.int8), kind="stable")
+    child_ptr, child = _by_owner(parent, by_axis[parent[by_axis] >= 0], n)
     _number_depth_first(parent, child_ptr, child, position)  # of the buckets, no longer of the nodes
-    by_position = np.argsort(position)
+    by_position = np.empty(n, np.intp)
+    by_position[position] = np.arange(n)
     slots, ptr = take_ranges(ptr, by_position)
     children, child_ptr = take_ranges(child_ptr, by_position)
     edges, edge_ptr = take_ranges(edge_ptr, by_position)
-    edge, scope = edge[edges].astype(np.int32), order[scope[slots]]
+    edge, scope = edge[edges], order[scope[slots]]
     n_axes = np.diff(ptr) - 1
     power = n_states ** np.arange(n_axes.max(initial=0) + 2)
     most = int(np.searchsorted(power, BLOCK, side="right")) - 1
@@ -97,9 +97,20 @@ def wire_buckets(topology, elimination, n_states):
     )
 
 
-def _offsets(owners, n):
-    """Offsets of the items of each owner, if the items are sorted by owner."""
-    return np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=n))])
+def _by_owner(owner, items, n_owners):
+    """Offsets and items of each owner, in the given order."""
+    ptr = np.concatenate([[0], np.cumsum(np.bincount(owner[items], minlength=n_owners))])
+    grouped = np.empty(len(items), np.int32)
+    _group(owner, items, ptr[:-1].copy(), grouped)
+    return ptr, grouped
+
+
+@kernel
+def _group(owner, items, free, grouped):
+    """Write each item to the next free place of its owner: a sort in linear time."""
+    for item in items:
+        grouped[free[owner[item]]] = item
+        free[owner[item]] += 1
 
 
 @kernel
