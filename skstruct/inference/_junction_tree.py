@@ -12,7 +12,7 @@ from skstruct.inference._base import InferenceBackend
 from skstruct.inference._elimination import Elimination, eliminate
 from skstruct.inference._junction_tree_derivative import derive_tables
 from skstruct.inference._junction_tree_kernels import propagate
-from skstruct.inference._junction_tree_log import propagate_log, sample_labels
+from skstruct.inference._junction_tree_tables import propagate_log, sample_labels
 from skstruct.inference._junction_tree_wiring import Buckets, wire_buckets
 from skstruct.inference._message_passing import LabelledExactly, potentials_of
 from skstruct.inference._plan import derivatives_of

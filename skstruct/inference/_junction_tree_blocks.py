@@ -39,11 +39,13 @@ class Room(NamedTuple):
 
 
 def make_room(buckets, starts, n_states):
+    """Memory for groups of graphs whose first positions are `starts`, to be used one after the other."""
     n_nodes, n_tables, n_messages = (
         int(np.diff(ptr).max(initial=0)) for ptr in (starts, buckets.table_ptr[starts], buckets.message_ptr[starts])
     )
     widest, length = len(buckets.power) - 1, int(buckets.power[buckets.n_inner.max(initial=0)])
-    n_children = int(np.diff(buckets.child_ptr).max(initial=1))
+    has_outer = np.diff(buckets.ptr) - 1 > buckets.n_inner
+    n_children = int(np.diff(buckets.child_ptr)[has_outer].max(initial=1))
     return Room(
         np.empty(n_tables),
         np.empty(n_messages),
@@ -63,14 +65,11 @@ def make_room(buckets, starts, n_states):
 
 @kernel(inline=True)
 def load_pair(matrices, number, flipped, pair, axis):
-    """Copy the potential of an edge to its axis; the smallest entry other than 0."""
-    n_states, low = pair.shape[1], 1.0
+    """Copy the potential of an edge to its axis."""
+    n_states = pair.shape[1]
     for x in range(n_states):
         for y in range(n_states):
-            value = matrices[number, y, x] if flipped else matrices[number, x, y]
-            pair[axis, x, y] = value
-            low = min(low, value if value > 0.0 else 1.0)
-    return low
+            pair[axis, x, y] = matrices[number, y, x] if flipped else matrices[number, x, y]
 
 
 @kernel(inline=True)
@@ -185,16 +184,17 @@ def sum_out(table, start, length, n_states, message, at):
 
 @kernel(inline=True)
 def extremes(bits, start, stop):
-    """Largest number, and smallest one other than 0 less 1, of numbers >= 0 whose bits are seen as integers.
+    """Bits of the largest number, and of the smallest one other than 0, of numbers >= 0 given by their bits.
 
-    The order of the numbers is the order of their bits, and integers are compared in vector registers.
+    The order of the numbers is that of their bits as integers, which are compared in vector registers. Less one, 0 is
+    the largest.
     """
     top, low, one = np.uint64(0), np.uint64(2**64 - 1), np.uint64(1)
     for k in range(start, stop):
         value = bits[np.uint64(k)]
         top = max(top, value)
         low = min(low, value - one)
-    return top, low
+    return top, low + one
 
 
 @kernel(inline=True)
@@ -247,7 +247,12 @@ def visit_blocks(p, start, first_child, buckets, room, down):
     write the marginals summed over the outer axes to `table`.
     """
     n_inner, n_axes, last_child = buckets.n_inner[p], buckets.ptr[p + 1] - buckets.ptr[p] - 1, buckets.child_ptr[p + 1]
-    child, message_ptr, belief_ptr, length = buckets.child, buckets.message_ptr, buckets.belief_ptr, len(room.block)
+    child, message_ptr, belief_ptr, length = (
+        buckets.child,
+        buckets.message_ptr,
+        buckets.belief_ptr,
+        buckets.power[n_inner],
+    )
     table, message, belief, block, summed = room.table, room.message, room.belief, room.block, room.summed
     pair, has_edge, digit, index = room.pair, room.has_edge, room.digit, room.offsets
     n_states, source, zero = pair.shape[1], buckets.table_ptr[p] - buckets.table_ptr[start], np.int64(0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skstruct.inference._junction_tree_log import (
+from skstruct.inference._junction_tree_tables import (
     _combine,
     _load,
     _longest,

@@ -28,25 +28,25 @@ from skstruct.inference._junction_tree_blocks import (
 from skstruct.inference._message_passing import exponentiate
 from skstruct.kernels.jit import kernel
 
-GROUP = 1 << 16  # entries of the messages of graphs that are processed together: they fit in the second-level cache
+GROUP = 1 << 15  # entries of the messages of graphs that are processed together: they fit in the second-level cache
 SMALLEST_PRODUCT = 1e-300  # no product of potentials and messages may be smaller, unless it is 0
 
 
 class _Potentials(NamedTuple):
-    """Potentials of a group of graphs, the maxima that they leave out, and where they are too far apart."""
+    """Potentials of a group of graphs, the maxima that they leave out, and the smallest ones other than 0."""
 
     node: np.ndarray  # (nodes of the group, n_states)
     node_shift: np.ndarray
-    node_is_small: np.ndarray
+    node_low: np.ndarray
     edge: np.ndarray  # (n_matrices, n_states, n_states), from number `first_matrix` on
     edge_shift: np.ndarray
-    edge_is_small: np.ndarray
+    edge_low: np.ndarray
     edge_matrix: np.ndarray  # (n_edges,)
     first_matrix: int
 
 
 def propagate(buckets, scores, weights, out):
-    """Messages to the roots and back; all that is computed goes to `out`, with pair counts added.
+    """Messages to the roots and back: write marginals to `out`, and add pair counts.
 
     Each message is scaled to maximum 1, and all potentials are at most 1. So no product of a bucket's factors is
     smaller than the product of the smallest entry other than 0 of each factor. A graph is unsafe if this bound is too
@@ -77,10 +77,10 @@ def propagate(buckets, scores, weights, out):
     shared = None if has_own else exponentiate(scores.edge)
     for (first, last), (start, stop) in zip(pairwise(groups), pairwise(starts)):
         edges = slice(*buckets.edge_ptr[[start, stop]].tolist())
-        node, node_shift, node_is_small = exponentiate(scores.node[start:stop])
-        edge, edge_shift, edge_is_small = shared or exponentiate(scores.edge[edges])
+        node, node_shift, node_low = exponentiate(scores.node[start:stop])
+        edge, edge_shift, edge_low = shared or exponentiate(scores.edge[edges])
         first_matrix = edges.start if has_own else 0
-        potentials = _Potentials(node, node_shift, node_is_small, edge, edge_shift, edge_is_small, rows, first_matrix)
+        potentials = _Potentials(node, node_shift, node_low, edge, edge_shift, edge_low, rows, first_matrix)
         _collect(first, last, buckets, potentials, room, out.log_partition, unsafe)
         _distribute(first, last, buckets, potentials, weights, room, out, unsafe)
     return unsafe
@@ -92,7 +92,7 @@ def _collect(first, last, buckets, potentials, room, log_partition, unsafe):
     node_ptr, order, ptr, _, up_axis, _, child_ptr, child, top_axis, edge_ptr, edge, edge_axis, flipped = buckets[:13]
     n_inner, power, message_ptr, table_ptr = buckets.n_inner, buckets.power, buckets.message_ptr, buckets.table_ptr
     table, message, _, top, low, pair, has_edge, stride, index = room[:9]
-    node, node_shift, node_is_small, matrices, edge_shift, edge_is_small, rows, first_matrix = potentials
+    node, node_shift, node_low, matrices, edge_shift, edge_low, rows, first_matrix = potentials
     bits, top_bits, low_bits = message.view(np.uint64), top.view(np.uint64), low.view(np.uint64)
     start, n_states, row, down = node_ptr[first], node.shape[1], np.int64(0), np.bool_(False)
     for g in range(first, last):
@@ -102,26 +102,23 @@ def _collect(first, last, buckets, potentials, room, log_partition, unsafe):
                 break
             length, at, to = power[n_inner[p]], table_ptr[p] - table_ptr[start], message_ptr[p] - message_ptr[start]
             size, next_child, last_child = message_ptr[p + 1] - message_ptr[p], child_ptr[p], child_ptr[p + 1]
-            smallest, bound, v = 1.0, 1.0, order[p] - start
-            unsafe[g] |= node_is_small[v]
+            v = order[p] - start
             log_z += node_shift[v]
+            bound = node_low[v]
             for x in range(n_states):
-                value = node[v, x]
-                table[at + x * length] = value
-                smallest = min(smallest, value if value > 0.0 else 1.0)
+                table[at + x * length] = node[v, x]
             for axis in range(ptr[p + 1] - ptr[p]):
                 has_edge[axis] = False
             for k in range(edge_ptr[p], edge_ptr[p + 1]):
-                has_edge[edge_axis[k]] = True
-                number = rows[edge[k]] - first_matrix
-                unsafe[g] |= edge_is_small[number]
+                axis, number = edge_axis[k], rows[edge[k]] - first_matrix
+                has_edge[axis] = True
                 log_z += edge_shift[number]
-                bound *= load_pair(matrices, number, flipped[k], pair, edge_axis[k])
-            bound *= smallest
+                bound *= edge_low[number]
+                load_pair(matrices, number, flipped[k], pair, axis)
             for k in range(next_child, last_child):
                 bound *= low[child[k] - start]
-            unsafe[g] |= bound < SMALLEST_PRODUCT
-            if unsafe[g]:
+            if bound < SMALLEST_PRODUCT:
+                unsafe[g] = True
                 break
             for axis in range(n_inner[p] + 1):
                 if axis:
@@ -139,7 +136,6 @@ def _collect(first, last, buckets, potentials, room, log_partition, unsafe):
                 visit_blocks(p, start, next_child, buckets, room, down)
             i = p - start
             top_bits[i], low_bits[i] = extremes(bits, to, to + size)
-            low_bits[i] += np.uint64(1)
             log_z += np.log(top[i])
             inverse = 1.0 / top[i]
             low[i] *= inverse

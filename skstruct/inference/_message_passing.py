@@ -19,30 +19,34 @@ SMALLEST_MESSAGE = 1e-150  # the kernels' own bound: message * message and messa
 
 
 def exponentiate(scores):
-    """``exp(scores - shift)`` with the maxima of rows or matrices as `shift`, and where the result is too small."""
+    """Potentials ``exp(scores - shift)`` of rows or matrices, their maxima `shift`, and their smallest potentials.
+
+    The smallest potential, of those that are not forbidden, is 0 if it underflows.
+    """
     rows = np.ascontiguousarray(scores, np.float64).reshape(len(scores), int(np.prod(scores.shape[1:])))
-    potential, shift, too_small = np.empty_like(rows), np.empty(len(rows)), np.empty(len(rows), bool)
-    _take_out_maxima(rows, np.log(SMALLEST_POTENTIAL), potential, shift, too_small)
+    potential, shift, low = np.empty_like(rows), np.empty(len(rows)), np.empty(len(rows))
+    _take_out_maxima(rows, potential, shift, low)
     np.exp(potential, out=potential)
-    return potential.reshape(scores.shape), shift, too_small
+    np.exp(low, out=low)
+    return potential.reshape(scores.shape), shift, low
 
 
 @kernel
-def _take_out_maxima(rows, smallest, shifted, shift, too_small):
-    """Write the rows without their maxima, the maxima, and whether a number other than -inf is below `smallest`.
+def _take_out_maxima(rows, shifted, shift, low):
+    """Write the rows without their maxima, the maxima, and what is then the smallest number other than -inf.
 
     For short rows this is faster than reductions of numpy.
     """
     for i in range(len(rows)):
-        top, bad = -np.inf, False
+        top, lowest = -np.inf, 0.0
         for k in range(rows.shape[1]):
             top = max(top, rows[i, k])
         shift[i] = top if top > -np.inf else 0.0
         for k in range(rows.shape[1]):
             value = rows[i, k] - shift[i]
             shifted[i, k] = value
-            bad |= (value < smallest) & (value > -np.inf)
-        too_small[i] = bad
+            lowest = min(lowest, value if value > -np.inf else 0.0)
+        low[i] = lowest
 
 
 def potentials_of(topology, scores):
@@ -56,10 +60,10 @@ def potentials_of(topology, scores):
     unsafe : ndarray of bool, (n_graphs,)
     """
     t, rows = topology, scores.edge_matrix
-    node, node_shift, small_node = exponentiate(scores.node)
-    edge, edge_shift, small_edge = exponentiate(scores.edge)
-    unsafe = np.zeros(t.n_graphs, bool)
-    unsafe[t.node_graph[small_node]] = True
+    node, node_shift, node_low = exponentiate(scores.node)
+    edge, edge_shift, edge_low = exponentiate(scores.edge)
+    small_edge, unsafe = edge_low < SMALLEST_POTENTIAL, np.zeros(t.n_graphs, bool)
+    unsafe[t.node_graph[node_low < SMALLEST_POTENTIAL]] = True
     if small_edge.any():
         unsafe[t.edge_graph[small_edge[rows]]] = True
     return Scores(node, edge, rows), t.sum_nodes(node_shift) + t.sum_edges(edge_shift[rows]), unsafe

@@ -12,8 +12,7 @@ from skstruct.inference import JunctionTree
 from skstruct.inference import _junction_tree as junction_tree
 from skstruct.inference import _junction_tree_kernels as kernels
 from skstruct.inference import _junction_tree_wiring as wiring
-from skstruct.inference import _message_passing as message_passing
-from skstruct.inference._junction_tree_log import propagate_log
+from skstruct.inference._junction_tree_tables import propagate_log
 from skstruct.scores import Scores
 from skstruct.testing import check_inference_backend
 
@@ -54,7 +53,7 @@ def random_scores(topology, n_states, rng, scale=1.0, *, n_matrices=None, forbid
 def both(plan, scores, monkeypatch, weights=None):
     """Marginals by the fast kernels, and by the plain twin."""
     with monkeypatch.context() as patch:
-        patch.setattr(message_passing, "SMALLEST_POTENTIAL", 2.0)  # no range is safe
+        patch.setattr(junction_tree, "propagate", lambda *_: np.ones(plan.topology.n_graphs, bool))  # all are unsafe
         safe = plan.marginals(scores, weights)
     with monkeypatch.context() as patch:
         patch.setattr(junction_tree, "propagate_log", None)  # all graphs are safe
@@ -137,7 +136,7 @@ def test_scores_whose_products_underflow(scale, monkeypatch):
         found = plan.marginals(scores)
         assert set(graphs) <= set(np.flatnonzero(is_large).tolist())
         assert (len(graphs) > 0) == (scale > 10)
-        patch.setattr(message_passing, "SMALLEST_POTENTIAL", 2.0)
+        patch.setattr(junction_tree, "propagate", lambda *_: np.ones(8, bool))
         expected = plan.marginals(scores)
     np.testing.assert_allclose(found.log_partition, expected.log_partition, rtol=1e-12)
     np.testing.assert_allclose(found.node, expected.node, rtol=1e-9, atol=1e-12)

@@ -287,3 +287,19 @@ def test_graphs_of_one_node_without_any_matrix(n_states):
         text=True,
     )
     assert outcome.returncode == 0, outcome.stderr  # an index out of range is an error there
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (40, 3, 3), (0, 2), (0, 2, 2)])
+def test_potentials_leave_out_the_maxima(shape, rng):
+    """By the definition, in numpy."""
+    scores = 100 * rng.normal(size=shape)
+    scores[rng.random(shape) < 0.3] = -np.inf
+    scores[:2] = -np.inf
+    potential, shift, low = message_passing.exponentiate(scores)
+    rows = scores.reshape(len(scores), shape[1] ** (len(shape) - 1))
+    top = rows.max(axis=1)
+    expected = np.where(np.isneginf(top), 0.0, top)
+    np.testing.assert_array_equal(shift, expected)
+    np.testing.assert_allclose(potential.reshape(rows.shape), np.exp(rows - expected[:, None]), rtol=1e-14)
+    lowest = np.where(np.isneginf(rows), np.inf, rows - expected[:, None]).min(axis=1)
+    np.testing.assert_allclose(low, np.exp(np.minimum(lowest, 0.0)), rtol=1e-14)

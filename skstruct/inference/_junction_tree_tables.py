@@ -1,7 +1,8 @@
-"""Table kernels of the junction tree, in the probability and in the log domain.
+"""Stored tables of the junction tree: the log domain, decoding, samples, and the way up of derivatives.
 
-A table over the nodes of a bucket is flat; axis ``a`` has stride ``n_states ** a``, and axis 0 is the node that the
-bucket eliminates. Every operation is a walk over a table with a running offset into a smaller one.
+These kernels are plain, and slower than the messages of ``_junction_tree_kernels.py``. A table over the nodes of a
+bucket is flat; axis ``a`` has stride ``n_states ** a``, and axis 0 is the node that the bucket eliminates. Every
+operation is a walk over a table with a running offset into a smaller one.
 """
 
 from typing import NamedTuple
@@ -227,7 +228,7 @@ def _upward_log(start, stop, buckets, scores, take_max, tables, stride):
 
 @kernel
 def propagate_log(buckets, graphs, scores, weights, out):
-    """`propagate` in the log domain, on some graphs: the plain twin, for any legal scores."""
+    """`propagate` in the log domain, on some graphs: its plain twin, for any legal scores."""
     rows, node_out, counts = scores.edge_matrix, out.node, out.edge
     n_states = scores.node.shape[1]
     node_ptr, ptr, parent = buckets.node_ptr, buckets.ptr, buckets.parent
