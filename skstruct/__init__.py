@@ -6,8 +6,9 @@ from skstruct.data.node_view import NodeView
 from skstruct.data.ragged import RaggedArray, as_ragged
 from skstruct.data.topology import Topology
 from skstruct.estimator import GraphCRFClassifier, MultiLabelCRFClassifier
+from skstruct.version import VERSION
 
-__version__ = "0.1.0.dev0"
+__version__ = VERSION
 
 __all__ = [
     "Graph",

@@ -10,13 +10,20 @@ import skstruct
 
 ROOT = Path(skstruct.__file__).parent
 LEVELS = [
-    {"exceptions", "scores", "kernels", "data", "components"},
+    {"exceptions", "scores", "kernels", "data", "components", "version"},
     {"features", "inference", "optim"},
     {"decoding", "objectives"},
     {"estimator"},
     {"functional", "inspection", "metrics", "model_selection", "preprocessing", "datasets", "io", "testing"},
 ]
-GROUND = {"data": {"exceptions"}, "kernels": set(), "exceptions": set(), "components": set(), "scores": {"data"}}
+GROUND = {
+    "data": {"exceptions"},
+    "kernels": set(),
+    "exceptions": set(),
+    "components": set(),
+    "scores": {"data"},
+    "version": set(),
+}
 SEAMS = {"features", "inference", "optim", "decoding", "objectives"}
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}
 
