@@ -33,7 +33,7 @@ class Auto(InferenceBackend):
         chains.
     max_entries : float, default=1e6
         Largest number of table entries of a graph for which `JunctionTree` is preferred to approximate inference, if
-        `candidates` is None. With that many entries a graph costs about 10 ms per evaluation, and training evaluates
+        `candidates` is None. With that many entries a graph costs about 3 ms per evaluation, and training evaluates
         each graph about a hundred times. A larger value makes inference exact on denser graphs. The number of entries
         depends on the graph and the number of states, so that training and prediction choose the same backend.
     approximate : InferenceBackend, default=None

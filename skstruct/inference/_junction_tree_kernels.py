@@ -89,8 +89,8 @@ def propagate(buckets, scores, weights, out):
 @kernel(fastmath={"contract"})
 def _collect(first, last, buckets, potentials, room, log_partition, unsafe):
     """Send the messages of the graphs ``first:last``, write their log-partitions, and find unsafe ones."""
-    node_ptr, order, ptr, _, up_axis, _, child_ptr, child, top_axis, edge_ptr, edge, edge_axis, flipped = buckets[:13]
-    n_inner, power, message_ptr, table_ptr = buckets.n_inner, buckets.power, buckets.message_ptr, buckets.table_ptr
+    node_ptr, order, ptr, _, up_axis, _, child_ptr, child, top_axis = buckets[:9]
+    edge_ptr, edge, edge_axis, flipped, power, n_inner, message_ptr, table_ptr = buckets[9:17]
     table, message, _, top, low, pair, has_edge, stride, index = room[:9]
     node, node_shift, node_low, matrices, edge_shift, edge_low, rows, first_matrix = potentials
     bits, top_bits, low_bits = message.view(np.uint64), top.view(np.uint64), low.view(np.uint64)
@@ -147,11 +147,8 @@ def _collect(first, last, buckets, potentials, room, log_partition, unsafe):
 @kernel(fastmath={"contract", "reassoc"})
 def _distribute(first, last, buckets, potentials, weights, room, out, unsafe):
     """Marginals of the graphs ``first:last`` from their messages."""
-    node_ptr, order, ptr, _, up_axis, parent, child_ptr, child, top_axis, edge_ptr, edge, edge_axis, flipped = buckets[
-        :13
-    ]
-    n_inner, power, message_ptr, table_ptr = buckets.n_inner, buckets.power, buckets.message_ptr, buckets.table_ptr
-    belief_ptr = buckets.belief_ptr
+    node_ptr, order, ptr, _, up_axis, parent, child_ptr, child, top_axis = buckets[:9]
+    edge_ptr, edge, edge_axis, flipped, power, n_inner, message_ptr, table_ptr, belief_ptr = buckets[9:18]
     table, message, belief, top, _, pair, has_edge, stride, index = room[:9]
     node, counts, rows = out.node, out.edge, potentials.edge_matrix
     start, n_states, row, down = node_ptr[first], node.shape[1], np.int64(0), np.bool_(True)
@@ -164,12 +161,8 @@ def _distribute(first, last, buckets, potentials, weights, room, out, unsafe):
             continue
         for p in range(node_ptr[g + 1] - 1, node_ptr[g] - 1, -1):
             length, at, to = power[n_inner[p]], table_ptr[p] - table_ptr[start], message_ptr[p] - message_ptr[start]
-            size, source, first_child, next_child = (
-                message_ptr[p + 1] - message_ptr[p],
-                belief_ptr[p],
-                child_ptr[p],
-                child_ptr[p + 1],
-            )
+            size, source = message_ptr[p + 1] - message_ptr[p], belief_ptr[p]
+            first_child, next_child = child_ptr[p], child_ptr[p + 1]
             if parent[p] < 0:
                 belief[source] = 1.0
             total = 0.0
