@@ -227,15 +227,18 @@ class Run:
                 self.record(name, f"{quantity}, {of} of {calls} calls", 1e6 * value, "µs", ratio=ratio)
 
     def sweep(self, quantity, variable, sizes, make, *, clock=time.process_time):
-        """Measure ``make(size)()`` at all sizes in turn, and fit ``seconds ~ size**exponent``."""
+        """Measure ``make(size)()`` at all sizes in turn, and fit ``seconds ~ size**exponent``.
+
+        The time of a size is the minimum of its rounds, because other programs can only make it longer.
+        """
         functions = [make(size) for size in sizes]
         for function in functions:
             function()
-        taken = np.empty((max(2, self.repeats // 2), len(sizes)))
+        taken = np.empty((max(2, self.repeats), len(sizes)))
         for row in taken:
             for k, function in enumerate(functions):
                 row[k] = mean_time(function, clock)
-        seconds = np.median(taken, axis=0)
+        seconds = taken.min(axis=0)
         exponent = np.polyfit(np.log(sizes), np.log(seconds), 1)[0]
         self.sweeps.append(
             {

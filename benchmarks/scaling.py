@@ -1,14 +1,32 @@
-"""Growth of time with one size at a time, with fitted exponents."""
+"""Growth of time with one size at a time, with fitted exponents: training, every backend, plans, the k best.
+
+The sizes are chosen such that neither the cost of a call nor a step from one cache to the next dominates. Each backend
+of the table is measured on graphs that it supports, whose edges share a matrix. Iterative backends do a constant number
+of sweeps.
+"""
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from benchmarks._measure import case
-from benchmarks._problems import grid, many_graphs, random_scores
+from benchmarks._problems import grid, random_edges, random_scores
 from benchmarks._sequences import chains
 from benchmarks._training import chain_crf, with_objective
 from skstruct import Topology
-from skstruct.inference import JunctionTree, LoopyBP
+from skstruct.inference import BACKENDS, JunctionTree, LoopyBP, Tree
+
+STEADY = {"max_iter": 10, "tol": 1e-300}  # sweeps do not end before
+SETTINGS = {
+    "junction_tree": {"max_entries": 1e12},
+    "auto": {"approximate": LoopyBP(**STEADY), "max_entries": 1},
+    "gibbs": {"n_samples": 4, "burn_in": 4, "n_chains": 2, "thin": 1},
+    "loopy_bp": STEADY,
+    "mean_field": STEADY,
+    "tree_reweighted": STEADY,
+}
+# Weak scores of edges, so that the number of sweeps does not depend on the size: both backends decode first.
+COUPLING = {"gibbs": 0.001, "mean_field": 0.02}
+N_STATES = 5
 
 
 @case("Growth of chains with tokens")
@@ -42,29 +60,102 @@ def chain_vocabulary(run):
     run.sweep("chain evaluation", "distinct attributes", sizes, lambda n: _evaluation(n_nodes=n_nodes, n_attributes=n))
 
 
-@case("Growth of loopy BP with edges")
-def loopy_edges(run):
-    """Marginals of loopy BP on one grid over the number of edges; expected: linear for a constant number of sweeps."""
-    sizes = np.array(run.pick([4, 8], [16, 32, 64], [32, 64, 128, 256]))
+@case("Growth of backends with nodes")
+def backend_nodes(run):
+    """Marginals of one graph over the number of nodes; expected: linear.
 
-    def make(n_edges):
-        side = round((1 + np.sqrt(1 + 2 * n_edges)) / 2)
-        return _marginals(LoopyBP(), Topology.from_edges(grid(side, side), side * side))
+    The graphs are grids, and for some backends chains, binary trees, ladders, or nodes without edges. Enumeration is
+    not measured, since its time doubles with each binary node.
+    """
+    for name in sorted(BACKENDS.keys() - {"enumeration"}):
+        n_nodes = run.pick(16, 1024, 10_000 if name in SHAPES else 1600)
+        sizes = n_nodes * np.array(run.pick([1, 2], [1, 2, 4], [1, 2, 4, 8]))
+        run.sweep(name, "nodes", sizes, lambda n, name=name: _marginals(name, _shape(name, n)))
+    _expect_linear(run, run.sweeps)
 
-    run.sweep("loopy BP", "edges", 2 * sizes * (sizes - 1), make)
+
+@case("Growth of backends with graphs")
+def backend_graphs(run):
+    """Marginals of a batch over the number of graphs, which have 20 nodes, or 4 for enumeration; expected: linear."""
+    for name in sorted(BACKENDS):
+        n_nodes, n_graphs = (4, run.pick(5, 25, 50)) if name == "enumeration" else (20, run.pick(5, 100, 500))
+        sizes = n_graphs * np.array(run.pick([1, 2], [1, 2, 4], [1, 2, 4, 8]))
+        one = _shape(name, n_nodes)
+        run.sweep(
+            name, f"graphs of {n_nodes} nodes", sizes, lambda n, name=name, one=one: _marginals(name, _copies(one, n))
+        )
+    _expect_linear(run, run.sweeps)
 
 
-@case("Growth of batches with graphs")
-def number_of_graphs(run):
-    """Marginals of batches of graphs of 20 nodes over the number of graphs; expected: linear."""
-    sizes = run.pick([5, 10], [100, 300, 1000], [1000, 3000, 10_000])
-    for name, backend in (("loopy BP", LoopyBP()), ("junction tree", JunctionTree())):
+@case("Growth of backends with edges")
+def backend_edges(run):
+    """Marginals of random graphs with a constant number of nodes over the number of edges; expected: at most linear.
+
+    The time of a node is that of about 16 of its messages. Chains, trees and graphs without edges have no choice of
+    edges. Exact inference is exponential in the treewidth; the time of the junction tree is linear in the number of
+    table entries, which is measured on grids of rising height.
+    """
+    rng, n_nodes = np.random.default_rng(0), run.pick(20, 125, 125)
+    sizes = n_nodes * np.array(run.pick([2, 4], [8, 16], [16, 24, 36, 54]))
+    for name in sorted(BACKENDS.keys() - SHAPES.keys()):
         run.sweep(
             name,
-            "graphs of 20 nodes, 30 edges",
+            f"edges of {n_nodes} nodes",
             sizes,
-            lambda n, backend=backend: _marginals(backend, many_graphs(n, 20, 30, np.random.default_rng(0))),
+            lambda n, name=name: _marginals(name, Topology.from_edges(random_edges(n_nodes, n, rng), n_nodes)),
         )
+    plans = {}
+    for height in run.pick([3, 4], [8, 10, 12], [13, 15, 16, 18]):
+        plan = JunctionTree(1e12).plan(Topology.from_edges(grid(height, 24), 24 * height), 2)
+        plans[int(plan.entries[0])] = plan
+    run.sweep("junction_tree", "table entries", list(plans), lambda n: _use(plans[n], 2))
+    _expect_linear(run, run.sweeps[-1:])
+
+
+@case("Growth of backends with labels")
+def backend_labels(run):
+    """Marginals over the number of labels.
+
+    Expected: at most quadratic for messages, since registers hold 8 numbers, and exponentials and the cost of a call
+    are at most linear; at most linear without edges; cubic for the junction tree of a ladder, whose tables have
+    three nodes; the fourth power for enumeration of four nodes.
+    """
+    for name in sorted(BACKENDS):
+        n_nodes = 4 if name == "enumeration" else run.pick(16, 500, 500 if name == "junction_tree" else 2000)
+        sizes = run.pick([5, 7], [8, 16], [8, 16, 22] if name == "enumeration" else [8, 16, 32, 64])
+        run.sweep(name, "labels", sizes, lambda c, name=name, n=n_nodes: _marginals(name, _shape(name, n), c))
+
+
+@case("Growth of plans")
+def plans(run):
+    """Plans of junction trees over the number of nodes, for grids of 2, 6 and 10 columns.
+
+    Expected: linear for 2 columns, a ladder. Wider graphs need a heap and a hash set of the edges, which are linear but
+    for a logarithm, and for the caches in which a large hash set does not fit.
+    """
+    sizes = np.array(run.pick([60, 120], [12_000, 24_000, 48_000], [60_000, 240_000, 960_000]))
+    run.sweep("plan, 2 columns", "nodes", sizes, lambda n: _plan(2, n))
+    _expect_linear(run, run.sweeps)
+    sizes = np.array(run.pick([60, 120], [900, 1800, 3600], [900, 1800, 3600, 7200]))
+    for width in (6, 10):
+        run.sweep(f"plan, {width} columns", "nodes", sizes, lambda n, width=width: _plan(width, n))
+
+
+@case("Growth of the k best labellings")
+def k_best(run):
+    """Five best labellings of a binary tree over the number of nodes; then k best ones over k.
+
+    Expected: linear in nodes, and below linear in k, since one pass of messages is enough for any k.
+    """
+    sizes = np.array(run.pick([20, 40], [1000, 2000, 4000], [2000, 4000, 8000]))
+    run.sweep("5 best of a tree", "nodes", sizes, lambda n: _k_best(n, 5))
+    _expect_linear(run, run.sweeps)
+    run.sweep(
+        f"k best of a tree of {sizes[0]} nodes",
+        "k",
+        run.pick([2, 4], [5, 20], [5, 20, 80]),
+        lambda k: _k_best(sizes[0], k),
+    )
 
 
 def _evaluation(*, n_nodes, n_states=8, n_attributes=10_000, per_node=20):
@@ -89,7 +180,54 @@ def _evaluation(*, n_nodes, n_states=8, n_attributes=10_000, per_node=20):
     return kept[0]
 
 
-def _marginals(backend, topology):
-    scores = random_scores(topology, 2, np.random.default_rng(0), coupling=0.5)
-    plan = backend.plan(topology, 2)
+def _grid_of(n_nodes):
+    side = round(np.sqrt(n_nodes))
+    return grid(n_nodes // side, side)
+
+
+SHAPES = {
+    "edgeless": lambda n: np.zeros((0, 2), np.int32),
+    "chain": lambda n: np.c_[: n - 1, 1:n],
+    "tree": lambda n: np.c_[np.arange(n - 1) // 2, 1:n],
+    "junction_tree": lambda n: grid(n // 2, 2),
+    "enumeration": lambda n: np.c_[: n - 1, 1:n],
+}
+
+
+def _shape(name, n_nodes):
+    """Graph of a family that the backend `name` supports."""
+    return Topology.from_edges(SHAPES.get(name, _grid_of)(n_nodes), n_nodes)
+
+
+def _copies(topology, number):
+    n_nodes, n_edges, counts = topology.n_nodes, topology.n_edges, np.arange(number + 1)
+    edges = (topology.edges + n_nodes * counts[:-1, None, None]).reshape(-1, 2)
+    return Topology(edges, n_nodes * counts, n_edges * counts)
+
+
+def _marginals(name, topology, n_states=N_STATES):
+    """Return a function that computes marginals by the backend `name`."""
+    return _use(BACKENDS[name](**SETTINGS.get(name, {})).plan(topology, n_states), n_states, COUPLING.get(name, 0.1))
+
+
+def _use(plan, n_states, coupling=0.1):
+    scores = random_scores(plan.topology, n_states, np.random.default_rng(0), coupling=coupling, shared=True)
     return lambda: plan.marginals(scores)
+
+
+def _plan(width, n_nodes):
+    """Return a function that plans for a new topology, a grid of `width` columns."""
+    edges = grid(n_nodes // width, width)
+    return lambda: JunctionTree(1e12).plan(Topology.from_edges(edges, n_nodes), 2)
+
+
+def _k_best(n_nodes, k):
+    topology = _shape("tree", n_nodes)
+    scores = random_scores(topology, N_STATES, np.random.default_rng(0), shared=True)
+    plan = Tree().plan(topology, N_STATES)
+    return lambda: plan.k_best(scores, k)
+
+
+def _expect_linear(run, sweeps):
+    distance = max(abs(sweep["exponent"] - 1) for sweep in sweeps)
+    run.goal("largest distance of an exponent from 1", distance, at_least=0.1, goal=0.03, unit="")
