@@ -14,7 +14,7 @@ PROCESSES = ["resources.memory", "resources.cold_start"]  # start many, which ta
 
 def run(*arguments, module="benchmarks"):
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
 def cases():
