@@ -22,6 +22,7 @@ from benchmarks import (  # noqa: F401 (they fill CASES)
     resources,
     scaling,
     sparse_chains,
+    tables,
     wide_graphs,
 )
 from benchmarks._machine import environment, pin

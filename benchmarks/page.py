@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = Path(__file__).parent / "templates"
 
 SECTIONS = {
-    "Training of chains": ("chains", "networks", "sparse_chains"),
+    "Training of chains": ("chains", "networks", "sparse_chains", "tables"),
     "Prediction on chains": ("prediction",),
     "Memory, cold start, threads": ("resources",),
     "Graphs of other shapes": ("graphs", "wide_graphs", "exact"),

@@ -12,10 +12,13 @@ from threadpoolctl import OpenBLASController, threadpool_limits
 
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.pieces import cut_graphs
-from skstruct.data.tables import few_distinct_rows
+from skstruct.data.tables import few_distinct_rows, is_sparse
 from skstruct.inference import InferenceBackend, InferencePlan, LazyPlan
 
 CHUNK_SCORES = 2**17  # 1 MB of scores: about a second-level cache; in smaller chunks, calls from Python dominate
+# A product of dense features and weights reads all weights, which takes most of the time in a chunk of few nodes: with
+# more states, a chunk has more scores.
+MANY_STATES = 2**10
 KEPT_SIZE, N_KEPT = 1000, 100  # nodes and edges of a dataset whose plan is kept, and number of such plans
 MINIBATCH_SCORES = 2**14  # larger mini-batches mean fewer steps in an epoch
 
@@ -69,12 +72,13 @@ class KeptPlans:
 
 
 def cut(dataset: GraphDataset, n_states: int, backend: InferenceBackend, kept: KeptPlans | None = None) -> list[Chunk]:
-    """Cut a dataset into chunks of about `CHUNK_SCORES` scores.
+    """Cut a dataset into chunks of about `CHUNK_SCORES` scores, or more if features are dense and states many.
 
     Chunks depend on the data and not on the number of threads, so that sums over chunks have the same bits for any
     `n_jobs`. With `kept`, the plan of a dataset of one chunk is kept there, or found there.
     """
-    slices = cut_graphs(_n_scores(dataset, n_states), CHUNK_SCORES)
+    most = CHUNK_SCORES * (1 if is_sparse(dataset.node_features) else -(-n_states // MANY_STATES))
+    slices = cut_graphs(_n_scores(dataset, n_states), most)
     if len(slices) == 1 and kept is not None:
         nodes, edges = slice(0, dataset.n_nodes), slice(0, dataset.n_edges)
         return [Chunk(slices[0], nodes, edges, dataset, kept.plan(dataset, n_states, backend))]

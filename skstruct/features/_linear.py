@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.blas import get_blas_funcs
 
 from skstruct.data.tables import is_sparse
 from skstruct.features._base import FeatureMap, FeaturePlan
@@ -127,6 +128,15 @@ class LinearInputs(NamedTuple):
     edge: EdgeInputs
 
 
+def _add_product(x, y, out):
+    """``out += x.T @ y``, by BLAS without an array for the product where the types agree."""
+    if not (len(x) and x.dtype == y.dtype == out.dtype and all(a.flags.c_contiguous for a in (x, y, out))):
+        out += x.T @ y
+        return
+    (gemm,) = get_blas_funcs(("gemm",), (x, y, out))
+    gemm(1.0, y.T, x.T, beta=1.0, c=out.T, trans_b=True, overwrite_c=True)  # transposed, as BLAS stores columns
+
+
 @dataclass(frozen=True)
 class LinearPlan(FeaturePlan):
     """Layout ``[node weights, b (n_states,), parameters of the edges]``."""
@@ -224,8 +234,7 @@ class LinearPlan(FeaturePlan):
         if isinstance(inputs.node, NodeInputs):
             self.nodes.pullback(inputs.node, gradient.node, weights)
         else:
-            table = self.nodes.matrix(weights)
-            table += inputs.node.T @ gradient.node
+            _add_product(inputs.node, gradient.node, self.nodes.matrix(weights))
         if self.fit_intercept:
             intercept += gradient.node.sum(axis=0, dtype=np.float64)
         self.edges.pullback(inputs.edge, gradient.edge, parameters)

@@ -9,8 +9,9 @@ from scipy.special import log_softmax, logsumexp
 
 from skstruct import GraphCRFClassifier, GraphDataset, Topology
 from skstruct.decoding import DECODERS
+from skstruct.estimator._chunks import cut
 from skstruct.features import LinearFeatures
-from skstruct.inference import BACKENDS
+from skstruct.inference import BACKENDS, Edgeless
 from skstruct.scores import Scores
 
 numba = pytest.importorskip("numba")
@@ -136,3 +137,10 @@ def test_fit_beyond_16_bits():
     np.testing.assert_array_equal(crf.predict(np.eye(10)), labels)
     scores = np.eye(10) @ crf.coef_.toarray().T
     np.testing.assert_allclose(crf.predict_log_proba(np.eye(10)), log_softmax(scores, axis=1), rtol=1e-9)
+
+
+def test_dense_features_have_larger_chunks():
+    """A product with all weights serves 132 nodes, where the scores of 27 nodes would fill the cache."""
+    dense, sparse = (GraphDataset.from_nodes(x) for x in (np.ones((300, 2)), csr_array(np.ones((300, 2)))))
+    assert [len(chunk.batch) for chunk in cut(dense, N_CLASSES, Edgeless())] == [132, 131, 37]
+    assert len(cut(sparse, N_CLASSES, Edgeless())[0].batch) == 27

@@ -243,3 +243,18 @@ def test_negative_zeros_and_stored_zeros_are_zeros():
         assert rows.shape == (2, 2)
         np.testing.assert_array_equal(dense(rows)[number], dense(x))
     assert few_distinct_rows(np.full((8, 1), np.nan)) is None  # of which none equals another
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("n_rows", [0, 5])
+def test_gradient_of_dense_features_of_any_type_and_order(n_rows, order, dtype):
+    """BLAS adds the product in place if it can; a plain product otherwise."""
+    rng = np.random.default_rng(0)
+    x, d_node = rng.normal(size=(n_rows, 3)).astype(dtype, order), rng.normal(size=(n_rows, 2))
+    batch = GraphDataset(x, node_ptr=np.arange(n_rows + 1))
+    plan = LinearFeatures().plan_from(LinearFeatures().collect(batch, np.zeros(n_rows, int), [0, 1]), [0, 1])
+    context = plan.scores(plan.prepare(batch), np.zeros(plan.n_coef))[1]
+    out = np.ones(plan.n_coef)
+    plan.pullback(context, Scores(d_node, np.zeros((0, 2, 2)), np.zeros(0, np.int32)), out)
+    np.testing.assert_allclose(out[:6].reshape(3, 2), 1 + x.T.astype(float) @ d_node, rtol=1e-6, atol=1e-6)
