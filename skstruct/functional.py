@@ -258,7 +258,7 @@ def expectation(
     Notes
     -----
     The derivatives of `value` with respect to `node_values` and `edge_values` are the marginals. The cost is
-    that of one derivative of the marginals. On chains it is less than twice that of the marginals (benchmark case
+    that of one derivative of the marginals. On chains it is about twice that of the marginals (benchmark case
     ``derivatives.chain_derivative``). Backends without derivatives of their own compute differences of the marginals.
 
     Examples

@@ -181,7 +181,8 @@ class _ChainPlan(InferencePlan):
         (steps, used), (change, _) = self._by_step(scores), self._by_step(direction)
         mean, unsafe = np.full(t.n_graphs, np.nan), np.zeros(t.n_graphs, bool)
         out = Scores(np.empty_like(steps.node), np.zeros_like(steps.edge))
-        scratch, tangents = (Scratch.of(steps, max(ROWS, self.longest)) for _ in range(2))
+        n_messages = max(2 * ROWS, self.longest)  # with fewer, sums of pair counts are read and written more often
+        scratch, tangents = (Scratch.of(steps, n_messages) for _ in range(2))
         n_lanes = lanes(scores.node.shape[1])
         with np.errstate(all="ignore"):  # 0 / 0, seen with NUMBA_DISABLE_JIT=1 only
             derive_chains(t.node_ptr, steps, change, weights, scratch, tangents, n_lanes, mean, out, unsafe)
