@@ -46,9 +46,7 @@ class _Graph(NamedTuple):
     ends: np.ndarray  # (n_slots, 2), as in `LocalLists`
     rho: np.ndarray  # (n_slots,), as in `Orders`
     number: np.ndarray  # (n_slots,) of the matrix
-    form: (
-        np.ndarray
-    )  # (n_slots,) as in `send_any`: the sender's states are its rows, or columns, or it is a Potts matrix
+    form: np.ndarray  # (n_slots,) of the matrix, as in `send_any`: 0 if the sender's states are its rows
     node: np.ndarray  # (>= n_nodes, n_states) scores, less the maximum of the node
     potential: np.ndarray  # (>= n_nodes, n_states) their exponentials
     message: np.ndarray  # (> n_slots, n_states) to the slot's node, scaled to maximum 1
