@@ -211,6 +211,11 @@ class Run:
             Inputs of the engines. They are repeated if there are more calls than inputs.
         calls : int
             Number of calls of each engine.
+
+        Returns
+        -------
+        median : float
+            Seconds of the first engine.
         """
         taken = {name: np.empty(calls) for name in engines}
         for k in range(-len(inputs), calls):  # before 0, to load and compile
@@ -225,6 +230,7 @@ class Run:
                 value = float(np.percentile(seconds, share))
                 ratio = value / float(np.percentile(ours, share))
                 self.record(name, f"{quantity}, {of} of {calls} calls", 1e6 * value, "µs", ratio=ratio)
+        return float(np.median(ours))
 
     def sweep(self, quantity, variable, sizes, make, *, clock=time.process_time):
         """Measure ``make(size)()`` at all sizes in turn, and fit ``seconds ~ size**exponent``.

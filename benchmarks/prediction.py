@@ -51,13 +51,13 @@ def latency(run):
 
     Asserted: CRFsuite's labels (99 % of nodes).
     """
-    _latency(run, CHUNK_NOTATION, chunk_attributes)
+    _latency(run, CHUNK_NOTATION, chunk_attributes, (500.0, 300.0))
 
 
 @case("Chunking: one sentence, three attributes per token")
 def latency_three_attributes(run):
     """The same as latency, with three attributes per token instead of about twenty: word, tag, and previous tag."""
-    _latency(run, ["w[0]", "pos[-1..0]"], _three_attributes)
+    _latency(run, ["w[0]", "pos[-1..0]"], _three_attributes, (300.0, 150.0))
 
 
 def _three_attributes(words):
@@ -66,14 +66,15 @@ def _three_attributes(words):
     return [[f"w[0]={word}", *before, f"pos[0]={tag}"] for (word, tag), before in zip(words, previous)]
 
 
-def _latency(run, notation, attributes):
+def _latency(run, notation, attributes, goals):
     train, test = chunk_words(run)
     engines, tagger = _taggers(run, train, notation, attributes)
     short = [[words] for words, _ in test if 5 <= len(words) <= 15][:100]
     if tagger is not None:
         ours, theirs = (np.concatenate([tag(x)[0] for x in short]) for tag in engines.values())
         run.check("fraction of equal labels", np.mean(ours == theirs), 1.0, atol=1e-2)
-    run.latency("one sentence", engines, short, run.pick(20, 500, 2000))
+    median = run.latency("one sentence", engines, short, run.pick(20, 500, 2000))
+    run.goal("one sentence, median", 1e6 * median, at_least=goals[0], goal=goals[1], unit="µs")
 
 
 def _taggers(run, train, notation=CHUNK_NOTATION, attributes=chunk_attributes):

@@ -51,9 +51,11 @@ def memory(run):
             for name, (_, *task) in engines.items()
         }
     above = {name: peak - idle[engines[name][0]] for name, peak in peaks.items()}
-    for quantity, used in (("peak of the process", peaks), ("above an idle import", above)):
+    first = next(iter(engines))
+    for quantity, used in (("above an idle import", above), ("peak of the process", peaks)):
         for name, megabytes in used.items():
-            run.record(name, quantity, float(megabytes), "MB", ratio=megabytes / used["skstruct, from words and tags"])
+            run.record(name, quantity, float(megabytes), "MB", ratio=megabytes / used[first])
+    run.goal("peak memory above an idle import, from words and tags", above[first], at_least=220, goal=160, unit="MB")
 
 
 @case("First fit with an empty cache")
@@ -114,7 +116,9 @@ def _threads(run, problem):
         for number, function in functions.items():
             run.check(f"value and gradient with {number} threads", np.r_[function()], one)
         engines = {f"n_jobs={number}": function for number, function in functions.items()}
-        run.compare(f"value and gradient, {problem.X.n_nodes} nodes", engines, clock=time.perf_counter)
+        work = f"value and gradient, {problem.X.n_nodes} nodes"
+        taken = run.compare(work, engines, clock=time.perf_counter)
+        run.goal("one thread, times two threads", taken["n_jobs=1"] / taken["n_jobs=2"], at_least=1.8, goal=1.95)
         run.sweep("value and gradient", "threads", numbers, functions.get, clock=time.perf_counter)
 
     nest(numbers)
