@@ -52,7 +52,7 @@ def make_room(buckets, starts, n_states):
         np.empty(buckets.n_beliefs),
         np.empty(n_nodes),
         np.empty(n_nodes),
-        np.empty((widest, n_states, n_states)),
+        np.empty((widest if len(buckets.edge) else 0, n_states, n_states)),
         np.empty(widest, np.bool_),
         np.empty(widest, np.int64),
         np.empty((n_children, length), np.int64),
