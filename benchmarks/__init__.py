@@ -9,7 +9,7 @@ from such files.
 
 A case is a function of a `Run`. Its docstring says what is asserted and what is measured. To add a case, write a
 function with ``@case`` into the module of its family: `chains`, `prediction`, `resources`, `graphs`,
-`decoding`, `exact`, `planning` or `scaling`.
+`mean_field`, `decoding`, `exact`, `planning` or `scaling`.
 
 Programs that are not installed are reported as such. ``pytorch-crf`` is not in the extra, because torch is large.
 Install it separately for the comparison. Data that are not part of the package are read from ``../shared/data``, or

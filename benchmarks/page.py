@@ -23,7 +23,7 @@ SECTIONS = {
     "Training of chains": ("chains", "networks", "sparse_chains", "tables"),
     "Prediction on chains": ("prediction",),
     "Memory, cold start, threads": ("resources",),
-    "Graphs of other shapes": ("graphs", "wide_graphs", "exact"),
+    "Graphs of other shapes": ("graphs", "wide_graphs", "mean_field", "exact"),
     "Decoding of graphs": ("decoding",),
     "Planning": ("planning",),
     "Derivatives of marginals": ("derivatives",),

@@ -11,11 +11,17 @@ from skstruct.data.adjacency import adjacency
 from skstruct.data.topology import Topology
 from skstruct.inference._auto import Auto
 from skstruct.inference._base import InferenceBackend, InferencePlan
+from skstruct.inference._loopy import LoopyBP
+from skstruct.kernels.expectations import expected_scores, replace_distribution
 from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import lanes
 from skstruct.scores import Marginals, score_labelling, weigh_nodes, with_rows
 
 MAX_ENTRIES = 2e4  # of a junction tree that decodes, so that it costs less than the updates
-TILT = 0.05  # mass that the first start moves to the best state of each node
+TILT = 0.05  # mass that a start moves to the best state of each node
+COARSE = 1e-3  # tolerance of the updates from each start, before the best result is chosen
+RELEVANT = 0.1  # fraction of the largest move
+PROPAGATION_SWEEPS, PROPAGATION_TOL = 5, 0.05  # of loopy belief propagation, whose beliefs are a start
 ROUNDING = 1e-12  # fraction of a bound by which another one must be above it to be better
 
 
@@ -32,13 +38,15 @@ class MeanField(InferenceBackend):
     .. math:: q_i(x) \propto \exp\Big(\theta_i(x) + \sum_j \sum_y q_j(y)\, \theta_{ij}(x, y)\Big).
 
     The bound increases with every update and is valid after any number of updates. There can be several optima, and
-    saddle points between them. So the updates are run from two starts, and for each graph the better result is kept:
+    saddle points between them. So the updates are run from three starts, until no probability changes by more than
+    1e-3. For each graph the best result is kept, and updated until no probability changes by more than `tol`:
 
     * Every :math:`q_i` is almost uniform over the allowed states, with a little more mass on the best state of node
       ``i`` (exactly uniform distributions are a saddle point of many symmetric models).
+    * The beliefs of a few sweeps of loopy belief propagation, with a little more mass on the most probable states.
     * All mass is on a decoded labelling, the best one where exact decoding is cheap. The bound is then at least the
       score of this labelling. Decoding by tree-reweighted sweeps ends as soon as no labelling can score more than the
-      bound of the first start.
+      best bound so far.
 
     A product of uniform distributions gives forbidden pairs some mass, and its bound would be -inf. So a graph with
     forbidden pairs only starts at the labelling. Then :math:`0 \cdot (-\infty) = 0`, and mass spreads as far as the
@@ -54,13 +62,15 @@ class MeanField(InferenceBackend):
     Parameters
     ----------
     max_iter : int, default=1000
-        Maximum number of sweeps over the nodes, alternately forwards and backwards.
+        Maximum number of sweeps over the nodes, alternately forwards and backwards. A sweep updates the nodes whose
+        neighbours have moved most.
     tol : float, default=1e-6
         The updates end when no probability changes by more than this in a sweep.
 
     Notes
     -----
-    Time O(n_edges * n_states**2) per sweep, memory O(n_nodes * n_states) beside the edges' matrices.
+    Time O(n_edges * n_states**2) per sweep over all nodes. Memory O(n_nodes * n_states), and two copies of edge scores
+    that are not shared.
 
     References
     ----------
@@ -94,8 +104,26 @@ class MeanField(InferenceBackend):
     def _plan(self, topology, n_states):
         require_integers(self, "max_iter")
         require_number(self, "tol", lambda tol: tol > 0, "a positive number")
-        decoder = Auto(max_entries=MAX_ENTRIES).plan(topology, n_states)
-        return _MeanFieldPlan(topology, int(self.max_iter), float(self.tol), decoder)
+        settings = _Settings(int(self.max_iter), float(self.tol))
+        propagation = LoopyBP(max_iter=PROPAGATION_SWEEPS, tol=PROPAGATION_TOL).plan(topology, n_states)
+        return _MeanFieldPlan(topology, settings, propagation, Auto(max_entries=MAX_ENTRIES).plan(topology, n_states))
+
+
+class _Settings(NamedTuple):
+    """Parameters of the updates; see `MeanField`."""
+
+    max_iter: int
+    tol: float
+
+
+class _Fields(NamedTuple):
+    """What the expected scores of a node consist of: its scores, and for each slot a neighbour and a matrix."""
+
+    node: np.ndarray  # (n_nodes, n_states)
+    ptr: np.ndarray  # (n_nodes + 1,) first slot of each node
+    neighbour: np.ndarray  # (n_slots,)
+    matrix: np.ndarray  # (n, n_states, n_states) for each slot, or the shared matrices and then their transposes
+    number: np.ndarray  # (n_slots,) the matrix whose rows are the states of the neighbour
 
 
 class _Ascent(NamedTuple):
@@ -115,8 +143,8 @@ class _Ascent(NamedTuple):
 @dataclass(frozen=True)
 class _MeanFieldPlan(InferencePlan):
     topology: Topology
-    max_iter: int
-    tol: float
+    settings: _Settings
+    propagation: InferencePlan  # for the beliefs to start at
     decoder: InferencePlan
     name = MeanField.name
     exact = False
@@ -135,103 +163,129 @@ class _MeanFieldPlan(InferencePlan):
         """As `marginals`, and no bound is below the score of the given labelling, (n_nodes,)."""
         t = self.topology
         weights = np.ones(t.n_graphs) if weights is None else np.asarray(weights, np.float64)
-        scores = with_rows(scores, t.n_edges)
+        fields, scores = self._fields(scores), with_rows(scores, t.n_edges)
         best = _Ascent.at(np.full(scores.node.shape, np.nan), t.n_graphs)
-        allowed = np.isfinite(scores.node)
-        start, free = self._almost_uniform(scores, allowed), np.ones(t.n_graphs, bool)
-        free[t.edge_graph[np.isneginf(scores.edge).any(axis=(1, 2))[scores.edge_matrix]]] = False
-        free[t.node_graph[~allowed.any(axis=1)]] = False
-        self._ascend(scores, np.flatnonzero(free), start, best)
+        for graphs, q in self._starts(scores, labels, best):
+            found = _Ascent.at(q, t.n_graphs)
+            self._ascend(fields, graphs, max(self.settings.tol, COARSE), found)
+            size = np.abs(np.where(np.isfinite(best.log_partition), best.log_partition, 0.0))
+            better = found.log_partition > best.log_partition + ROUNDING * size
+            best.q[better[t.node_graph]] = q[better[t.node_graph]]
+            for old, new in zip(best[1:], found[1:]):
+                old[better] = new[better]
+        self._ascend(fields, best.residual > self.settings.tol, self.settings.tol, best)
 
+        counts = np.zeros_like(scores.edge)
+        found = np.flatnonzero(best.log_partition > -np.inf)
+        _count(t.node_ptr, self._lists, found, scores.edge_matrix, weights, best.q, counts)
+        converged = best.residual <= self.settings.tol
+        return Marginals(
+            best.log_partition, weigh_nodes(t, best.q, weights), counts, best.n_iter, best.residual, converged
+        )
+
+    def _fields(self, scores):
+        """Matrices whose rows are the states of the neighbour. Those of one edge only are in the order of the slots."""
+        _, neighbour, edge, _, flipped = lists = self._lists
+        if scores.edge_matrix is None:
+            number = np.arange(len(edge))
+            matrix = np.empty((len(edge), *scores.edge.shape[1:]))
+            _order_by_slot(lists, scores.edge, matrix)
+        else:
+            number = scores.edge_matrix[edge] + np.where(flipped, 0, len(scores.edge))
+            matrix = np.concatenate([scores.edge, scores.edge.transpose(0, 2, 1)])
+        return _Fields(scores.node, lists.ptr, neighbour, matrix, number)
+
+    def _starts(self, scores, labels, best):
+        """Generate graphs, (n_graphs,) bool, and distributions to start at; see the class.
+
+        The last start depends on the bounds of `best` after the first two.
+        """
+        t = self.topology
+        allowed = np.isfinite(scores.node)
+        free = np.ones(t.n_graphs, bool)
+        if not scores.edge.min(initial=0.0) > -np.inf:
+            free[t.edge_graph[np.isneginf(scores.edge).any(axis=(1, 2))[scores.edge_matrix]]] = False
+        free[t.node_graph[~allowed.any(axis=1)]] = False
+        if free.any():
+            yield free, _tilted(allowed / np.maximum(allowed.sum(axis=1), 1)[:, None], scores.node)
+            beliefs = self.propagation.marginals(scores).node
+            yield free, _tilted(beliefs, beliefs)
         decoded = self.decoder.decode_above(scores, best.log_partition)
         start, score = decoded.labels, decoded.score
         if labels is not None:
             own = score_labelling(t, scores, labels)
             start, score = np.where((own > score)[t.node_graph], labels, start), np.maximum(own, score)
-        start = (np.arange(scores.node.shape[1]) == start[:, None]).astype(float)
-        self._ascend(scores, np.flatnonzero(score > -np.inf), start, best)
+        yield score > -np.inf, (np.arange(scores.node.shape[1]) == start[:, None]).astype(float)
 
-        counts = np.zeros_like(scores.edge)
-        found = np.flatnonzero(best.log_partition > -np.inf)
-        _count(t.node_ptr, self._lists, found, scores.edge_matrix, weights, best.q, counts)
-        converged = best.residual <= self.tol
-        return Marginals(
-            best.log_partition, weigh_nodes(t, best.q, weights), counts, best.n_iter, best.residual, converged
-        )
-
-    def _almost_uniform(self, scores, allowed):
-        """Distributions (n_nodes, n_states) over the allowed states, with a little more mass on the best one."""
-        q = allowed / np.maximum(allowed.sum(axis=1), 1)[:, None]
-        q *= 1.0 - TILT
-        q[np.arange(len(q)), scores.node.argmax(axis=1)] += TILT
-        return q
-
-    def _ascend(self, scores, graphs, q, best):
-        """Ascend from `q` on some graphs; where the bound is higher than that of `best`, the result replaces it."""
-        t, found = self.topology, _Ascent.at(q, self.topology.n_graphs)
+    def _ascend(self, fields, graphs, tol, found):
+        """Ascend on some graphs, (n_graphs,) bool, and compute the bound."""
+        ptr, n_lanes, graphs = self.topology.node_ptr, lanes(fields.node.shape[1]), np.flatnonzero(graphs)
         with np.errstate(all="ignore"):  # exp(-1e4) is 0, as expected; seen with NUMBA_DISABLE_JIT=1 only
-            _ascend(t.node_ptr, self._lists, self.max_iter, self.tol, graphs, scores, found)
-            _evaluate(t.node_ptr, self._lists, graphs, scores, found)
-        size = np.abs(np.where(np.isfinite(best.log_partition), best.log_partition, 0.0))
-        better = found.log_partition > best.log_partition + ROUNDING * size
-        best.q[better[t.node_graph]] = q[better[t.node_graph]]
-        for old, new in zip(best[1:], found[1:]):
-            old[better] = new[better]
+            _ascend(ptr, fields, self.settings.max_iter, tol, graphs, found, n_lanes)
+            _evaluate(ptr, fields, graphs, found, n_lanes)
+
+
+def _tilted(q, favourite):
+    """Move a little mass to the state of the largest entry of `favourite`, which has the shape of `q`."""
+    q = (1.0 - TILT) * q
+    q[np.arange(len(q)), favourite.argmax(axis=1)] += TILT
+    return q
 
 
 @kernel
-def _ascend(node_ptr, lists, max_iter, tol, graphs, scores, found):
-    """Update one node after the other until no probability moves by more than `tol`."""
-    ptr, neighbour, edge, _, flipped = lists  # numba reads arrays faster from names than from records
-    node, matrices, rows = scores
-    q, n_states = found.q, node.shape[1]
-    total = np.empty(n_states)
+def _order_by_slot(lists, edge, out):
+    """Copy the matrix of each slot, transposed at the first end of an edge, so that sweeps read memory in order."""
+    for s in range(len(out)):
+        matrix = edge[lists.edge[s]]
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                out[s, y, x] = matrix[y, x] if lists.flipped[s] else matrix[x, y]
+
+
+@kernel
+def _ascend(node_ptr, fields, max_iter, tol, graphs, found, lanes):
+    """Update one node after the other until no probability moves by more than `tol`.
+
+    A sweep updates the nodes whose neighbours have moved, since their last update, by more than a fraction of the
+    largest move in the sweep before. So a few nodes that move for long do not cause small updates of all others.
+    """
+    node, ptr, neighbour, matrix, number = fields  # numba reads arrays faster from names than from records
+    q, total, pending = found.q, np.empty((1, node.shape[1])), np.full(len(node), np.inf)
     for g in graphs:
         start, end = node_ptr[g], node_ptr[g + 1]
-        for sweep in range(max_iter):
+        limit = 1.0
+        while found.n_iter[g] < max_iter:
             change = 0.0
             for step in range(end - start):
-                i = start + step if sweep % 2 == 0 else end - 1 - step
-                total[:] = node[i]
+                i = start + step if found.n_iter[g] % 2 == 0 else end - 1 - step
+                if pending[i] <= limit:
+                    continue
+                pending[i] = 0.0
+                # finite maximum: the support of the neighbours leaves i a state, at least its last one
+                expected_scores(node, i, q, neighbour, matrix, number, ptr[i], ptr[i + 1], total, lanes)
+                moved = replace_distribution(total, q, i, lanes)
+                change = max(change, moved)
                 for s in range(ptr[i], ptr[i + 1]):
-                    matrix, other = matrices[rows[edge[s]]], q[neighbour[s]]
-                    for y in range(n_states):
-                        if other[y] == 0.0:
-                            continue  # 0 * -inf = 0
-                        for x in range(n_states):
-                            total[x] += other[y] * (matrix[y, x] if flipped[s] else matrix[x, y])
-                total -= total.max()  # finite: the support of the neighbours leaves i a state, at least its last one
-                total[:] = np.exp(total)
-                total /= total.sum()
-                for x in range(n_states):
-                    change = max(change, abs(total[x] - q[i, x]))
-                    q[i, x] = total[x]
-            found.n_iter[g], found.residual[g] = sweep + 1, change
-            if change <= tol:
+                    pending[neighbour[s]] += moved
+            found.n_iter[g] += 1
+            found.residual[g] = change
+            if change <= tol and limit <= tol:
                 break
+            limit = max(RELEVANT * change, tol)
 
 
 @kernel
-def _evaluate(node_ptr, lists, graphs, scores, found):
+def _evaluate(node_ptr, fields, graphs, found, lanes):
     """Write the expected score plus entropy of ``found.q`` to ``found.log_partition``, per graph."""
-    ptr, neighbour, edge, _, flipped = lists
-    node, matrices, rows = scores
-    q, n_states = found.q, node.shape[1]
+    node, ptr, neighbour, matrix, number = fields
+    q, total = found.q, np.empty((1, node.shape[1]))
     for g in graphs:
         value = 0.0
         for i in range(node_ptr[g], node_ptr[g + 1]):
-            for x in range(n_states):
-                if q[i, x] > 0.0:
-                    value += q[i, x] * (node[i, x] - np.log(q[i, x]))
-            for s in range(ptr[i], ptr[i + 1]):
-                if flipped[s]:
-                    continue
-                e, j = rows[edge[s]], neighbour[s]
-                for x in range(n_states):
-                    for y in range(n_states):
-                        both = q[i, x] * q[j, y]
-                        if both > 0.0:
-                            value += both * matrices[e, x, y]
+            expected_scores(node, i, q, neighbour, matrix, number, ptr[i], ptr[i + 1], total, lanes)
+            for x in range(node.shape[1]):
+                if q[i, x] > 0.0:  # both ends of an edge count its scores, therefore half of them here
+                    value += q[i, x] * (0.5 * (node[i, x] + total[0, x]) - np.log(q[i, x]))
         found.log_partition[g] = value
 
 

@@ -7,6 +7,9 @@ import pytest
 
 from skstruct import Topology
 from skstruct.inference import JunctionTree, MeanField
+from skstruct.kernels.expectations import expected_scores, replace_distribution
+from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import lanes
 from skstruct.scores import Scores, score_labelling
 from skstruct.testing import enumerate_exactly
 
@@ -185,3 +188,92 @@ def test_each_graph_of_a_batch_keeps_its_better_start():
         assert found.n_iter[g] == alone.n_iter[0]
         np.testing.assert_array_equal(found.node[both.node_graph == g], alone.node)
         np.testing.assert_array_equal(found.edge[both.edge_graph == g], alone.edge)
+
+
+def ascended(q, topology, scores, max_iter=1000, tol=1e-6):
+    """Bound after plain coordinate ascent from `q`, node by node."""
+    q, ends = q.copy(), [[] for _ in range(topology.n_nodes)]
+    for (i, j), matrix in zip(topology.edges, scores.edge):
+        ends[i].append((j, matrix))
+        ends[j].append((i, matrix.T))
+    for _ in range(max_iter):
+        change = 0.0
+        for i, incoming in enumerate(ends):
+            field = scores.node[i] + sum(matrix @ q[j] for j, matrix in incoming)
+            new = np.exp(field - field.max())
+            new /= new.sum()
+            change, q[i] = max(change, np.abs(new - q[i]).max()), new
+        if change <= tol:
+            break
+    i, j = topology.edges.T
+    pairs = (q[i][:, None] @ scores.edge @ q[j][:, :, None]).sum()
+    return (q * scores.node).sum() + pairs - (q * np.log(np.maximum(q, 1e-300))).sum()
+
+
+@pytest.mark.parametrize("kind", ["normal", "attraction", "repulsion", "mixed signs"])
+@pytest.mark.parametrize("coupling", [0.3, 1.0, 3.0])
+def test_the_bound_is_not_below_that_of_plain_ascent_from_two_starts(coupling, kind):
+    """The starts are almost uniform distributions and a labelling; the result is the same or better."""
+    rng, n_nodes, better = np.random.default_rng(5), 30, 0
+    for n_states in (2, 3, 5):
+        pairs = np.array(list(itertools.combinations(range(n_nodes), 2)))
+        topology = Topology.from_edges(pairs[rng.permutation(len(pairs))[:70]], n_nodes)
+        strength = {"normal": 0.0, "attraction": 1.0, "repulsion": -1.0, "mixed signs": rng.normal(size=(70, 1, 1))}
+        edge = coupling * strength[kind] * np.ones((70, 1, 1)) * np.eye(n_states)
+        edge += coupling * (kind == "normal") * rng.normal(size=edge.shape)
+        scores = Scores(rng.normal(size=(n_nodes, n_states)), edge)
+        plan = MeanField().plan(topology, n_states)
+        found, identity = plan.marginals(scores), np.eye(n_states)
+        uniform = 0.95 / n_states + 0.05 * identity[scores.node.argmax(axis=1)]
+        plain = max(ascended(q, topology, scores) for q in (uniform, identity[plan.decode(scores).labels]))
+        assert found.converged[0]
+        assert found.log_partition[0] >= plain - 1e-6 * abs(plain)
+        better += found.log_partition[0] > plain + 1e-6 * abs(plain)
+    assert coupling > 0.3 or not better  # weak couplings: one optimum
+
+
+def test_the_result_is_a_fixed_point_at_every_tolerance():
+    """On a wide graph, where most nodes are not updated in most sweeps."""
+    rng, side = np.random.default_rng(6), 20
+    number = np.arange(side * side).reshape(side, side)
+    edges = np.concatenate(
+        [np.c_[number[1:].ravel(), number[:-1].ravel()], np.c_[number[:, 1:].ravel(), number[:, :-1].ravel()]]
+    )
+    topology = Topology.from_edges(edges, side * side)
+    for n_matrices, rows in ((len(edges), None), (1, np.zeros(len(edges), np.int32))):
+        scores = Scores(rng.normal(size=(side * side, 4)), 0.7 * rng.normal(size=(n_matrices, 4, 4)), rows)
+        for tol in (1e-3, 1e-6, 1e-10):
+            found = MeanField(tol=tol).plan(topology, 4).marginals(scores)
+            field, matrices = scores.node.copy(), np.broadcast_to(scores.edge, (len(edges), 4, 4))
+            np.add.at(field, edges[:, 0], (matrices @ found.node[edges[:, 1], :, None])[:, :, 0])
+            np.add.at(field, edges[:, 1], (found.node[edges[:, 0], None] @ matrices)[:, 0])
+            expected = np.exp(field - field.max(axis=1, keepdims=True))
+            expected /= expected.sum(axis=1, keepdims=True)
+            np.testing.assert_allclose(found.node, expected, atol=10 * tol)
+            assert found.residual[0] <= tol
+
+
+@kernel
+def update(node, q, neighbour, matrix, number, out, lanes):
+    expected_scores(node, 1, q, neighbour, matrix, number, 1, 4, out, lanes)
+    return replace_distribution(out, q, 2, lanes)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 11, 21, 70])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_primitives(n, scale, rng):
+    """Against numpy; entries -inf that meet no probability do not count."""
+    node, matrix, q = scale * rng.normal(size=(2, n)), scale * rng.normal(size=(3, n, n)), rng.random((5, n))
+    if n > 1:
+        q[3, 1], matrix[2, 1], node[1, 0] = 0.0, -np.inf, -np.inf
+    neighbour, number = np.array([0, 3, 4, 0, 1], np.int32), np.array([0, 2, 1, 0, 1])
+    out, before = np.empty((1, n)), q.copy()
+    moved = update(node, q, neighbour, matrix, number, out, lanes(n))
+    expected = node[1] + np.where(np.arange(n) == 1, 0.0, before[3]) @ np.where(matrix[2] > -np.inf, matrix[2], 0.0)
+    expected += before[4] @ matrix[1] + before[0] @ matrix[0]
+    np.testing.assert_allclose(out[0], expected, rtol=1e-10)
+    new = np.exp(out[0] - out[0].max())
+    new /= new.sum()
+    np.testing.assert_allclose(q[2], new, rtol=1e-12, atol=1e-300)
+    assert moved == pytest.approx(np.abs(new - before[2]).max(), rel=1e-10)
+    np.testing.assert_array_equal(np.delete(q, 2, axis=0), np.delete(before, 2, axis=0))
