@@ -26,7 +26,7 @@ def wheel(run):
 
 @case("Planning of a long ladder")
 def ladder(run):
-    """Plan of a junction tree for a ladder, and its marginals; asserted: width, log-partition by products (1e-11).
+    """Plan of a junction tree for a ladder, and its marginals; asserted: width, log-partition by products (1e-10).
 
     The heuristic of networkx takes quadratic time, and is compared on a shorter ladder.
     """
@@ -38,7 +38,7 @@ def ladder(run):
         run.require("the width is 2", ready.width.tolist() == [2])
         scores = random_scores(topology, 2, np.random.default_rng(0), shared=True)
         expected = _ladder_log_partition(scores)
-        run.check("log-partition", ready.marginals(scores).log_partition[0], expected, rtol=1e-11)
+        run.check("log-partition", ready.marginals(scores).log_partition[0], expected, rtol=1e-10)
         engines = {
             "skstruct junction_tree": plan,
             "skstruct, one call of marginals": lambda r=ready, s=scores: r.marginals(s),
