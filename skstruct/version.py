@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 VERSION = "0.1.0.dev0"
+STAMP = "_skstruct_version"  # key of the version in the state of an estimator
 
 
 def refuse_newer(version: Any, what: str) -> None:
@@ -48,3 +49,19 @@ def _release(version):
     while numbers and not numbers[-1]:
         numbers.pop()
     return numbers
+
+
+class Versioned:
+    """Mixin, left of `BaseEstimator`: the state of an estimator records the version of skstruct.
+
+    A state of a newer version is refused with a ValueError when it is loaded: by pickle, skops, and others.
+    """
+
+    def __getstate__(self):
+        state: Any = super().__getstate__()
+        return {**state, STAMP: VERSION}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        refuse_newer(state.pop(STAMP, VERSION), f"this {type(self).__name__}")
+        super().__setstate__(state)  # type: ignore[misc]  # of BaseEstimator

@@ -24,9 +24,10 @@ from skstruct.estimator._training_mixin import TrainingMixin
 from skstruct.exceptions import numbered_by
 from skstruct.inference import BACKENDS, InferenceBackend, queries
 from skstruct.objectives import MISSING
+from skstruct.version import Versioned
 
 
-class GraphCRFClassifier(TrainingMixin, ClassifierMixin, BaseEstimator):
+class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimator):
     r"""Conditional random field on labelled graphs.
 
     Each sample is a graph. Its nodes have features and labels, and its edges couple the labels of neighbours:

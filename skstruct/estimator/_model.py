@@ -44,6 +44,15 @@ class Model:
     n_jobs: int | None = None
     kept_plans: KeptPlans = field(default_factory=KeptPlans, compare=False, repr=False)
 
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "kept_plans"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state, kept_plans=KeptPlans())
+        shape, expected = np.shape(self.coef), (self.feature_plan.n_coef,)
+        if shape != expected:
+            raise ValueError(f"the state of a model is damaged: coef has the shape {shape} instead of {expected}")
+
     @property
     def n_states(self) -> int:
         """Number of states."""
@@ -66,7 +75,11 @@ class Model:
             return in_threads(run, chunks)
 
     def _scores(self, batch):
-        return self.feature_plan.scores(self.feature_plan.prepare(batch), self.coef)[0]
+        found = self.feature_plan.scores(self.feature_plan.prepare(batch), self.coef)[0]
+        n = self.n_states
+        if found.node.shape[1] != n or found.edge.shape[1:] != (n, n):  # compiled code would read out of bounds
+            raise ValueError(f"the feature map has scores of {found.node.shape[1]} states, but there are {n} classes")
+        return found
 
     def scores(self, dataset: GraphDataset) -> tuple[np.ndarray, np.ndarray]:
         """Score tensors, (n_nodes, n_states) and (n_edges, n_states, n_states)."""

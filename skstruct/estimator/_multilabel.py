@@ -17,6 +17,7 @@ from skstruct.estimator._label_graph import label_edges
 from skstruct.estimator._probabilities import gives_probabilities
 from skstruct.estimator._rollback import unchanged_by_errors
 from skstruct.features import LabelFeatures
+from skstruct.version import Versioned
 
 # parameters that GraphCRFClassifier has, too
 SHARED = (
@@ -35,7 +36,7 @@ SHARED = (
 AFTER_FIT = ("inference", "decoding", "n_jobs")
 
 
-class MultiLabelCRFClassifier(ClassifierMixin, BaseEstimator):
+class MultiLabelCRFClassifier(Versioned, ClassifierMixin, BaseEstimator):
     r"""Multi-label classifier: a conditional random field whose nodes are the labels of a sample.
 
     A sample ``x`` has a set of labels, given as a row of zeros and ones. The probability of the whole set is

@@ -164,6 +164,25 @@ class NodeWeights:
         all_free = np.concatenate([free.ravel(), np.ones(len(pair_labels), bool)])
         return cls(len(number), n_states, len(frequent), row_length, places, pair_labels, all_free)
 
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if not self._is_consistent():  # compiled code would read out of bounds
+            raise ValueError("the state of the node weights is damaged: its arrays do not fit each other")
+
+    def _is_consistent(self):
+        labels, n_pairs = self.pair_labels, len(self.pair_labels)
+        if self.row_length < self.n_states or self.n_rows < 0 or self.free.shape != (self.n_coef,):
+            return False
+        if self.places is None:
+            return self.n_rows == self.n_features and not n_pairs
+        if labels.dtype != label_dtype(self.n_states) or self.places.shape != (self.n_features, 2):
+            return False
+        first, number = self.places.T.astype(np.int64)
+        last = np.where(number == IN_TABLE, self.n_rows - 1, n_pairs - number)
+        return bool((first >= 0).all() and (first <= last).all() and (number >= IN_TABLE).all()) and (
+            labels.max(initial=0) < self.n_states and labels.min(initial=0) >= 0
+        )
+
     def __eq__(self, other):
         if not isinstance(other, NodeWeights) or (self.n_features, self.n_states) != (other.n_features, other.n_states):
             return NotImplemented

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from skstruct.data.packed_texts import pack_texts, unpack_texts
 from skstruct.data.sparse_checks import check_sparse
 from skstruct.data.tables import is_frame, is_sparse
 from skstruct.io._array_files import is_storable
@@ -43,7 +44,8 @@ def table_arrays(table: Any, name: str) -> tuple[dict[str, Any] | None, dict[str
         return None, {}
     if isinstance(table, list):
         kind = "strings" if all(isinstance(row, str) for row in table) else "json"
-        return {"kind": kind}, _text_arrays([_text(row, i, kind, name) for i, row in enumerate(table)])
+        packed = pack_texts([_text(row, i, kind, name) for i, row in enumerate(table)])
+        return {"kind": kind}, dict(zip(PARTS[kind], packed))
     if is_sparse(table):
         if not table.has_canonical_format:
             table = table.copy()
@@ -80,12 +82,6 @@ def _text(row, i, kind, name):
     return text
 
 
-def _text_arrays(texts):
-    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-    ptr = np.concatenate([[0], np.cumsum(list(map(len, encoded)), dtype=np.int64)])
-    return {".text": np.frombuffer(b"".join(encoded), np.uint8), ".text_ptr": ptr}
-
-
 def table_of(kind: dict[str, Any] | None, name: str, arrays: dict[str, np.ndarray]) -> Any:
     """Undo `table_arrays`; a malformed table is refused.
 
@@ -108,7 +104,10 @@ def table_of(kind: dict[str, Any] | None, name: str, arrays: dict[str, np.ndarra
         return parts[0]
     if kind["kind"] == "csr":
         return _sparse(name, kind.get("n_columns"), *parts)
-    texts = _texts(name, *parts)
+    try:
+        texts = unpack_texts(*parts)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
     if kind["kind"] == "strings":
         return texts
     try:
@@ -127,12 +126,3 @@ def _sparse(name, n_columns, data, indices, indptr):
     table.data, table.indices, table.indptr = data, indices, indptr
     check_sparse(table, name)
     return table
-
-
-def _texts(name, text, ptr):
-    if text.dtype != np.uint8 or text.ndim != 1 or ptr.dtype.kind != "i" or ptr.ndim != 1 or not len(ptr):
-        raise ValueError(f"the arrays of {name} are not those of strings")
-    if ptr[0] != 0 or ptr[-1] != len(text) or (ptr[1:] < ptr[:-1]).any():
-        raise ValueError(f"the offsets of {name} must rise from 0 to {len(text)}")
-    everything = text.tobytes()
-    return [everything[a:b].decode("utf-8", "surrogatepass") for a, b in zip(ptr.tolist(), ptr[1:].tolist())]

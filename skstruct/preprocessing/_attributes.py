@@ -7,6 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
+from skstruct.data.packed_texts import pack_texts, unpack_texts
 from skstruct.data.tables import is_frame
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows
 
@@ -102,6 +103,17 @@ class AttributeVectorizer(SequenceVectorizer, auto_wrap_output_keys=None):  # ty
         kept = (columns >= 0) & (values != 0)
         indptr = np.concatenate([[0], np.cumsum(kept)])[ptr]
         return sparse_rows(values[kept].astype(self.dtype), columns[kept], indptr, len(self.vocabulary_))
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "vocabulary_" in state:  # skops stores a dict of 100,000 strings in 25 MB, and needs seconds to load it
+            state["vocabulary_"] = pack_texts(list(self.vocabulary_))
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "vocabulary_" in state:
+            self.vocabulary_ = {name: column for column, name in enumerate(unpack_texts(*state["vocabulary_"]))}
 
     def get_feature_names_out(self, input_features=None):
         """Names of the features: the attributes.

@@ -13,6 +13,7 @@ from skstruct.data.labels import flatten_labels
 from skstruct.data.ragged import RaggedArray, is_ragged
 from skstruct.data.sklearn_callers import refuse_flat_scoring
 from skstruct.preprocessing._stacked import routed, routing_owner, stack_nodes
+from skstruct.version import Versioned
 
 
 def _inner_has(method):
@@ -23,7 +24,7 @@ def _inner_has(method):
     return check
 
 
-class NodeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class NodeClassifier(Versioned, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Classify each node on its own, by any classifier of tables.
 
     It is a baseline: the gain of `GraphCRFClassifier` over it is the gain by edges. Both accept the same input and

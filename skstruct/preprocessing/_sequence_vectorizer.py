@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skstruct.data.builders import chain_edges
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.tables import csr_of_sorted, is_sparse
+from skstruct.version import Versioned
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def sparse_rows(data, indices, indptr, n_columns, is_sorted=False):
     return matrix
 
 
-class SequenceVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class SequenceVectorizer(Versioned, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Base of the transformers that learn a vocabulary: a subclass has ``_learn(stack)`` and ``_look_up(stack)``.
 
     Both return the feature matrix of the tokens. Subclasses switch off scikit-learn's wrapping of outputs, which would

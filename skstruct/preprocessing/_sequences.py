@@ -3,9 +3,10 @@
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skstruct.data.dataset import GraphDataset
+from skstruct.version import Versioned
 
 
-class GraphBuilder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class GraphBuilder(Versioned, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Base class of the transformers that make graphs of raw data and learn nothing. A subclass implements `transform`.
 
     A subclass must also pass ``auto_wrap_output_keys=None``: scikit-learn's wrapping of outputs would convert a

@@ -19,6 +19,7 @@ from skstruct.data.node_view import NodeView
 from skstruct.data.ragged import is_ragged
 from skstruct.data.sparse_checks import check_sparse
 from skstruct.data.tables import is_frame, is_sparse, n_rows, take_rows
+from skstruct.version import Versioned
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def inner_has(method):
     return check
 
 
-class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class StackedTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Base class of the transformers that apply a transformer of tables to a stacked table.
 
     A subclass implements ``_stack(X)`` and ``_target(y, stack)``. It must also pass ``auto_wrap_output_keys=None``:
@@ -307,15 +308,24 @@ class StackedTransformer(MetaEstimatorMixin, TransformerMixin, BaseEstimator, au
 
 
 def _plain(table):
-    """Return a table in a form that skops can store: a data frame becomes its type and its columns as arrays."""
+    """Return a table in a form that skops can store: a data frame becomes its library and its columns as arrays."""
     if not is_frame(table):
         return table
-    return type(table), {name: np.asarray(table[name]) for name in table.columns}
+    return "pandas" if hasattr(table, "iloc") else "polars", {name: np.asarray(table[name]) for name in table.columns}
 
 
 def _as_table(plain):
     """Undo `_plain`."""
-    return plain[0](plain[1]) if isinstance(plain, tuple) else plain
+    if not isinstance(plain, tuple):
+        return plain
+    library, columns = plain
+    if library == "pandas":
+        import pandas as pd
+
+        return pd.DataFrame(columns)
+    import polars as pl
+
+    return pl.DataFrame(columns)
 
 
 def _n_rows(table):

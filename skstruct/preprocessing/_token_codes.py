@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import murmurhash3_32
 
+from skstruct.data.packed_texts import pack_texts, unpack_texts
 from skstruct.kernels.jit import kernel
 
 HASH_FACTORS = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)  # of the finaliser of MurmurHash3
@@ -54,6 +55,29 @@ class ColumnCodes:
         self.numbers: dict[str, int] = {}
         self.texts: dict[str, Any] = {key: HashedTexts() if hashed else {} for key in keys}
         self._codes = {key: np.empty(0, np.int64) for key in keys}  # of each number
+
+    def packed(self):
+        """State as arrays: the values, and for each key the strings (None: hashed) and codes of the values."""
+        texts = {key: None if isinstance(t, HashedTexts) else pack_texts(list(t)) for key, t in self.texts.items()}
+        return {"values": pack_texts(list(self.numbers)), "texts": texts, "codes": self._codes}
+
+    @classmethod
+    def of_packed(cls, name, packed):
+        """Undo `packed`; refuse arrays that do not fit, which would be read out of bounds."""
+        column = cls(name, packed["texts"], hashed=True)
+        column.numbers = _numbered(unpack_texts(*packed["values"]))
+        for key, texts in packed["texts"].items():
+            codes, n_codes = packed["codes"][key], 2**31
+            if texts is not None:
+                column.texts[key] = _numbered(unpack_texts(*texts))
+                n_codes = len(column.texts[key])
+            fits = codes.dtype == np.int64 and codes.shape == (len(column.numbers),)
+            if not fits or codes.min(initial=0) < -1 or codes.max(initial=-1) >= n_codes:
+                raise ValueError(
+                    f"the state of column {name!r} is damaged: the codes of {key!r} do not fit its strings"
+                )
+            column._codes[key] = codes
+        return column
 
     def learn(self, stack, read, functions):
         """Number the distinct values, and assign codes to the strings derived from them.
@@ -116,6 +140,10 @@ class ColumnCodes:
 
     def _check(self, stack, values, owner=None):
         stack.refuse_types(values, str, f"column {self.name!r} of a token must be a string", owner)
+
+
+def _numbered(texts):
+    return {text: number for number, text in enumerate(texts)}
 
 
 def _derive(function_and_arguments, values):

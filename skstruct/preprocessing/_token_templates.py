@@ -13,7 +13,7 @@ from skstruct.data.tables import is_frame
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows
 from skstruct.preprocessing._template_columns import Template, TemplateTables, TokenCodes, look_up, pack_rows
 from skstruct.preprocessing._template_notation import CONSTANTS, DERIVATIONS, column_functions, parse_templates
-from skstruct.preprocessing._token_codes import ColumnCodes
+from skstruct.preprocessing._token_codes import ColumnCodes, PairTable
 
 MAX_FEATURES = 2**31 - 1
 
@@ -187,13 +187,40 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         self._tables = TemplateTables.of(self._templates, {key: row for row, key in enumerate(keys)})
 
     def __getstate__(self):
-        # without the joint tables: their arrays are those of the templates, and a pickle would contain both
-        return {key: value for key, value in super().__getstate__().items() if key != "_tables"}
+        """Arrays and strings in place of tables and dicts: for skops, and for short files."""
+        state = super().__getstate__()
+        if not hasattr(self, "_templates"):
+            return state
+        keys = [table.keys for template in self._templates for table in template.tables if not table.n_bits]
+        state["_vocabulary"] = {
+            "columns": {name: column.packed() for name, column in self._codes.items()},
+            "keys": np.concatenate([np.zeros(0, np.int64), *keys]),
+            "sizes": np.array(list(map(len, keys)), np.int64),
+        }
+        return {key: value for key, value in state.items() if key not in ("_tables", "_templates", "_codes")}
 
     def __setstate__(self, state):
-        super().__setstate__(state)
-        if "_templates" in state:
-            self._join_tables()
+        super().__setstate__({key: value for key, value in state.items() if key != "_vocabulary"})
+        if "_vocabulary" not in state:
+            return
+        vocabulary = state["_vocabulary"]
+        parsed = parse_templates(self.templates_, self._columns, {**DERIVATIONS, **self._derivations})
+        if list(parsed) != self.templates_:
+            raise ValueError("the state of TokenTemplates is damaged: it has other templates")
+        self._codes = {name: ColumnCodes.of_packed(name, packed) for name, packed in vocabulary["columns"].items()}
+        if not len(vocabulary["sizes"]):
+            n_bits = self._n_features_out.bit_length() - 1
+            self._templates = [Template.hashed(terms, n_bits) for terms in parsed.values()]
+        else:
+            keys = iter(_split(vocabulary["keys"], vocabulary["sizes"]))
+            self._templates, n_features = [], 0
+            for terms in parsed.values():
+                tables = [PairTable(next(keys)) for _ in terms]
+                self._templates.append(Template(terms, tables, first_column=n_features))
+                n_features += len(tables[-1].keys)
+            if n_features != self._n_features_out:
+                raise ValueError("the state of TokenTemplates is damaged: it has another number of features")
+        self._join_tables()
 
     def _matrix(self, columns):
         """CSR matrix from the columns of each token and template, -1 where there is no feature."""
@@ -252,6 +279,13 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
             for key, codes in column.texts.items()
         }
         return np.array([name for template in self._templates for name in template.names(texts)], dtype=np.object_)
+
+
+def _split(keys, sizes):
+    """Split an array into arrays of the given sizes, which may come from a damaged file."""
+    if keys.dtype != np.int64 or (sizes < 0).any() or sizes.sum() != len(keys):
+        raise ValueError("the state of TokenTemplates is damaged: its tables do not have the given sizes")
+    return np.split(keys, np.cumsum(sizes)[:-1])
 
 
 def _encode(stack, readers, codes, functions):
