@@ -21,6 +21,7 @@ NEEDS = {
     "data": ["networkx", "pandas"],
     "inference": ["pandas"],
     "queries": ["pandas"],
+    "saving": ["skops"],
     "understanding": ["pandas"],
 }
 

@@ -1,4 +1,11 @@
-"""Fitted objects survive a round trip through skops, which stores no pickles."""
+"""Fitted objects survive a round trip through skops, which stores no pickles, with the types that are trusted."""
+
+import importlib
+import io
+import pickle
+import subprocess
+import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,10 +17,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, StandardScaler
 
-from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
+from skstruct import GraphCRFClassifier, GraphDataset, MultiLabelCRFClassifier, RaggedArray
 from skstruct.decoding import DECODERS
-from skstruct.features import FEATURE_MAPS, ConstrainedFeatures, LinearFeatures, bio_forbidden_pairs
+from skstruct.features import FEATURE_MAPS, ConstrainedFeatures, LinearFeatures, NetworkFeatures, bio_forbidden_pairs
 from skstruct.inference import BACKENDS
+from skstruct.io import load_model, trusted_types
 from skstruct.objectives import OBJECTIVES
 from skstruct.optim import OPTIMIZERS
 from skstruct.preprocessing import (
@@ -43,9 +51,12 @@ TEMPLATES = [
 ]
 
 
-def restored(fitted):
+def restored(fitted, trusted=()):
     data = skops.dumps(fitted)
-    return skops.loads(data, trusted=skops.get_untrusted_types(data=data))
+    trusted = [*trusted, f"{first_letter.__module__}.first_letter"]
+    loaded = skops.loads(data, trusted=[*trusted_types(), *trusted])
+    assert type(load_model(io.BytesIO(data), trusted)) is type(loaded)
+    return loaded
 
 
 def first_letter(word):
@@ -91,8 +102,13 @@ CLASSIFIERS = {
     "float32": (crf(features=LinearFeatures(dtype="float32")), CHAINS),
     "random state": (crf(optimizer="sgd", random_state=np.random.RandomState(0)), CHAINS),
     "nodes": (NodeClassifier(LogisticRegression()), CHAINS),
+    "network of edges": (crf(features=NetworkFeatures((2,), edges="network")), TYPED),
+    "early stopping": (crf(early_stopping=True, validation_fraction=0.5, warm_start=True), CHAINS),
     "search": (GridSearchCV(crf(), {"C": [0.1, 1.0]}, cv=2), CHAINS),
 }
+
+
+OF_SEARCHES = ["sklearn.model_selection._split.KFold", "sklearn.metrics._scorer._PassthroughScorer"]
 
 
 def labels_for(model, X):
@@ -107,7 +123,7 @@ def labels_for(model, X):
 def test_classifiers(name):
     model, X = CLASSIFIERS[name]
     model.fit(X, labels_for(model, X))
-    loaded = restored(model)
+    loaded = restored(model, OF_SEARCHES if name == "search" else ())
     assert type(loaded) is type(model)
     assert vars(loaded).keys() == vars(model).keys()
     methods = ["predict", "predict_proba"] if hasattr(model, "predict_proba") else ["predict"]
@@ -158,7 +174,7 @@ def tables(dataset):
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_transformers(name):
     transformer, X = TRANSFORMERS[name]
-    loaded = restored(transformer.fit(X))
+    loaded = restored(transformer.fit(X), ["builtins.len"] if name == "templates both" else ())
     assert vars(loaded).keys() == vars(transformer).keys()
     for found, expected in zip(tables(loaded.transform(X)), tables(transformer.transform(X)), strict=True):
         assert_array_equal(found, expected)
@@ -181,3 +197,78 @@ def test_transformers_of_data_frames(Transformer, library):
         empty = fitted.transform(X[:0])
         table = empty.node_features if Transformer is NodeTransformer else empty.edge_features
         assert table.shape == (0, 6)
+
+
+def test_a_multi_label_classifier():
+    X, y = RNG.normal(size=(20, 3)), RNG.integers(2, size=(20, 4))
+    model = MultiLabelCRFClassifier().fit(X, y)
+    assert_array_equal(restored(model).predict_proba(X), model.predict_proba(X))
+
+
+def test_trusted_types_exist():
+    names = trusted_types()
+    assert len(names) < 80
+    for name in names:
+        module, _, kind = name.rpartition(".")
+        assert isinstance(getattr(importlib.import_module(module), kind), type)
+
+
+PIPELINES = {
+    "words": (make_pipeline(TokenTemplates(TEMPLATES), crf()), WORDS, TAGS),
+    "hashed words": (make_pipeline(TokenTemplates(TEMPLATES, n_bits=10), crf()), WORDS, TAGS),
+    "attributes": (make_pipeline(AttributeVectorizer(), crf()), [[["a", "b"], ["c"]], [["a"]]], [["x", "y"], ["x"]]),
+    "nodes and edges": (
+        make_pipeline(NodeTransformer(StandardScaler()), EdgeTransformer(MinMaxScaler()), crf()),
+        *(TYPED, LABELS),
+    ),
+    "sequences": (make_pipeline(SequencesToGraphs(), crf()), [[[1.0], [2.0]], [[3.0]]], [["a", "b"], ["a"]]),
+}
+PREDICT = """
+import pickle, sys
+from pathlib import Path
+from skstruct.io import load_model
+for path in Path(sys.argv[1]).glob("*.skops"):
+    X = pickle.loads(path.with_suffix(".X").read_bytes())
+    probability = load_model(path).predict_proba(X)
+    path.with_suffix(".proba").write_bytes(probability.values.tobytes())
+"""
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # few iterations: only storing is tested
+def test_pipelines_in_a_fresh_process(tmp_path):
+    for name, (model, X, y) in PIPELINES.items():
+        skops.dump(model.fit(X, y), tmp_path / f"{name}.skops")
+        (tmp_path / f"{name}.X").write_bytes(pickle.dumps(X))
+    subprocess.run([sys.executable, "-c", PREDICT, str(tmp_path)], check=True)
+    for name, (model, X, _) in PIPELINES.items():
+        assert (tmp_path / f"{name}.proba").read_bytes() == model.predict_proba(X).values.tobytes()
+
+
+def of_version(data, version):
+    """Replace the version that all estimators in a file record."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(changed, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "schema.json":
+                assert b'\\"0.1' in content
+                content = content.replace(b'\\"0.1.0.dev0\\"', f'\\"{version}\\"'.encode())
+            target.writestr(name, content)
+    return changed.getvalue()
+
+
+@pytest.mark.parametrize("name", ["words", "nodes and edges", "sequences"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # few iterations: only storing is tested
+def test_versions(name, monkeypatch):
+    model, X, y = PIPELINES[name]
+    data = skops.dumps(model.fit(X, y))
+    load_model(io.BytesIO(of_version(data, "0.0.9")))
+    load_model(io.BytesIO(of_version(data, "0.1.0")))
+    newer = of_version(data, "3.2.1")
+    for load in (lambda: load_model(io.BytesIO(newer)), lambda: skops.loads(newer, trusted=trusted_types())):
+        with pytest.raises(ValueError, match=r"saved by skstruct 3\.2\.1, which is newer than this version"):
+            load()
+    pickled = pickle.dumps(model)
+    monkeypatch.setattr("skstruct.version.VERSION", "0.0.8")
+    with pytest.raises(ValueError, match=r"saved by skstruct 0\.1\.0\.dev0, which is newer than this version, 0\.0\.8"):
+        pickle.loads(pickled)

@@ -81,8 +81,10 @@ def read_array(path: os.PathLike, record: Any, mmap_mode: str | None, verify: bo
     """
     dtype, shape, checksum = _checked_record(path, record)
     size = prod(shape) * dtype.itemsize
+    if not os.path.exists(path):
+        raise ValueError(f"{path} is missing")
     with open_regular(path) as file:
-        offset = _read_header(file, path, dtype, shape)
+        offset = _check_header(file, path, dtype, shape)
         found = os.fstat(file.fileno()).st_size - offset
         if found != size:
             problem = "it is truncated" if found < size else "bytes were added"
@@ -99,12 +101,9 @@ def read_array(path: os.PathLike, record: Any, mmap_mode: str | None, verify: bo
 
 def open_regular(path: os.PathLike):
     """Open a file to read bytes; pipes and devices, whose reading may never end, are refused."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ValueError(f"{path} is not a regular file")
-        return open(path, "rb")
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing") from None
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError(f"{path} is not a regular file")
+    return open(path, "rb")
 
 
 def _checked_record(path, record):
@@ -121,13 +120,17 @@ def _checked_record(path, record):
     return dtype, shape, checksum
 
 
-def _read_header(file, path, dtype, shape):
-    """Compare the header with dtype and shape, and return where the data begin."""
+def read_header(file: Any, name: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether the order is that of Fortran, and dtype of a .npy file, which is left where the data begin."""
     try:
-        version = np.lib.format.read_magic(file)
-        header = READERS[version](file)
+        return READERS[np.lib.format.read_magic(file)](file)
     except Exception as error:  # the parser of a damaged header can raise nearly anything
-        raise ValueError(f"{path} has no valid .npy header: {error!s:.200}") from error
+        raise ValueError(f"{name} has no valid .npy header: {error!s:.200}") from error
+
+
+def _check_header(file, path, dtype, shape):
+    """Compare the header with dtype and shape, and return where the data begin."""
+    header = read_header(file, path)
     if header != (shape, False, dtype):
         raise ValueError(
             f"{path} has the header {header!s:.200}, but an array of shape {shape} and dtype {dtype} was saved"
