@@ -17,8 +17,9 @@ class LBFGS(QuasiNewton):
     ----------
     n_corrections : int, default=10
         Number of pairs of steps and gradient changes that approximate the curvature. A pair needs the memory of one
-        vector of parameters, as it is stored in 32 bits. Ten instead of six pairs save about a tenth of the evaluations
-        in trainings of chain models.
+        vector of parameters, as it is stored in 32 bits. With 131,072 parameters or more it is stored in 8 bits and
+        needs a quarter of that. Ten instead of six pairs save about a tenth of the evaluations in trainings of chain
+        models.
     start_with : Optimizer or None, default=None
         An optimiser that runs first, and whose result is the start. ``AveragedSGD(n_epochs=2)`` saves some of the
         evaluations where there are many data and weights. Its iterations count, and come first in `loss_curve`.

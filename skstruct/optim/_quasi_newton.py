@@ -1,5 +1,6 @@
 """Limited-memory BFGS where each direction is two matrix-vector products with the history."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,9 @@ FLAT = 4 * EPS  # at a smaller relative decrease the value has ceased to decreas
 STALLED = 1e-3  # if the gradient is larger, a value that has ceased to decrease is no minimum
 MAX_SEARCHES = 2
 BLOCK = 2**12  # numbers of a vector that stay in the cache while the same part of all pairs is read
+GROUP = 2**7  # numbers of a pair with a common scale; a block contains whole groups
+LONG = 2**17  # from this number of parameters, pairs are stored in 8 bits
+SMALLEST_SCALE = 1e-300
 
 
 class QuasiNewton(Optimizer):
@@ -215,8 +219,10 @@ class History:
     a matrix and a vector. One is :math:`S^\top g, Y^\top g`; its differences from one iteration to the next are the new
     entries of :math:`S^\top Y` and :math:`Y^\top Y`. The other one is the sum on the left.
 
-    The pairs are most of the memory of a training with many weights. They are stored in 32 bits, since a rounding error
-    in the eighth digit does not make a direction worse. All results have 64 bits.
+    The pairs would be most of the memory of a training with many weights. They are stored in 32 bits, and from `LONG`
+    parameters in 8 bits, where each group of `GROUP` numbers has a scale. Trainings of chains need as many evaluations
+    with 8 bits as with 32 bits. A problem of a few dozen badly scaled parameters, whose Hessian the pairs describe
+    almost completely, would need more. All results have 64 bits.
 
     Parameters
     ----------
@@ -233,8 +239,9 @@ class History:
 
     def __init__(self, gradient, n_corrections):
         self.gradient = gradient.copy()
-        self.pairs = np.empty((n_corrections, 2, len(gradient)), np.float32)  # step and change, each ...
-        self.scales = np.ones((n_corrections, 2))  # ... over a power of two, so that it fits into 32 bits
+        n_coef, n_groups = len(gradient), -(-len(gradient) // GROUP)
+        self.pairs = np.empty((n_corrections, 2, n_coef), np.int8 if n_coef >= LONG else np.float32)  # step, change
+        self.scales = np.empty((n_corrections, 2, n_groups))  # factors of the groups of both
         self.products = np.zeros((n_corrections, 2))  # of the pairs with the gradient
         self.sy, self.yy = np.zeros((2, n_corrections, n_corrections))
         self.places: list[int] = []  # of the pairs in these arrays, oldest first
@@ -261,7 +268,7 @@ class History:
         a = solve_triangular(r, products[k, 0], check_finite=False)
         c = solve_triangular(r, r.diagonal() * a - gamma * (products[k, 1] - yy @ a), trans="T", check_finite=False)
         np.multiply(vector, -gamma, out=self._direction)
-        _add_pairs(self.pairs, k, np.stack([-c, gamma * a], axis=1) * self.scales[k], self._direction)
+        _add_pairs(self.pairs, self.scales, k, np.stack([-c, gamma * a], axis=1), self._direction)
         return self._direction
 
     def remember(self, before, after, gradient):
@@ -275,8 +282,7 @@ class History:
             place = self.places.pop(0) if len(self.places) == len(self.sy) else len(self.places)
             self.places.append(place)
             for column, vector in enumerate((s, y)):
-                self.scales[place, column] = np.ldexp(0.5, np.frexp(max(vector.max(), -vector.min()))[1])
-                np.divide(vector, self.scales[place, column], out=self.pairs[place, column], casting="same_kind")
+                _round(vector, self.pairs[place, column], self.scales[place, column])
         self.gradient[:] = gradient
         products = self._products(self.gradient)
         if convex:
@@ -290,39 +296,60 @@ class History:
     def _products(self, vector):
         """Products of both of each pair with a vector, (n_corrections, 2)."""
         products = np.zeros((len(self.pairs), 2))
-        _multiply_pairs(self.pairs, np.array(self.places, dtype=int), vector, products)
-        return products * self.scales
+        _multiply_pairs(self.pairs, self.scales, np.array(self.places, dtype=int), vector, products)
+        return products
 
 
 # Loops over unsigned numbers of entries compile twice as fast as slices, and run as fast.
 
 
+@kernel
+def _round(vector, out, scales):
+    """Write the scale of each group, and the numbers divided by it: integers up to 127, or numbers of 32 bits."""
+    n = np.uintp(len(vector))
+    for group in range(len(scales)):
+        start = np.uintp(group * GROUP)
+        stop = min(start + np.uintp(GROUP), n)
+        top = SMALLEST_SCALE
+        for k in range(start, stop):
+            top = max(top, abs(vector[k]))
+        scale = top / 127 if out.itemsize == 1 else math.ldexp(0.5, math.frexp(top)[1])  # a power of two: exact
+        scales[group] = scale
+        for k in range(start, stop):
+            value = vector[k] / scale
+            out[k] = math.floor(value + 0.5) if out.itemsize == 1 else value
+
+
 @kernel(fastmath={"contract", "reassoc"})
-def _multiply_pairs(pairs, places, vector, out):
+def _multiply_pairs(pairs, scales, places, vector, out):
     """Add to ``out[place]`` the products of both of a pair with a vector."""
     n = np.uintp(len(vector))
     for block in range((len(vector) + BLOCK - 1) // BLOCK):
-        start = np.uintp(block * BLOCK)
-        stop = min(start + np.uintp(BLOCK), n)
+        first = np.uintp(block * BLOCK)
+        last = min(first + np.uintp(BLOCK), n)
         for i in range(len(places)):
             place = np.uintp(places[i])
-            with_s = with_y = 0.0
-            for k in range(start, stop):
-                with_s += vector[k] * pairs[place, 0, k]
-                with_y += vector[k] * pairs[place, 1, k]
-            out[place, 0] += with_s
-            out[place, 1] += with_y
+            for start in range(first, last, np.uintp(GROUP)):
+                group = start // np.uintp(GROUP)
+                with_s = with_y = 0.0
+                for k in range(start, min(start + np.uintp(GROUP), n)):
+                    with_s += vector[k] * pairs[place, 0, k]
+                    with_y += vector[k] * pairs[place, 1, k]
+                out[place, 0] += with_s * scales[place, 0, group]
+                out[place, 1] += with_y * scales[place, 1, group]
 
 
 @kernel(fastmath={"contract", "reassoc"})
-def _add_pairs(pairs, places, coefs, out):
+def _add_pairs(pairs, scales, places, coefs, out):
     """Add pairs to `out`; `coefs` are in the order of `places`."""
     n = np.uintp(len(out))
     for block in range((len(out) + BLOCK - 1) // BLOCK):
-        start = np.uintp(block * BLOCK)
-        stop = min(start + np.uintp(BLOCK), n)
+        first = np.uintp(block * BLOCK)
+        last = min(first + np.uintp(BLOCK), n)
         for i in range(len(places)):
             place = np.uintp(places[i])
-            of_s, of_y = coefs[i, 0], coefs[i, 1]
-            for k in range(start, stop):
-                out[k] += of_s * pairs[place, 0, k] + of_y * pairs[place, 1, k]
+            for start in range(first, last, np.uintp(GROUP)):
+                group = start // np.uintp(GROUP)
+                of_s, of_y = coefs[i, 0] * scales[place, 0, group], coefs[i, 1] * scales[place, 1, group]
+                for k in range(start, min(start + np.uintp(GROUP), n)):
+                    out[k] += of_s * pairs[place, 0, k] + of_y * pairs[place, 1, k]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from skstruct.optim._quasi_newton import BLOCK, History, _add_pairs, _multiply_pairs
+from skstruct.optim import LBFGS, _quasi_newton
+from skstruct.optim._quasi_newton import BLOCK, GROUP, History, _add_pairs, _multiply_pairs, _round
 
 
 def two_loops(gradient, pairs):
@@ -68,19 +69,55 @@ def test_pairs_are_rounded_to_32_bits(walk):
         np.testing.assert_allclose(history.direction(), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("n_coef", [0, 1, BLOCK, 2 * BLOCK + 3])
-def test_sums_of_long_pairs(n_coef):
+@pytest.mark.parametrize("dtype", [np.float32, np.int8])
+@pytest.mark.parametrize("n_coef", [0, 1, GROUP, BLOCK, 2 * BLOCK + 3])
+def test_sums_of_long_pairs(n_coef, dtype):
     rng = np.random.default_rng(0)
-    pairs, vector = rng.normal(size=(4, 2, n_coef)).astype(np.float32), rng.normal(size=n_coef)
+    pairs, vector = rng.integers(-127, 128, size=(4, 2, n_coef)).astype(dtype), rng.normal(size=n_coef)
+    scales = rng.random((4, 2, -(-n_coef // GROUP)))
     places, coefs = np.array([3, 0, 1]), rng.normal(size=(3, 2))
     products, total = np.zeros((4, 2)), vector.copy()
-    _multiply_pairs(pairs, places, vector, products)
-    _add_pairs(pairs, places, coefs, total)
-    wide = pairs.astype(float)
-    np.testing.assert_allclose(products[:2], wide[:2] @ vector, rtol=0, atol=1e-10)
+    _multiply_pairs(pairs, scales, places, vector, products)
+    _add_pairs(pairs, scales, places, coefs, total)
+    wide = pairs * np.repeat(scales, GROUP, axis=2)[:, :, :n_coef]
+    np.testing.assert_allclose(products[:2], wide[:2] @ vector, rtol=0, atol=1e-8)
     np.testing.assert_array_equal(products[2], 0)
-    np.testing.assert_allclose(products[3], wide[3] @ vector, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(total, vector + np.einsum("pq,pqk->k", coefs, wide[places]), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(products[3], wide[3] @ vector, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(total, vector + np.einsum("pq,pqk->k", coefs, wide[places]), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(np.float32, 2.0**-24), (np.int8, 0.5 / 127)])
+@pytest.mark.parametrize("size", [0.0, 1e-280, 1.0, 1e280])
+def test_the_error_of_rounding_is_relative_to_the_largest_of_a_group(dtype, error, size):
+    vector = np.random.default_rng(0).normal(size=2 * GROUP + 3) * size
+    vector[:GROUP] *= 1e-20  # no matter how large the numbers of other groups are
+    out, scales = np.empty(len(vector), dtype), np.empty(3)
+    _round(vector, out, scales)
+    for k, scale in zip(range(0, len(vector), GROUP), scales):
+        part = slice(k, k + GROUP)
+        largest = np.abs(vector[part]).max()
+        np.testing.assert_allclose(out[part] * scale, vector[part], rtol=0, atol=max(error * largest * 1.01, 1e-300))
+
+
+def test_many_parameters_need_as_many_evaluations_with_8_bits(monkeypatch):
+    rng = np.random.default_rng(0)
+    factors = np.geomspace(1, 1e4, 5000)[rng.permutation(5000)]
+    centre = rng.normal(size=5000)
+
+    def loss(coef):
+        return 0.5 * float(factors @ (coef - centre) ** 2), factors * (coef - centre)
+
+    def train():
+        result = LBFGS().minimize(loss, np.zeros(5000), max_iter=2000, tol=1e-3)
+        assert result.success
+        np.testing.assert_allclose(result.x, centre, rtol=0, atol=1e-3)
+        return result.nfev, result.state.history.pairs.dtype
+
+    expected, _ = train()
+    monkeypatch.setattr(_quasi_newton, "LONG", 5000)
+    found, dtype = train()
+    assert dtype == np.int8
+    assert found <= 1.2 * expected
 
 
 def test_forgotten_pairs_are_those_of_a_new_history(walk):
