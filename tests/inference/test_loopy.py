@@ -49,8 +49,9 @@ def twin(plan, scores, weights):
         residual=np.zeros(t.n_graphs),
         converged=np.ones(t.n_graphs, bool),
     )
+    given, settled = with_rows(scores, t.n_edges), np.zeros((0, plan.n_states))
     with np.errstate(all="ignore"):  # seen with NUMBA_DISABLE_JIT=1 only, as in the plan
-        propagate_log(plan.sweep, plan.settings, np.arange(t.n_graphs), with_rows(scores, t.n_edges), weights, out)
+        propagate_log(plan.sweep, plan.settings, np.arange(t.n_graphs), given, weights, out, settled)
     weigh_nodes(t, out.node, weights)
     return out
 
