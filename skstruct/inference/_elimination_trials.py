@@ -41,7 +41,7 @@ def _breadth_first_numbers(ptr, neighbour):
         reached = _search(ptr, neighbour, first, seen, queue)
         for x in range(reached):
             seen[queue[x]] = False
-        _search(ptr, neighbour, queue[reached - 1], seen, queue)
+        _search(ptr, neighbour, np.int64(queue[reached - 1]), seen, queue)
         for x in range(reached):
             number[queue[x]] = counted
             counted += 1
@@ -135,11 +135,11 @@ def eliminate_graphs(lists, node_ptr, graphs, n_states, max_entries, n_restarts,
     for g in graphs:
         start, stop = node_ptr[g], node_ptr[g + 1]
         own_order, own_size = out.order[start:stop], out.size[start:stop]
-        rest = remaining_graph(lists, start, stop)
-        n_reduced = eliminate_small_degrees(rest, 2, own_order, own_size)
-        if n_reduced < stop - start:  # the width is larger than 2, and the trials are better without new edges
+        for most in range(2, 0, -1):
             rest = remaining_graph(lists, start, stop)
-            n_reduced = eliminate_small_degrees(rest, 1, own_order, own_size)
+            n_reduced = eliminate_small_degrees(rest, most, own_order, own_size)
+            if n_reduced == stop - start:  # else the width is larger than 2, and trials are better without new edges
+                break
         total = 0.0
         for p in range(n_reduced):
             total += float(n_states) ** own_size[p]

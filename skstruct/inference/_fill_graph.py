@@ -150,7 +150,7 @@ def eliminate_greedily(ptr, neighbour, heuristic, tie, n_states, limit, order, s
                                 common += 1
                                 missing[c] -= 1
                                 cost[c] = missing[c]
-                                sift(heap, n_heap, heap.place[c])
+                                sift(heap, n_heap, np.int64(heap.place[c]))
                             previous = s
                         elif previous >= 0:
                             after[previous] = after[s]
@@ -177,5 +177,5 @@ def eliminate_greedily(ptr, neighbour, heuristic, tie, n_states, limit, order, s
             degree[a] -= 1
             if heuristic != GIVEN:
                 cost[a] = missing[a] if heuristic == MIN_FILL else degree[a]
-                sift(heap, n_heap, heap.place[a])
+                sift(heap, n_heap, np.int64(heap.place[a]))
     return entries, work

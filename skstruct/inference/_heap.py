@@ -34,7 +34,7 @@ def remove_first(heap, size):
     if size > 1:
         heap.item[0] = heap.item[size - 1]
         heap.place[heap.item[0]] = 0
-        sift(heap, size - 1, 0)
+        sift(heap, size - 1, np.int64(0))
     return first
 
 

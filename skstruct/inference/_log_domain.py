@@ -20,6 +20,16 @@ def log_sum(values):
 
 
 @kernel
+def first_largest(values):
+    """Index of the first one of the largest values, none of which is nan."""
+    best = 0
+    for x in range(1, len(values)):
+        if values[x] > values[best]:
+            best = x
+    return best
+
+
+@kernel
 def send_log(scores, transposed, message, take_max, out):
     """out[y] = log sum (or max) over x of exp(scores[y, x] + message[x]); scores[x, y] if transposed."""
     n_states = len(message)

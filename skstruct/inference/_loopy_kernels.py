@@ -124,7 +124,7 @@ def _sweeps(graph, matrices, settings, damping, longest, lanes):
                     continue
                 if stop - begin <= longest:
                     leave_one_out(message, begin, first, last, stop, node, i, cavity, 0, lanes)
-                elif _long_cavities(graph, i, first, last, 0, max(longest // 2, 1)):
+                elif _long_cavities(graph, i, first, last, np.int64(0), max(longest // 2, 1)):
                     return sweep, change, True
                 for s in range(first, last):
                     k, r, number = s - first, np.int64(ends[s, 0]), np.int64(matrix[s] >> np.uint32(1))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skstruct.components import require_integers, require_number
-from skstruct.inference._log_domain import log_sum, scale_log, send_log
+from skstruct.inference._log_domain import first_largest, log_sum, scale_log, send_log
 from skstruct.kernels.jit import kernel
 
 FALLBACK_DAMPING = 0.5  # for graphs that do not converge undamped; see LoopyBP
@@ -35,16 +35,17 @@ def checked_settings(backend):
 @kernel
 def _cavities_log(first, last, begin, end, node, message, without):
     """Sum a node's scores and its messages but one: ``without[s - first]`` for each slot ``first <= s < last``."""
-    total = node.copy()
-    for s in range(begin, end):
-        if not first <= s < last:
-            total += message[s]
-    without[last - first - 1] = 0.0
-    for s in range(last - 1, first, -1):
-        without[s - 1 - first] = without[s - first] + message[s]
-    for s in range(first, last):
-        without[s - first] += total
-        total += message[s]
+    for x in range(len(node)):
+        total = node[x]
+        for s in range(begin, end):
+            if not first <= s < last:
+                total += message[s, x]
+        without[last - first - 1, x] = 0.0
+        for s in range(last - 1, first, -1):
+            without[s - 1 - first, x] = without[s - first, x] + message[s, x]
+        for s in range(first, last):
+            without[s - first, x] += total
+            total += message[s, x]
 
 
 @kernel
@@ -105,7 +106,7 @@ def propagate_log(sweep, settings, graphs, scores, weights, out, settled):
     order, lists = sweep.order, sweep.lists
     n_slots, n_states = len(lists.neighbour), scores.node.shape[1]
     message, cavity = np.zeros((n_slots, n_states)), np.empty((n_slots, n_states))
-    pair = np.empty((n_states, n_states))
+    pair = np.empty(n_states * n_states)
     for g in graphs:
         start, end = sweep.node_ptr[g], sweep.node_ptr[g + 1]
         out.n_iter[g], out.residual[g] = _iterate_log(g, sweep, settings, scores, message)
@@ -119,17 +120,22 @@ def propagate_log(sweep, settings, graphs, scores, weights, out, settled):
             begin, stop = lists.ptr[i], lists.ptr[i + 1]
             belief = scores.node[order[i]].copy()
             for s in range(begin, stop):
-                belief += message[s]
+                for x in range(n_states):
+                    belief[x] += message[s, x]
             total = log_sum(belief)
             log_z += total
-            out.node[order[i]] = np.exp(belief - total)  # nan where no state is allowed
+            for x in range(n_states):
+                out.node[order[i], x] = np.exp(belief[x] - total)  # nan where no state is allowed
             if begin < stop:
                 _cavities_log(begin, stop, begin, stop, scores.node[order[i]], message, cavity[begin:stop])
-                cavity[begin:stop] -= total
+            for s in range(begin, stop):
+                for x in range(n_states):
+                    cavity[s, x] -= total
         if log_z == -np.inf:
             out.log_partition[g] = log_z
             for i in range(start, end):
-                out.node[order[i]] = np.nan
+                for x in range(n_states):
+                    out.node[order[i], x] = np.nan
             continue
         for i in range(start, end):
             for s in range(lists.ptr[i], lists.ptr[i + 1]):
@@ -138,10 +144,12 @@ def propagate_log(sweep, settings, graphs, scores, weights, out, settled):
                 e, r = scores.edge_matrix[lists.edge[s]], lists.reverse[s]
                 for x in range(n_states):
                     for y in range(n_states):
-                        pair[x, y] = cavity[s, x] + scores.edge[e, x, y] + cavity[r, y]
-                total = log_sum(pair.ravel())
+                        pair[x * n_states + y] = cavity[s, x] + scores.edge[e, x, y] + cavity[r, y]
+                total = log_sum(pair)
                 log_z += total
-                out.edge[e] += weights[g] * np.exp(pair - total)
+                for x in range(n_states):
+                    for y in range(n_states):
+                        out.edge[e, x, y] += weights[g] * np.exp(pair[x * n_states + y] - total)
         out.log_partition[g] = log_z
 
 
@@ -155,12 +163,14 @@ def decode_log(sweep, scores, labels):
     for g in range(len(sweep.node_ptr) - 1):
         _sweeps_log(g, sweep, settings, True, scores, message)
         for i in range(sweep.node_ptr[g], sweep.node_ptr[g + 1]):
-            total[:] = scores.node[order[i]]
+            for x in range(n_states):
+                total[x] = scores.node[order[i], x]
             for s in range(lists.ptr[i], lists.ptr[i + 1]):
                 if lists.neighbour[s] < i:
                     e, y = scores.edge_matrix[lists.edge[s]], labels[order[lists.neighbour[s]]]
                     for x in range(n_states):
                         total[x] += scores.edge[e, y, x] if lists.flipped[s] else scores.edge[e, x, y]
                 else:
-                    total += message[s]
-            labels[order[i]] = np.argmax(total)
+                    for x in range(n_states):
+                        total[x] += message[s, x]
+            labels[order[i]] = first_largest(total)

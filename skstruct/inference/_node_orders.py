@@ -120,26 +120,26 @@ def _fill(lists, alone, rho, orders):
                 place[order[step]] = step
             for step in range(n if orders.star[g] else 0):
                 orders.share[first + step] = 1.0 / n
-                for s in range(bounds[step, 0], bounds[step, 2]):
+                for s in range(np.int64(bounds[step, 0]), np.int64(bounds[step, 2])):
                     weight[s] = 2.0 / n
             for step in range(0 if orders.star[g] else n):
                 i = order[step]
                 earlier = 0
-                for s in range(bounds[i, 0], bounds[i, 2]):
+                for s in range(np.int64(bounds[i, 0]), np.int64(bounds[i, 2])):
                     earlier += place[ends[s, 1]] < step
                 size = 1
                 while size < earlier:
                     size = 2 * size if alone[g] else earlier
                 share = rho if rho > 0.0 else 1.0 / size
                 orders.share[first + step] = share
-                for s in range(bounds[i, 0], bounds[i, 2]):
+                for s in range(np.int64(bounds[i, 0]), np.int64(bounds[i, 2])):
                     if place[ends[s, 1]] < step:
                         weight[s] += share / number
                         weight[ends[s, 0]] += share / number
         orders.rooted[g] &= not orders.star[g]
         for i in range(n):
             total = 0.0
-            for s in range(bounds[i, 0], bounds[i, 2]):
+            for s in range(np.int64(bounds[i, 0]), np.int64(bounds[i, 2])):
                 orders.rooted[g] &= weight[s] == 1.0 or weight[s] == 0.5 or weight[s] == 0.25
                 total += weight[s]
             orders.rooted[g] &= total <= MOST_EARLIER and bounds[i, 2] - bounds[i, 0] <= MOST_ROOTED

@@ -149,7 +149,7 @@ def fill_fractions(bounds, rho, damping, attempt, fraction):
     """
     for i in range(len(bounds)):
         echo = 0.0
-        for s in range(bounds[i, 0], bounds[i, 2]):
+        for s in range(np.int64(bounds[i, 0]), np.int64(bounds[i, 2])):
             echo += rho[s] * (1.0 - rho[s])
         fraction[i] = 1.0 - damping
         if attempt > 0:
@@ -180,12 +180,13 @@ def _settle(graph, matrices, settings, rooted, fraction, lanes):
     for attempt in range(2):
         if change <= settings.tol:
             continue
+        had_roots = rooted
+        rooted &= attempt == 0
         if attempt > 0 and sweeps < settings.max_iter:
-            _start(graph, False)
-        elif attempt > 0 and rooted:
+            _start(graph, rooted)
+        elif attempt > 0 and had_roots:
             for s in range(len(graph.ends)):
                 log_row(graph.message, s, graph.log_message, s, lanes)
-        rooted &= attempt == 0
         if not rooted:
             for i in range(len(graph.bounds)):
                 begin, stop = np.int64(graph.bounds[i, 0]), np.int64(graph.bounds[i, 2])

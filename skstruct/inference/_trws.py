@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct.inference._log_domain import scale_log
+from skstruct.inference._log_domain import first_largest, scale_log
 from skstruct.kernels.jit import kernel
 from skstruct.scores import OPTIMAL
 
@@ -29,7 +29,8 @@ def _send(fraction, total, incoming, scores, transposed, out):
     is scaled to maximum 0.
     """
     n_states = len(total)
-    out[:] = -np.inf
+    for y in range(n_states):
+        out[y] = -np.inf
     for x in range(n_states):
         if total[x] == -np.inf:
             continue  # also avoids -inf - -inf
@@ -56,20 +57,23 @@ def _pass(g, sweep, upwards, scores, message, labels):
         i = start + step if upwards else end - 1 - step
         first, stop = ptr[i], ptr[i + 1]
         if upwards:
-            given[:] = node[order[i]]
+            for x in range(n_states):
+                given[x] = node[order[i], x]
             for s in range(first, stop):
                 if neighbour[s] < i:
                     e, y = rows[edge[s]], labels[order[neighbour[s]]]
                     for x in range(n_states):
                         given[x] += matrices[e, y, x] if flipped[s] else matrices[e, x, y]
-            total[:] = given
+            for x in range(n_states):
+                total[x] = given[x]
             for s in range(first, stop):
                 if neighbour[s] > i:
                     for x in range(n_states):
                         total[x] += message[s, x]
-            labels[order[i]] = np.argmax(total)
+            labels[order[i]] = first_largest(total)
             result += given[labels[order[i]]]
-        total[:] = node[order[i]]
+        for x in range(n_states):
+            total[x] = node[order[i], x]
         n_later = 0
         for s in range(first, stop):
             n_later += (neighbour[s] > i) == upwards
@@ -119,8 +123,14 @@ def improve_labels(graphs, floor, sweep, scores, best):
         start, end = sweep.node_ptr[g], sweep.node_ptr[g + 1]
         idle = 0
         for _ in range(MAX_SWEEPS):
-            found_score = _pass(g, sweep, True, scores, message, found)
-            new_bound = _pass(g, sweep, False, scores, message, found)
+            found_score, new_bound = 0.0, 0.0
+            for direction in range(2):
+                upwards = direction == 0  # a variable, as numba compiles a function again for each literal
+                result = _pass(g, sweep, upwards, scores, message, found)
+                if upwards:
+                    found_score = result
+                else:
+                    new_bound = result
             if new_bound == -np.inf:  # no labelling is allowed
                 bound[g] = new_bound
                 break
