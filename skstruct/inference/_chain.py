@@ -9,7 +9,16 @@ import numpy as np
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend, InferencePlan
 from skstruct.inference._chain_derivative import derive_chains
-from skstruct.inference._chain_kernels import ROWS, SINGLE_RANGE, Scratch, StepScores, forward_backward, n_rows, viterbi
+from skstruct.inference._chain_kernels import (
+    ROWS,
+    SINGLE_RANGE,
+    Rows,
+    Scratch,
+    StepScores,
+    forward_backward,
+    n_rows,
+    viterbi,
+)
 from skstruct.inference._rooted_forest import ROOT, RootedForest
 from skstruct.inference._tree import TreePlan, two_passes_log
 from skstruct.kernels.simd import lanes
@@ -170,9 +179,10 @@ class _ChainPlan(InferencePlan):
     def _add_marginals(self, steps, graphs, weights, out):
         """Write marginals of `graphs`, the longest first, and return those that are unsafe, which are left out."""
         unsafe, n_states = np.zeros(self.topology.n_graphs, bool), steps.node.shape[1]
-        scratch = Scratch.of(steps, self._by_length[1])
+        n_messages, n_lanes = self._by_length[1], lanes(n_states)
+        scratch, rows = Scratch.of(steps, n_messages), Rows.of(steps, n_messages)
         with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
-            forward_backward(self.topology.node_ptr, graphs, steps, weights, scratch, lanes(n_states), out, unsafe)
+            forward_backward(self.topology.node_ptr, graphs, steps, weights, scratch, rows, n_lanes, out, unsafe)
         return graphs[unsafe[graphs]]
 
     def derivative(self, scores, direction, weights=None):

@@ -57,6 +57,37 @@ class Scratch(NamedTuple):
         return cls._make([*matrices, *(zeros[i:j] for i, j in pairwise(ends)), zeros[ends[-1] :]])
 
 
+class Rows(NamedTuple):
+    """Where `forward_backward` has the messages of chains side by side; it fills the arrays.
+
+    Python makes these arrays, because numba needs longer to compile an allocation than a loop.
+    """
+
+    top: np.ndarray  # (n_matrices,) largest score
+    low: np.ndarray  # (n_matrices,) lowest score less the largest
+    bad: np.ndarray  # (n_matrices,) whether a potential is too small
+    first: np.ndarray  # (n_matrices,), see `_add_pairs_of_each`
+    following: np.ndarray  # (n_rows,), see `_add_pairs_of_each`
+    arrived: np.ndarray  # (n_rows,) matrix of the step to a row
+    previous: np.ndarray  # (n_rows,) row at the start of this step, or NO_ROW
+    total: np.ndarray  # (n_rows,) sum of the messages of a row
+    start: np.ndarray  # (n_rows + 1,) first row of the nodes ``t``
+    begin: np.ndarray  # (chains side by side,) first node of each
+    length: np.ndarray  # (chains side by side,)
+    is_bounded: np.ndarray  # (chains side by side,) whether no message gets too small
+
+    @classmethod
+    def of(cls, scores, n_rows):
+        """Arrays for some scores, and for messages of so many nodes."""
+        n, most = len(scores.edge), SIDE_BY_SIDE[1]
+        first, total = np.empty(n, np.int64), np.empty(n_rows, scores.node.dtype)
+        first.fill(NO_ROW)  # `np.full` takes a microsecond, which counts in a short sentence
+        rows, start = np.zeros((3, n_rows), np.int64), np.zeros(n_rows + 1, np.int64)
+        chains = np.empty((2, most), np.int64)
+        is_bounded = np.empty(most, bool)
+        return cls._make([*np.empty((2, n)), np.zeros(n, bool), first, *rows, total, start, *chains, is_bounded])
+
+
 def n_rows(lengths):
     """Most nodes of chains side by side in `forward_backward`, given the numbers of nodes of all, the longest first."""
     return min(int(lengths.sum()), max(int(lengths[: SIDE_BY_SIDE[0]].sum()), ROWS + int(lengths[:1].sum())))
@@ -126,7 +157,7 @@ def _add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes)
 
 
 @kernel(fastmath={"contract", "reassoc"})
-def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, unsafe):
+def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, out, unsafe):
     """Scaled forward-backward [1]_ of some graphs; those that are `unsafe`, for their scores, are found and left out.
 
     With potentials ``p`` and the matrices ``M[t]`` of the exponentiated scores of the steps into ``t``, and ``s[t]``
@@ -154,6 +185,8 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
         Factors of the pair counts.
     scratch : Scratch
         With as many rows as `n_rows` tells.
+    rows : Rows
+        With as many rows.
     lanes : tuple
     out : Marginals
         Pair counts are added to `out.edge`.
@@ -166,24 +199,11 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, lanes, out, uns
     node, step_matrix, node_out, log_partition = scores.node, scores.matrix, out.node, out.log_partition
     matrix, transposed, pairs, counts = scratch.matrix, scratch.transposed, scratch.pairs, out.edge
     potential, forward, received = scratch.potential, scratch.forward, scratch.received
-    n_states, n_messages, n_matrices = node.shape[1], len(forward), len(scores.edge)
+    n_states, n_matrices = node.shape[1], len(scores.edge)
     least_chains, n_chains = SIDE_BY_SIDE
     score_range = SINGLE_RANGE if node.itemsize == 4 else np.inf
-    top, low, bad = np.empty(n_matrices), np.empty(n_matrices), np.zeros(n_matrices, np.bool_)
+    top, low, bad, first, following, arrived, previous, total, start, begin, length, is_bounded = rows
     _exponentiate(scores.edge, scratch, top, low, bad, lanes)
-    total, arrived, previous = (
-        np.empty(n_messages, node.dtype),
-        np.zeros(n_messages, np.int64),
-        np.empty(n_messages, np.int64),
-    )
-    first, following = np.full(n_matrices, NO_ROW), np.empty(n_messages, np.int64)
-    start, begin, length = (
-        np.zeros(n_messages + 1, np.int64),
-        np.empty(n_chains, np.int64),
-        np.empty(n_chains, np.int64),
-    )
-    is_bounded = np.empty(n_chains, np.bool_)
-
     stop = 0
     while stop < len(graphs):
         done, n, end = stop, 0, 0  # the first chain, how many are side by side, and their nodes
