@@ -83,7 +83,8 @@ def store(path, X, labels):
     import numpy as np
 
     table = X.node_features
-    np.savez(path, indptr=table.indptr, indices=table.indices, n_columns=table.shape[1], ptr=X.node_ptr, labels=labels)
+    csr = {name: getattr(table, name) for name in ("data", "indices", "indptr")}
+    np.savez(path, **csr, n_columns=table.shape[1], ptr=X.node_ptr, labels=labels)
 
 
 def _stored(path):
@@ -95,7 +96,7 @@ def _stored(path):
     with np.load(path) as file:
         stored = dict(file)
     shape = (len(stored["labels"]), int(stored["n_columns"]))
-    table = csr_array((np.ones(len(stored["indices"])), stored["indices"], stored["indptr"]), shape=shape)
+    table = csr_array((stored["data"], stored["indices"], stored["indptr"]), shape=shape)
     return chains(table, stored["ptr"], stored["labels"])
 
 

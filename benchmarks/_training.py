@@ -26,7 +26,7 @@ def chain_crf(c2, dtype="float64", c1=0.0, **parameters):
 
 def chunk_tagger(c2, **parameters):
     """Pipeline from sentences of (word, tag) to chunk labels."""
-    templates = TokenTemplates(CHUNK_NOTATION, columns=COLUMNS)
+    templates = TokenTemplates(CHUNK_NOTATION, columns=COLUMNS, dtype=np.uint8)
     return make_pipeline(templates, chain_crf(c2, **parameters))
 
 

@@ -28,6 +28,7 @@ from skstruct.data.target_shapes import check_flat
 from skstruct.scores import MISSING
 
 FLOATS = (np.float64, np.float32)
+BYTES = (np.bool_, np.uint8, np.int8)  # kept in sparse tables: a copy in float64 would be most of the memory of text
 PLAIN_TABLES = (np.ndarray, csr_array, csr_matrix)
 
 
@@ -155,7 +156,7 @@ def read_X(estimator: BaseEstimator, X: Any, *, reset: bool) -> GraphInput | Nod
     Returns
     -------
     data : GraphInput or NodeInput
-        Its `dataset` has finite features of float64 or float32.
+        Its `dataset` has finite features of float64 or float32, or of one of `BYTES` in sparse tables.
     """
     if not is_graph_input(X):
         return NodeInput(NodeView(GraphDataset.from_nodes(_read_table(estimator, X, reset))))
@@ -172,7 +173,12 @@ def _read_table(estimator, X, reset):
     X = np.asarray(X) if isinstance(X, list | tuple) else X
     if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
         X = _numeric(X, "node", "NodeTransformer")
-    return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=FLOATS)
+    return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=_kept_types(X))
+
+
+def _kept_types(table):
+    """Types of numbers that are not converted."""
+    return FLOATS + BYTES if is_sparse(table) else FLOATS
 
 
 def _with_float_features(estimator, dataset, reset):
@@ -184,7 +190,7 @@ def _with_float_features(estimator, dataset, reset):
             _numeric(node_features, "node", "NodeTransformer"),
             reset=reset,
             accept_sparse="csr",
-            dtype=FLOATS,
+            dtype=_kept_types(node_features),
             ensure_all_finite=False,
             ensure_min_samples=0,
         )
@@ -228,10 +234,10 @@ def _check_edge_names(estimator, edge_features, reset):
 
 
 def _is_like_training(estimator, table):
-    """Whether `validate_data` would return a table unchanged: it has floats, and the columns of the training."""
+    """Whether `validate_data` would return a table unchanged: its numbers are kept, its columns those of training."""
     return (
         type(table) in PLAIN_TABLES
-        and table.dtype in FLOATS
+        and table.dtype in _kept_types(table)
         and table.ndim == 2
         and table.shape[1] == estimator.n_features_in_
         and not hasattr(estimator, "feature_names_in_")

@@ -62,7 +62,8 @@ class LinearFeatures(FeatureMap):
     Memory of training, beside that of the data: per nonzero of sparse features nothing with "all" node weights (indices
     of 32 bits are shared); with "observed" ones 2 bytes (4 if more than 65536 features are frequent), or 6 per label of
     a rare feature; per weight of L-BFGS ``8 * (n_corrections + 10)`` bytes at most, with 131,072 weights or more
-    ``2 * n_corrections + 80`` bytes; and scores and marginals of a chunk, 2 MB per thread.
+    ``2 * n_corrections + 80`` bytes; and scores and marginals of a chunk, 2 MB per thread. Sparse features of booleans
+    or of integers of 8 bits are not converted to floats, which would need nine times the memory of their values.
 
     Examples
     --------

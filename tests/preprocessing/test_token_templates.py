@@ -155,9 +155,9 @@ def test_a_matrix_of_known_numbers():
     assert dataset.node_ptr.tolist() == [0, 3, 4]
     assert dataset.edge_ptr.tolist() == [0, 2, 2]
     assert dataset.node_features.indices.dtype == dataset.node_features.indptr.dtype == np.int32
-    assert dataset.node_features.dtype == np.float64
-    single = clone(vectorizer).set_params(dtype=np.float32)
-    assert single.fit_transform([[("a", "b")]]).node_features.dtype == np.float32
+    assert dataset.node_features.dtype == np.float32
+    small = clone(vectorizer).set_params(dtype=np.uint8)
+    assert small.fit_transform([[("a", "b")]]).node_features.dtype == np.uint8
 
 
 def test_shape_of_matrix_does_not_depend_on_what_is_transformed():
