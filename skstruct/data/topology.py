@@ -104,7 +104,7 @@ class Topology:
         adjacency = coo_array((np.ones(self.n_edges, np.int8), (i, j)), shape=(self.n_nodes,) * 2)
         return connected_components(adjacency, directed=False)[1]
 
-    @cached_property
+    @property
     def pairs(self) -> np.ndarray:
         """Number of the unordered pair of nodes of each edge, (n_edges,); equal for repeated and reversed edges."""
         i, j = self.edges.T

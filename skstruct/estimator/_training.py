@@ -140,7 +140,8 @@ class TrainingLoss:
         self.without_product += [type(feature_plan).__name__] * (not feature_plan.has_tangent)
         is_complete = not (targets.codes == MISSING).any()
         self.piecewise_linear = objective.piecewise_linear and feature_plan.linear and is_complete
-        self.free, self.l2 = feature_plan.free, l2 * (feature_plan.penalized * feature_plan.free)
+        self.free, self._l2 = feature_plan.free, l2
+        self._l2_runs = _runs(l2 * feature_plan.penalized)
         inputs = in_threads(feature_plan.prepare, [chunk.batch for chunk in chunks])
         self.losses = [
             ChunkLoss(feature_plan, x, chunk.inference, objective, _select(targets, chunk), chunk.graphs.start)
@@ -158,8 +159,13 @@ class TrainingLoss:
         own_coef, total = _aligned(coef, self.feature_plan.dtype), _OrderedSum(self.spare)
         values = self.in_threads(self._evaluate, range(len(self.groups)), repeat(own_coef), repeat(total))
         gradient = total.value.astype(np.float64, copy=False)
-        penalty = _penalise(gradient, self.factor, self.free, self.l2, coef)
+        penalty = _penalise(gradient, self.factor, self.free, *self._l2_runs, coef)
         return self.factor * sum(values) + 0.5 * penalty, gradient
+
+    @cached_property
+    def l2(self) -> np.ndarray:
+        """Factor of each parameter in the penalty, (n_coef,); 0 if it is not free."""
+        return self._l2 * (self.feature_plan.penalized * self.free)
 
     def _evaluate(self, group, coef, total):
         """Return the loss of the chunks of a group, and add their gradient to `total`."""
@@ -267,14 +273,27 @@ def _aligned(coef, dtype):
     return copy
 
 
+def _runs(values):
+    """Values of the runs of equal numbers, and the end of each run."""
+    ends = np.append(np.flatnonzero(values[1:] != values[:-1]) + 1, len(values))
+    ends = ends[ends > 0]
+    return values[ends - 1], ends
+
+
 @kernel(fastmath={"contract", "reassoc"})
-def _penalise(gradient, factor, free, l2, coef):
-    """``gradient = factor * gradient * free + l2 * coef``, in place; returns ``sum(l2 * coef**2)``."""
+def _penalise(gradient, factor, free, l2, ends, coef):
+    """``gradient = free * (factor * gradient + l2 * coef)``, in place; returns ``sum(l2 * coef**2)``.
+
+    `l2` has a number for each run of parameters. Parameters that are not free are zero.
+    """
     total = 0.0
-    for k in range(len(gradient)):
-        term = l2[k] * coef[k]
-        gradient[k] = (factor * gradient[k] if free[k] else 0.0) + term
-        total += term * coef[k]
+    start = np.uintp(0)
+    for run in range(len(ends)):
+        for k in range(start, np.uintp(ends[run])):
+            term = l2[run] * coef[k]
+            gradient[k] = factor * gradient[k] + term if free[k] else 0.0
+            total += term * coef[k]
+        start = np.uintp(ends[run])
     return total
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import compute_class_weight
 
 from skstruct.data.dataset import GraphDataset
+from skstruct.data.topology import Topology
 from skstruct.estimator._input import GraphInput, NodeInput
 from skstruct.objectives import OBJECTIVES, Objective
 from skstruct.scores import MISSING, Targets
@@ -25,7 +26,7 @@ def weighted_targets(
     weight of its labelled nodes. For an objective that is a sum over nodes, ``node_weight`` is the weight of each node
     divided by that of its graph.
     """
-    t = data.dataset.topology
+    t = Topology.of_checked(data.dataset.edges, data.dataset.node_ptr, data.dataset.edge_ptr)  # not kept in the dataset
     node = data.node_weights(sample_weight)
     weights = np.ones(t.n_graphs)
     nodes = np.flatnonzero(data.selected)

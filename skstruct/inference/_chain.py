@@ -66,7 +66,8 @@ class Chain(InferenceBackend):
         """Tell in which graphs every edge joins consecutive nodes."""
         i, j = topology.edges.T
         accepted = np.ones(topology.n_graphs, bool)
-        accepted[topology.edge_graph[np.abs(i - j) != 1]] = False
+        others = np.flatnonzero(np.abs(i - j) != 1)
+        accepted[np.searchsorted(topology.edge_ptr, others, side="right") - 1] = False
         return accepted
 
     def _plan(self, topology, n_states):

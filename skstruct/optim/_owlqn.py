@@ -77,21 +77,21 @@ def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
     ----------
     .. [1] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
     """
-    x, trial, subgradient, spare = (aligned_zeros(len(state.x)) for _ in range(4))
-    x[:] = state.x if state.history is None else state.point
-    state.point = x
+    subgradient, spare = (aligned_zeros(len(state.x)) for _ in range(2))
     if state.history is None:
-        value, gradient = loss(x)
-        state.point_value = value + l1 @ np.abs(x)
-        state.point_norm = _subgradient(x, gradient, l1, subgradient)
-        state.keep_best(x, state.point_value, state.point_norm)
+        state.point = state.unused(None)
+        state.point[:] = state.x
+        value, gradient = loss(state.point)
+        state.point_value = value + l1 @ np.abs(state.point)
+        state.point_norm = _subgradient(state.point, gradient, l1, subgradient)
+        state.keep_best(state.point, state.point_value, state.point_norm)
         if not (np.isfinite(state.point_value) and np.isfinite(gradient).all()):
             return False, "value or gradient is not finite at the start"
         state.history = History(gradient, n_corrections)
         if state.n_iter == 0:
             yield state
     else:
-        _subgradient(x, state.history.gradient, l1, subgradient)
+        _subgradient(state.point, state.history.gradient, l1, subgradient)
     history = state.history
     while True:
         if state.point_norm <= tol:
@@ -104,31 +104,33 @@ def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
         slope = _drop_ascent(state.point, direction, subgradient, l1, state.near)
         found = None
         if slope < 0:
-            found = _backtrack(loss, state, direction, subgradient, l1, trial, spare)
+            found = _backtrack(loss, state, direction, subgradient, l1, spare)
         if found is None:
             if not history.places:
                 return False, "line search without a lower value"
             history.forget()
             continue
-        value, gradient, state.point_norm = found
+        trial, value, gradient, state.point_norm = found
         history.remember(state.point, trial, gradient)
         fall = state.point_value - value
         state.near = fall <= NEAR * abs(state.point_value)
         state.flat = fall <= FLAT * max(abs(state.point_value), abs(value), 1.0)
-        state.point, trial, subgradient, spare = trial, state.point, spare, subgradient
+        state.point, subgradient, spare = trial, spare, subgradient
         state.point_value = value
         state.n_iter += 1
         yield state
 
 
-def _backtrack(loss, state, direction, subgradient, l1, trial, spare):
+def _backtrack(loss, state, direction, subgradient, l1, spare):
     """Shorten the step from ``state.point`` until it lowers the value enough.
 
-    Returns the value, the smooth gradient and the norm of the subgradient at `trial`, or None. The subgradient is in
+    Returns the point, its value, the smooth gradient and the norm of the subgradient, or None. The subgradient is in
     `spare`.
     """
+    trial = None
     step = 1.0 if state.history.places else (subgradient @ subgradient) ** -0.5
     for _ in range(MAX_TRIALS):
+        trial = state.unused(trial)
         penalty, change = _step_in_orthant(state.point, direction, subgradient, step, l1, trial)
         smooth, gradient = loss(trial)
         value = smooth + penalty
@@ -136,7 +138,7 @@ def _backtrack(loss, state, direction, subgradient, l1, trial, spare):
         state.keep_best(trial, value, norm)
         # clipped components can predict a rise, which a shorter step clips less
         if value <= state.point_value + DECREASE * min(change, 0.0) and np.isfinite(gradient).all():
-            return value, gradient, norm
+            return trial, value, gradient, norm
         step *= 0.5  # a parabola, which knows nothing of the orthant, would shorten too much
     return None
 

@@ -115,10 +115,15 @@ class LBFGSState(OptimizerState):
         return cls(x=np.array(start, np.float64), value=np.inf, gradient_norm=np.inf)
 
     def keep_best(self, x, value, gradient_norm):
-        """Count an evaluation, and copy its point if no value was lower."""
+        """Count an evaluation, and keep its point if no value was lower; see `unused`."""
         self.n_evaluations += 1
         if value < self.value or self.gradient_norm == np.inf:  # at the start even a value that is not finite
-            self.x, self.value, self.gradient_norm = x.copy(), value, gradient_norm
+            self.x, self.value, self.gradient_norm = x, value, gradient_norm
+
+    def unused(self, array):
+        """Return `array`, or a new one if it is None or the best point, which must not change."""
+        # features are summed fastest from aligned vectors
+        return aligned_zeros(len(self.x)) if array is None or array is self.x else array
 
 
 def descend(loss, state, n_corrections, max_iter, tol):
@@ -149,19 +154,17 @@ def descend(loss, state, n_corrections, max_iter, tol):
         state.keep_best(x, value, norm)
         return value, gradient, norm
 
-    x, trial = (aligned_zeros(len(state.x)) for _ in range(2))  # features are summed fastest if aligned
     if state.history is None:
+        x = state.unused(None)
         x[:] = state.x
         state.point_value, gradient, state.point_norm = evaluate(x)
         state.point = x
         if not (np.isfinite(state.point_value) and np.isfinite(gradient).all()):
             return False, "value or gradient is not finite at the start"
         state.history = History(gradient, n_corrections)
-        del gradient  # a vector of memory
+        del x, gradient  # vectors of memory
         if state.n_iter == 0:
             yield state
-    else:
-        x[:] = state.point
     history = state.history
     while True:
         if state.point_norm <= tol:
@@ -170,7 +173,7 @@ def descend(loss, state, n_corrections, max_iter, tol):
             return True, "the value has ceased to fall"
         if state.n_iter >= max_iter:
             return False, "max_iter reached"
-        line = _Line(evaluate, x, history.direction(), trial)
+        line = _Line(evaluate, state, history.direction())
         slope, value = history.gradient @ line.direction, state.point_value
         step, found = line_search(line, value, slope, history.first_step()) if slope < 0 else (0.0, value)
         if not step:  # a jump lies ahead; a fresh direction may avoid it
@@ -178,10 +181,9 @@ def descend(loss, state, n_corrections, max_iter, tol):
                 return False, "line search without a lower value"
             history.forget()
             continue
-        history.remember(x, trial, line.gradient)
+        history.remember(state.point, line.trial, line.gradient)
         state.flat = value - found <= FLAT * max(abs(value), abs(found), 1.0)
-        x, trial = trial, x
-        state.point, state.point_value, state.point_norm = x, found, line.norm
+        state.point, state.point_value, state.point_norm = line.trial, found, line.norm
         state.n_iter += 1
         yield state
 
@@ -192,15 +194,16 @@ def largest(gradient):
 
 
 class _Line:
-    """A function along a direction; `trial`, `gradient` and `norm` are those of the last evaluation."""
+    """A function from a point along a direction; `trial`, `gradient`, `norm` are those of the last evaluation."""
 
-    def __init__(self, evaluate, x, direction, trial):
-        self.evaluate, self.x, self.direction, self.trial = evaluate, x, direction, trial
-        self.gradient, self.norm = None, np.inf
+    def __init__(self, evaluate, state, direction):
+        self.evaluate, self.state, self.direction = evaluate, state, direction
+        self.trial, self.gradient, self.norm = None, None, np.inf
 
     def __call__(self, step):
+        self.trial = self.state.unused(self.trial)
         np.multiply(self.direction, step, out=self.trial)
-        self.trial += self.x
+        self.trial += self.state.point
         value, self.gradient, self.norm = self.evaluate(self.trial)
         return float(value), float(self.gradient @ self.direction)
 
