@@ -203,7 +203,10 @@ def _distribute(first, last, buckets, potentials, weights, room, out, unsafe):
                         add_block(table, at + x * length, power[axis], belief, other, index, row, run)
                 if axis:
                     fold(table, at, length, power[axis - 1], pair, axis, has_edge[axis])
+            total = 0.0
             for x in range(n_states):
-                node[order[p], x] = table[at + x * length]
+                total += table[at + x * length]
+            for x in range(n_states):  # rounding left a total of 1, up to some 1e-16
+                node[order[p], x] = table[at + x * length] / total
             for k in range(edge_ptr[p], edge_ptr[p + 1]):
                 add_counts(counts, rows[edge[k]], flipped[k], weights[g], pair, edge_axis[k])
