@@ -26,9 +26,7 @@ from skstruct.kernels.simd import (
 )
 
 ROW_TIME = 2  # adding a row of the table takes about as long as adding two single weights, text from CoNLL-2000 says
-# Additions saved for each entry of a row that is no weight. Such an entry needs memory in all vectors of L-BFGS. With 4
-# instead of 16, sums over CoNLL-2000 are a few percent faster, and the vectors have 14 percent more entries.
-USES_PER_GAP = 16
+USES_PER_GAP = 4  # additions saved for each entry of a row that is no weight: it takes time, too, when all are updated
 IN_TABLE = -1
 NEVER = np.iinfo(np.int64).max
 BLOCK = 128  # most nodes in a block: rows are summed for all of them, then pairs, both with scores in the cache
