@@ -128,8 +128,10 @@ def test_cases_of_many_processes(tmp_path):
     )
     ours = "skstruct, from arrays"
     assert 0 < memory["above an idle import", ours] < memory["peak of the process", ours]
-    assert cold["compiled specialisations", "skstruct"] > 0
-    assert cold["first fit, empty cache", "skstruct"] > cold["second fit, empty cache", "skstruct"]
+    for label in ("", "grids, "):
+        assert cold[f"{label}compiled specialisations", "skstruct"] > 0
+        fits = [cold[f"{label}{which} fit, CPU, empty cache", "skstruct"] for which in ("first", "second")]
+        assert fits[0] > fits[1]
 
 
 def test_a_case_without_its_data_is_reported(tmp_path):
