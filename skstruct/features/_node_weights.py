@@ -227,7 +227,7 @@ class NodeWeights:
         n_rows, n_pairs = row_ptr[-1], pair_ptr[-1]
         inputs = NodeInputs(
             row_ptr,
-            np.empty(n_rows, np.uint16 if self.n_rows <= 2**16 else np.int32),
+            np.empty(n_rows, np.int32),  # as without tiers: numba 0.60 confuses records whose types differ, at times
             np.empty(n_rows if len(values) else 0),
             pair_ptr,
             np.empty(n_pairs, np.uint32),
