@@ -112,7 +112,7 @@ def _summary(results):
             if ours is not None:
                 line = [link, _text(ours["quantity"]), f"{number(ours['value'])} {ours['unit']}"]
                 rows.append([*line, *((_text(other["engine"]), number(other["ratio"])) if other else ("", ""))])
-    return _table(("Work", "Measured", "skstruct", "Compared with", "Times"), rows)
+    return _table(("Work", "Measured", "skstruct", "Compared with", "Times"), rows, ":widths: 27 33 13 19 8")
 
 
 def _machine(environment, size):
@@ -151,9 +151,9 @@ def _label(result):
     return f"benchmark-{result['case'].replace('.', '-').replace('_', '-')}"
 
 
-def _table(header, rows):
+def _table(header, rows, *options):
     """A table of cells that are reStructuredText already."""
-    lines = [".. list-table::", "   :header-rows: 1", ""]
+    lines = [".. list-table::", *(f"   {option}" for option in (":header-rows: 1", *options)), ""]
     for row in (header, *rows):
         lines += [f"   {'*' if k == 0 else ' '} - {cell}".rstrip() for k, cell in enumerate(row)]
     return "\n".join([*lines, ""])
