@@ -284,13 +284,13 @@ def _runs(values):
 def _penalise(gradient, factor, free, l2, ends, coef):
     """``gradient = free * (factor * gradient + l2 * coef)``, in place; returns ``sum(l2 * coef**2)``.
 
-    `l2` has a number for each run of parameters. Parameters that are not free are zero.
+    `l2` has a number for each run of parameters. Parameters that are not free have no part in either.
     """
     total = 0.0
     start = np.uintp(0)
     for run in range(len(ends)):
         for k in range(start, np.uintp(ends[run])):
-            term = l2[run] * coef[k]
+            term = l2[run] * coef[k] if free[k] else 0.0
             gradient[k] = factor * gradient[k] + term if free[k] else 0.0
             total += term * coef[k]
         start = np.uintp(ends[run])
