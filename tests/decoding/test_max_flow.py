@@ -112,7 +112,8 @@ def test_grids_with_weak_and_strong_nodes(size):
     there, back = rng.integers(0, 100, (2, len(edges))).astype(float)
     network = edges, there, back, rng.integers(-30 * size, 30 * size + 1, n * n).astype(float)
     tails, heads, capacity = arcs(*network)
-    matrix = csr_array((capacity.astype(np.int32), (tails, heads)), shape=(n * n + 2,) * 2)
+    places = np.asarray(tails, np.int32), np.asarray(heads, np.int32)  # scipy 1.13 flows along indices of 32 bits only
+    matrix = csr_array((capacity.astype(np.int32), places), shape=(n * n + 2,) * 2)
     of_source, flow, *_ = solve(network)
     assert flow == maximum_flow(matrix, n * n, n * n + 1).flow_value == cut_capacity(network, of_source)
 
