@@ -13,20 +13,12 @@ def plot_ratios(path, bars):
     figure, axes = plt.subplots(figsize=(9, 1.1 + 0.3 * len(bars)), layout="constrained")
     drawn = axes.barh(places, ratios - 1, left=1.0, color=np.where(ratios >= 1, "tab:blue", "tab:orange"))
     for bar, ratio, program in zip(drawn, ratios, programs):
-        side = 1 if ratio >= 1 else -1
         text = f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.2g}"
-        axes.annotate(
-            f"{text}  {program}" if side > 0 else f"{program}  {text}",
-            (ratio, bar.get_y() + bar.get_height() / 2),
-            (3 * side, 0),
-            textcoords="offset points",
-            ha="left" if side > 0 else "right",
-            va="center",
-            fontsize=8,
-        )
+        place = max(1.0, ratio), bar.get_y() + bar.get_height() / 2
+        axes.annotate(f"{text}  {program}", place, (3, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(places, titles, fontsize=8)
     axes.axvline(1.0, color="black", linewidth=0.8)
-    limits = 0.1 * min(1, *ratios), 10 * max(1, *ratios)  # space for the names of the programs
+    limits = 0.5 * min(1, *ratios), 20 * max(1, *ratios)  # space for the names of the programs
     axes.set(xscale="log", xlim=limits, ylim=(len(bars) - 0.4, -0.6))
     axes.set_xlabel("times as much time or memory as skstruct")
     axes.spines[["top", "right"]].set_visible(False)

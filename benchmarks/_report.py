@@ -68,9 +68,13 @@ def headline(rows):
 
 
 def bars(results):
-    """Title, other program and ratio of each case that measures another program."""
-    found = ((CASES[result["case"]].title, headline(result["rows"])[1]) for result in results)
-    return [(title, row["engine"], row["ratio"]) for title, row in found if row is not None and not _is_ours(row)]
+    """Title, other program and ratio of each case that measures skstruct and another program."""
+    found = [(CASES[result["case"]].title, *headline(result["rows"])) for result in results]
+    return [
+        (title, other["engine"], other["ratio"])
+        for title, ours, other in found
+        if other is not None and _is_ours(ours) and not _is_ours(other)
+    ]
 
 
 def cells(row):

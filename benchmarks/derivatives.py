@@ -94,13 +94,13 @@ def _derivative(run, goals, what, backend, accurate, topology, n_states, shared,
     plan = backend.plan(topology, n_states)
     kept, matrices = plan.linearize(scores), "one matrix" if shared else "a matrix per edge"
     tolerance = "" if backend.get_params().get("tol") is None else f", tol={backend.tol:g}"
-    marginals, derivative = f"skstruct {plan.name}, marginals", "derivative along node scores"
+    marginals, derivative = f"skstruct {plan.name}, marginals", "skstruct, derivative along node scores"
     engines = {
         marginals: lambda: plan.marginals(scores),
         derivative: lambda: kept.derivative(along_nodes),
-        "derivative along node and edge scores": lambda: kept.derivative(along_all),
-        "messages, and derivative along node scores": lambda: plan.derivative(scores, along_nodes),
-        "marginals, kept for derivatives": lambda: plan.linearize(scores).marginals,
+        "skstruct, derivative along node and edge scores": lambda: kept.derivative(along_all),
+        "skstruct, messages, and derivative along node scores": lambda: plan.derivative(scores, along_nodes),
+        "skstruct, marginals, kept for derivatives": lambda: plan.linearize(scores).marginals,
     }
     sizes = f"{topology.n_nodes} nodes of {what}, {n_states} states, {matrices}{tolerance}"
     taken = run.compare(sizes, engines)
