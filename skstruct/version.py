@@ -64,4 +64,4 @@ class Versioned:
     def __setstate__(self, state):
         state = dict(state)
         refuse_newer(state.pop(STAMP, VERSION), f"this {type(self).__name__}")
-        super().__setstate__(state)  # type: ignore[misc]  # of BaseEstimator
+        super().__setstate__(state)  # type: ignore[misc]  # object has no such method, BaseEstimator has

@@ -5,7 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from skstruct.inference._message_tangents import Conditionals, differentiate, fill_conditionals
+from skstruct.inference._conditionals import Conditionals, fill_conditionals
+from skstruct.inference._message_tangents import differentiate
 from skstruct.inference._message_tangents_two_states import Gains, differentiate_two_states, fill_gains
 from skstruct.inference._plan import InferencePlan, LinearizedPlan, derivatives_of
 from skstruct.kernels.simd import lanes

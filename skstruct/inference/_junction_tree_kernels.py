@@ -206,7 +206,7 @@ def _distribute(first, last, buckets, potentials, weights, room, out, unsafe):
             total = 0.0
             for x in range(n_states):
                 total += table[at + x * length]
-            for x in range(n_states):  # rounding left a total of 1, up to some 1e-16
+            for x in range(n_states):  # the total differs from 1 by rounding, about 1e-16
                 node[order[p], x] = table[at + x * length] / total
             for k in range(edge_ptr[p], edge_ptr[p + 1]):
                 add_counts(counts, rows[edge[k]], flipped[k], weights[g], pair, edge_axis[k])

@@ -17,11 +17,11 @@ def k_best_of_forests(topology, forest, scores, k):
     best scores of its subtree, and the *loss* of a state is the difference to the first rank. A labelling is determined
     by the ranks of its nodes, and its score is that of the best labelling minus the losses.
 
-    Each labelling stands for the set of the labellings that agree with it up to and including its last node that does
-    not have the first rank. It is the best of this set. The best labelling stands for all labellings. Of the remaining
-    labellings in a set, the best one changes one later node to its next rank, and the nodes after that to the first
-    rank. Therefore the next best labelling of the graph is the best of these candidates, one for each labelling found
-    so far. This is the partition of Lawler [1]_, where one pass of messages [2]_ answers all questions.
+    The set of a labelling contains the labellings with the same labels from the first node to the last node that has
+    another rank than the first. The set of the best labelling contains all labellings. A labelling is the best one of
+    its set. The second best one of the set has, at one later node, the next rank, and at all nodes after that node the
+    first rank. The next best labelling of the graph is the best of the second best ones of all labellings that were
+    found so far. This is the partition of Lawler [1]_, where one pass of messages [2]_ gives all scores.
 
     Time O(n_nodes * (n_states**2 + k * n_states)), memory O(n_nodes * (n_states + k)). Among labellings of the same
     score, those whose candidates are found first come first, which is deterministic.

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skstruct.inference._edge_potentials import EdgePotentials, exponentiate_edges
 from skstruct.inference._loopy_log import FALLBACK_DAMPING
 from skstruct.inference._message_passing import SMALLEST_POTENTIAL
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.messages import add_pair, leave_one_out, pair_total, send, send_back, send_potts
 from skstruct.kernels.powers import log_row
-from skstruct.kernels.simd import exp_matrix, exp_row
+from skstruct.kernels.simd import exp_row
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
 SMALLEST_TOP = 1e-150  # a product, scaled after some factors, whose maximum falls below this has lost information
@@ -34,15 +35,6 @@ class _Graph(NamedTuple):
     message: np.ndarray  # (>= n_slots, n_states) to the slot's node, scaled to maximum 1
     dirty: np.ndarray  # (>= n_nodes,) bit 1: the node has news for its higher neighbours; bit 2: for the lower ones
     cavity: np.ndarray  # (>= n_slots + n_nodes, n_states) products of a node's potential and all messages but one
-
-
-class _Matrices(NamedTuple):
-    """Potentials of the edges. Matrices that edges share are followed by their transposes."""
-
-    potential: np.ndarray  # (n_matrices or twice as many, n_states, n_states)
-    potts: np.ndarray  # (len(potential),) whether there is one value on the diagonal and one elsewhere
-    top: np.ndarray  # (n_matrices,) largest score
-    low: np.ndarray  # (n_matrices,) lowest score less the largest
 
 
 @kernel
@@ -214,26 +206,6 @@ def _pair_counts(graph, matrices, weight, keep, counts, lanes):
 
 
 @kernel
-def _exponentiate(edge, own_matrices, out, lanes):
-    """Fill the record `out` of type `_Matrices`."""
-    n_matrices, n_states = len(edge), edge.shape[1]
-    potential, potts = out.potential, out.potts
-    for e in range(n_matrices):
-        out.top[e], out.low[e] = exp_matrix(edge, e, potential, lanes)
-        potts[e] = n_states > 2
-        for x in range(n_states):
-            if not potts[e]:
-                break
-            for y in range(n_states):
-                potts[e] &= potential[e, x, y] == (potential[e, 0, 0] if x == y else potential[e, 0, 1])
-        if not own_matrices:
-            potts[n_matrices + e] = potts[e]
-            for x in range(n_states):
-                for y in range(n_states):
-                    potential[n_matrices + e, y, x] = potential[e, x, y]
-
-
-@kernel
 def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of_range, settled):
     """Sum-product messages, then beliefs: Z_Bethe = prod_i Z_i prod_(i,j) q_i psi q_j.
 
@@ -270,8 +242,8 @@ def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of
     cavity = np.empty((most_slots + most_nodes + widest, n_states))
     potential = out.edge if own_matrices else np.empty((2 * n_matrices, n_states, n_states))
     potts = np.empty(len(potential), np.bool_)
-    matrices = _Matrices(potential, potts, np.empty(n_matrices), np.empty(n_matrices))
-    _exponentiate(scores.edge, own_matrices, matrices, lanes)
+    matrices = EdgePotentials(potential, potts, np.empty(n_matrices), np.empty(n_matrices))
+    exponentiate_edges(scores.edge, own_matrices, matrices, lanes)
     keep = 0.0 if own_matrices else 1.0
     for g in range(n_graphs):
         start, end = lists.node_ptr[g], lists.node_ptr[g + 1]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct.inference._tree_reweighted_kernels import STAGNATION, STAGNATION_SWEEPS, fill_fractions
+from skstruct.inference._damping import STAGNATION, STAGNATION_SWEEPS, fill_fractions
 from skstruct.kernels.jit import kernel
 
 SMALLEST = 1e-300  # the inverse of a smaller number may be infinite, and a smaller probability moves nothing

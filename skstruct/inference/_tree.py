@@ -8,13 +8,13 @@ import numpy as np
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
+from skstruct.inference._conditionals import Conditionals
 from skstruct.inference._fixed_point import FixedPoint, MessagePlan
 from skstruct.inference._k_best import k_best_of_forests
 from skstruct.inference._log_domain import draw_label, log_sum, send_log
 from skstruct.inference._loopy_log import Settings
 from skstruct.inference._loopy_order import local_lists, sweep_of
 from skstruct.inference._message_passing import SMALLEST_MESSAGE, LabelledExactly, potentials_of, sum_product
-from skstruct.inference._message_tangents import Conditionals
 from skstruct.inference._plan import Linearization
 from skstruct.inference._rooted_forest import ROOT, RootedForest, rooted_forest
 from skstruct.kernels.jit import kernel

@@ -3,21 +3,8 @@
 With weights ``rho`` of the edges and edge potentials ``psi = exp(score / rho)``, scaled to maximum 1, node `i` has the
 belief ``b_i = exp(score_i) prod_s m_s ** rho_s``, a product over its slots. The message that it sends to the neighbour
 of slot `s` is ``sum_x b_i(x) / m_s(x) psi(x, y)``, scaled to maximum 1. Powers are computed by
-logarithms, and by square roots where all weights are 1, 1/2 or 1/4, as on grids, which takes half the time.
-
-The bound eliminates the nodes in an order, the last node first. A node has the weight `share` for each earlier
-neighbour, and the rest of 1 for itself. By Hoelder's inequality, for any messages,
-
-    sum_x prod_s (b_i / m_s psi)(x, y_s) ** share * b_i(x) ** rest
-        <= prod_s (sum_x (b_i / m_s psi)(x, y_s)) ** share * (sum_x b_i(x)) ** rest.
-
-The right side is a product of messages to the earlier neighbours, and its constants are factors of the bound. With
-several orders, scores are split such that the shares of an order replace the weights, and the bounds of the orders are
-averaged. The derivative of the bound for fixed messages is one pass from the first node to the last.
-
-A complete graph has the mean of the bounds of its stars. All nodes but the centre are eliminated, which sends each
-message once more, from the same beliefs. With the belief of the centre, the ratios of the new messages to the former
-ones are the belief in its star.
+logarithms, and by square roots where all weights are 1, 1/2 or 1/4, as on grids, which takes half the time. The bound
+and its derivative follow from the messages, see ``_tree_reweighted_bound.py``.
 
 Graphs are accepted if the logarithms of their potentials are at least `LOWEST`. Then everything that underflows is too
 small to matter: beliefs below 1e-308 are divided by messages above 1e-140 and compete with sums above 1e-140.
@@ -27,16 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skstruct.inference._damping import STAGNATION, STAGNATION_SWEEPS, fill_fractions
+from skstruct.inference._edge_potentials import EdgePotentials, exponentiate_edges
+from skstruct.inference._tree_reweighted_bound import pass_down, pass_to_centres, pass_up
 from skstruct.kernels.jit import kernel
-from skstruct.kernels.messages import add_pair, send_any
-from skstruct.kernels.powers import add_normalized, divide_row, log_row, rooted_belief, weighted_belief, weighted_sum
-from skstruct.kernels.simd import exp_matrix, exp_row
+from skstruct.kernels.messages import send_any
+from skstruct.kernels.powers import divide_row, log_row, rooted_belief, weighted_belief, weighted_sum
+from skstruct.kernels.simd import exp_row
 
 LOWEST = -322.0  # log of 1e-140
 LOWEST_ROOTED = -85.0  # a product of 8 messages is a normal number before its root is computed
-STAGNATION_SWEEPS, STAGNATION = 5, 0.9  # damp if changes fall by less than this factor in the messages of 5 sweeps
-LARGEST_FRACTION = 0.5  # of the change of a damped belief
-REST = 1e-9  # a smaller rest of the shares of a node is rounding
 
 
 class _Graph(NamedTuple):
@@ -55,15 +42,6 @@ class _Graph(NamedTuple):
     held: np.ndarray  # (>= n_nodes, n_states) damped log-beliefs
     cavity: np.ndarray  # (3, n_states) scratch space
     dirty: np.ndarray  # (>= n_nodes,) bit 1: the node has news for its higher neighbours; bit 2: for the lower ones
-
-
-class _Matrices(NamedTuple):
-    """Potentials of the edges. Matrices that edges share are followed by their transposes."""
-
-    potential: np.ndarray  # (n_matrices or twice as many, n_states, n_states)
-    potts: np.ndarray  # (len(potential),) whether there is one value on the diagonal and one elsewhere
-    top: np.ndarray  # (n_matrices,) largest score
-    low: np.ndarray  # (n_matrices,) lowest score less the largest
 
 
 @kernel
@@ -140,23 +118,6 @@ def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
 
 
 @kernel
-def fill_fractions(bounds, rho, damping, attempt, fraction):
-    """Fractions by which the log-beliefs of the nodes move: all of their change, or damped in attempt 1.
-
-    A message to node `i` contains the node's own message with the factor ``-(1 - rho)``. So the belief contains its
-    former value with a factor between 0 and ``-sum_s rho_s (1 - rho_s)``, which makes it oscillate. The fraction is the
-    best one for half of this factor, and sufficient for all of it.
-    """
-    for i in range(len(bounds)):
-        echo = 0.0
-        for s in range(np.int64(bounds[i, 0]), np.int64(bounds[i, 2])):
-            echo += rho[s] * (1.0 - rho[s])
-        fraction[i] = 1.0 - damping
-        if attempt > 0:
-            fraction[i] *= min(LARGEST_FRACTION, 2.0 / (2.0 + echo))
-
-
-@kernel
 def _start(graph, rooted):
     """Let all messages be uniform, and all nodes have news. Logarithms are not read if roots are sufficient."""
     for i in range(len(graph.bounds)):
@@ -199,147 +160,6 @@ def _settle(graph, matrices, settings, rooted, fraction, lanes):
             if change <= settings.tol or attempt == 0:  # the damped attempt continues where it stagnates
                 break
     return sweeps, change
-
-
-@kernel
-def _down(graph, matrices, order, place, share, settled, rooted, lanes):
-    """Eliminate the nodes, the last one first: log of the bound. Fills the graph's beliefs, and overwrites messages.
-
-    The messages to earlier nodes become the ones that the pass sends; their logarithms become the means of these,
-    weighted by the shares, and of the ones in `settled`.
-    """
-    bounds, ends, rho, number, form, node, potential, message, log_message, belief, _, cavity, _ = graph
-    psi, n_states, bound = matrices.potential, message.shape[1], 0.0
-    for step in range(len(order) - 1, -1, -1):
-        i = np.int64(order[step])
-        begin, stop = np.int64(bounds[i, 0]), np.int64(bounds[i, 2])
-        peak, rest = 0.0, 1.0
-        if rooted:
-            rooted_belief(potential, i, message, begin, stop, rho, belief, lanes)
-        else:
-            peak = weighted_belief(node, i, log_message, begin, stop, rho, belief, lanes)
-        for s in range(begin, stop):
-            if place[ends[s, 1]] > step:
-                continue
-            r = np.int64(ends[s, 0])
-            divide_row(belief, i, message, s, cavity, 0, lanes)
-            top, _ = send_any(message, r, cavity, 0, psi, number[s], form[s], lanes)
-            bound += share[step] * (peak + np.log(top))
-            rest -= share[step]
-            if not rooted:
-                log_row(message, r, log_message, r, lanes)
-                part = share[step] / rho[s]
-                if part != 1.0:
-                    for x in range(n_states):
-                        log_message[r, x] = settled[r, x] + part * (log_message[r, x] - settled[r, x])
-        if abs(rest) > REST:
-            total = 0.0
-            for x in range(n_states):
-                total += belief[i, x]
-            bound += rest * (peak + np.log(total))
-    return bound
-
-
-@kernel
-def _to_centres(graph, matrices, sent, log_sent, marginals, lanes):
-    """Eliminate the leaves of all stars: mean of the logs of the bounds, and the marginals of the centres.
-
-    Fills the graph's beliefs, and the messages that the leaves send; overwrites the potentials of the nodes.
-    """
-    bounds, ends, rho, number, form, node, total, message, log_message, belief, _, cavity, _ = graph
-    n_nodes, n_states, bound = len(bounds), message.shape[1], 0.0
-    for i in range(n_nodes):
-        begin, stop = np.int64(bounds[i, 0]), np.int64(bounds[i, 2])
-        weighted_sum(node, i, log_message, begin, stop, rho, total, lanes)
-    for i in range(n_nodes):
-        begin, stop = np.int64(bounds[i, 0]), np.int64(bounds[i, 2])
-        peak = weighted_belief(node, i, log_message, begin, stop, rho, belief, lanes)
-        for s in range(begin, stop):
-            r, j = np.int64(ends[s, 0]), np.int64(ends[s, 1])
-            divide_row(belief, i, message, s, cavity, 0, lanes)
-            top, _ = send_any(sent, r, cavity, 0, matrices.potential, number[s], form[s], lanes)
-            log_row(sent, r, log_sent, r, lanes)
-            bound += peak + np.log(top)
-            for x in range(n_states):
-                total[j, x] += log_sent[r, x] - log_message[r, x]
-    for i in range(n_nodes):
-        top, _ = exp_row(total, i, marginals, i, lanes)
-        norm = 0.0
-        for x in range(n_states):
-            norm += marginals[i, x]
-        for x in range(n_states):
-            marginals[i, x] /= norm
-        bound += top + np.log(norm)
-    return bound / n_nodes
-
-
-@kernel
-def _up(
-    graph, matrices, flipped, sent, centres, star, order, place, share, weight, fraction, keep, marginals, counts, lanes
-):
-    """Derivative of the bound, the first node first: node marginals, and pair counts that are added.
-
-    Parameters
-    ----------
-    sent : ndarray of shape (> n_slots, n_states)
-        Messages that the elimination has sent. The last row is scratch space.
-    centres : ndarray of shape (>= n_nodes, n_states)
-        For stars, the marginals of the centres.
-    star : bool
-        Whether each node picks all other nodes, and itself, with the same probability. All places must be -1.
-    weight : float
-        Factor of the pair counts.
-    fraction : float
-        Fraction of the order in the mean.
-    keep : float
-        Factor of the counts so far.
-    """
-    bounds, ends, rho, number, form, _, _, message, _, belief, _, cavity, _ = graph
-    psi, n_states, n_matrices, spare = matrices.potential, message.shape[1], len(counts), len(sent) - 1
-    picked, unpicked = (centres, centres) if star else (marginals, belief)
-    for step in range(len(order)):
-        i = np.int64(order[step])
-        begin, stop, earlier = np.int64(bounds[i, 0]), np.int64(bounds[i, 2]), 0
-        for s in range(begin, stop):
-            earlier += place[ends[s, 1]] < step
-        pick = min(share[step], 1.0 / max(earlier, 1))  # less than the share if weights are no probabilities
-        total = 0.0
-        for x in range(n_states):
-            total += unpicked[i, x]
-        for x in range(n_states):
-            marginals[i, x] = (1.0 - earlier * pick) * unpicked[i, x] / total if earlier * pick < 1.0 - REST else 0.0
-        for s in range(begin, stop):
-            if place[ends[s, 1]] > step:
-                continue
-            r, j = np.int64(ends[s, 0]), np.int64(ends[s, 1])
-            divide_row(belief, i, message, s, cavity, 0, lanes)
-            divide_row(picked, j, sent, r, cavity, 1, lanes)
-            divide_row(picked, j, sent, r, cavity, 2, lanes)  # again, as sending may overwrite the row
-            top, _ = send_any(sent, spare, cavity, 2, psi, number[r], form[r], lanes)
-            total = add_normalized(sent, spare, cavity, 0, pick, marginals, i, lanes)
-            factor = weight * fraction * share[step] / (rho[s] * top * total)
-            first, row = np.int64(flipped[s]), number[s] % n_matrices
-            add_pair(cavity, first, 1 - first, psi, row, factor, keep, counts, row, lanes)
-
-
-@kernel
-def _exponentiate(edge, transposes, out, lanes):
-    """Fill the record `out` of type `_Matrices`."""
-    n_matrices, n_states = len(edge), edge.shape[1]
-    potential, potts = out.potential, out.potts
-    for e in range(n_matrices):
-        out.top[e], out.low[e] = exp_matrix(edge, e, potential, lanes)
-        potts[e] = n_states > 2
-        for x in range(n_states):
-            if not potts[e]:
-                break
-            for y in range(n_states):
-                potts[e] &= potential[e, x, y] == (potential[e, 0, 0] if x == y else potential[e, 0, 1])
-        if transposes:
-            potts[n_matrices + e] = potts[e]
-            for x in range(n_states):
-                for y in range(n_states):
-                    potential[n_matrices + e, y, x] = potential[e, x, y]
 
 
 @kernel
@@ -399,8 +219,8 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
     psi = out.edge  # with one order, each potential is read before counts replace it
     if most_orders > 1 or not own_matrices:
         psi = np.empty((n_matrices if own_matrices else 2 * n_matrices, n_states, n_states))
-    matrices = _Matrices(psi, np.empty(len(psi), np.bool_), np.empty(n_matrices), np.empty(n_matrices))
-    _exponentiate(scores.edge, not own_matrices, matrices, lanes)
+    matrices = EdgePotentials(psi, np.empty(len(psi), np.bool_), np.empty(n_matrices), np.empty(n_matrices))
+    exponentiate_edges(scores.edge, own_matrices, matrices, lanes)
     for g in range(n_graphs):
         start, end = lists.node_ptr[g], lists.node_ptr[g + 1]
         first_slot, end_slot = 2 * lists.edge_ptr[g], 2 * lists.edge_ptr[g + 1]
@@ -448,9 +268,9 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
                         passed[s, x], log_passed[s, x] = message[s, x], log_message[s, x]
             keep = 0.0 if own_matrices and k == 0 else 1.0
             if star:
-                bound, elimination = _to_centres(graph, matrices, passed, log_passed, held, lanes), graph
+                bound, elimination = pass_to_centres(graph, matrices, passed, log_passed, held, lanes), graph
             else:
-                bound = _down(passing, matrices, visit, place, share, log_message, rooted, lanes)
+                bound = pass_down(passing, matrices, visit, place, share, log_message, rooted, lanes)
                 elimination = passing
             if star and own_matrices:  # each edge is in two stars
                 keep = 1.0
@@ -460,7 +280,7 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
                             out.edge[e, x, y] = 0.0
             out.log_partition[g] += (constant + bound) / n_orders
             args = visit, place, share, weights[g], 1.0 / n_orders, keep, marginals, out.edge, lanes
-            _up(elimination, matrices, flipped, passed, held, star, *args)
+            pass_up(elimination, matrices, flipped, passed, held, star, *args)
             for i in range(n):
                 for x in range(n_states):
                     out.node[order[i], x] += marginals[i, x] / n_orders

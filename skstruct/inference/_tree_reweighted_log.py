@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skstruct.inference._damping import STAGNATION, STAGNATION_SWEEPS, fill_fractions
 from skstruct.inference._log_domain import log_sum, scale_log
-from skstruct.inference._tree_reweighted_kernels import REST, STAGNATION, STAGNATION_SWEEPS, fill_fractions
+from skstruct.inference._tree_reweighted_bound import REST
 from skstruct.kernels.jit import kernel
 
 LEAST_SUM = 1e-250  # the terms that a sum loses to underflow are below rounding while the sum is above this

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct.inference._tree_reweighted_kernels import LOWEST, REST, STAGNATION, STAGNATION_SWEEPS, fill_fractions
+from skstruct.inference._damping import STAGNATION, STAGNATION_SWEEPS, fill_fractions
+from skstruct.inference._tree_reweighted_bound import REST
+from skstruct.inference._tree_reweighted_kernels import LOWEST
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.powers import log_row
 from skstruct.kernels.simd import exp_row, lanes

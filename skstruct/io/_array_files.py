@@ -5,7 +5,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def _blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, shape[0], step))
 
 
-def read_array(path: os.PathLike, record: Any, mmap_mode: str | None, verify: bool) -> np.ndarray:
+def read_array(path: os.PathLike, record: Any, mmap_mode: Literal["r", "c"] | None, verify: bool) -> np.ndarray:
     """Read an array that `write_array` has written, or map it into memory.
 
     Nothing is allocated before the size of the file agrees with the record. Nothing but the header and numbers or
@@ -94,7 +94,7 @@ def read_array(path: os.PathLike, record: Any, mmap_mode: str | None, verify: bo
         if not size:
             return np.zeros(shape, dtype)
         if mmap_mode is not None:
-            return np.asarray(np.memmap(file, dtype, mmap_mode, offset, shape))  # type: ignore[call-overload]  # any mode
+            return np.asarray(np.memmap(file, dtype, mmap_mode, offset, shape))
         file.seek(offset)
         return np.fromfile(file, dtype, prod(shape)).reshape(shape)
 

@@ -4,7 +4,7 @@ import json
 import os
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -131,7 +131,7 @@ def _checksum(content):
 
 
 def load_dataset(
-    folder: Any, mmap_mode: str | None = "r", *, verify: bool = True
+    folder: Any, mmap_mode: Literal["r", "c"] | None = "r", *, verify: bool = True
 ) -> tuple[GraphDataset, RaggedArray | None]:
     """Load a folder that `save_dataset` has written.
 

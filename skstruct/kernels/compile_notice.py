@@ -7,6 +7,7 @@ fail where warnings are errors although nothing is wrong, and ``verbose`` is off
 
 import logging
 import time
+from functools import cache
 
 from numba.core import event
 
@@ -52,4 +53,7 @@ class CompileNotice(event.Listener):
             self.seconds += time.perf_counter() - self.begin
 
 
-event.register("numba:compile", CompileNotice())
+@cache
+def listen():
+    """Let one `CompileNotice` listen to numba in this process."""
+    event.register("numba:compile", CompileNotice())

@@ -66,9 +66,10 @@ class kernel:
     def _dispatcher(self):
         import numba
 
-        from skstruct.kernels import compile_notice  # noqa: F401  # it listens to numba
         from skstruct.kernels.code_cache import CodeCache, digest
+        from skstruct.kernels.compile_notice import listen
 
+        listen()
         # kernels are called from Python and from kernels, never from C
         options = {"fastmath": self.fastmath or False, "forceinline": self.inline, "no_cfunc_wrapper": True}
         dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(self.function)
