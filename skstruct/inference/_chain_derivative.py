@@ -9,10 +9,10 @@ from skstruct.inference._chain_kernels import (
     SAFE_SCORE,
     SMALLEST_SCORE,
     Scratch,
-    _add_pairs_of_each,
-    _any_outside,
-    _exponentiate,
-    _too_low,
+    add_pairs_of_each,
+    any_outside,
+    exponentiate_matrices,
+    too_low,
 )
 from skstruct.kernels.chains import add_pairs, backward_tangent, forward_tangent
 from skstruct.kernels.jit import kernel
@@ -20,7 +20,7 @@ from skstruct.kernels.simd import exp_row
 
 
 class _Steps(NamedTuple):
-    """Rows of messages that wait for their products; see `_add_pairs_of_each`."""
+    """Rows of messages that wait for their products; see `add_pairs_of_each`."""
 
     arrived: np.ndarray  # (n_rows,) matrix of the step into each row
     previous: np.ndarray  # (n_rows,) the row before
@@ -38,7 +38,7 @@ def _add_products(rows, columns, out, scratch, steps, lanes):
     elif len(out) > 1:
         matrix, transposed, _, _, _, before, after, received = scratch
         part = Scratch(matrix, transposed, out, columns, rows, before, after, received)
-        _add_pairs_of_each(part, arrived, previous, end, first, following, lanes)
+        add_pairs_of_each(part, arrived, previous, end, first, following, lanes)
 
 
 @kernel
@@ -88,7 +88,7 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
     change, sent, moved, n_rows = tangents.matrix, tangents.potential, tangents.forward, len(forward)
     moves_edges = False
     top, low, bad = np.empty(n_matrices), np.empty(n_matrices), np.zeros(n_matrices, np.bool_)
-    _exponentiate(scores.edge, scratch, top, low, bad, lanes)
+    exponentiate_matrices(scores.edge, scratch, top, low, bad, lanes)
     for m in range(n_matrices):
         for x in range(n_states):
             for y in range(n_states):
@@ -119,7 +119,7 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
         for t in range(start, stop):
             highest, least = exp_row(node, t + shifted, potential, t, lanes)
             if least < SMALLEST_SCORE:
-                unsafe[g] |= _too_low(node[t + shifted], highest)
+                unsafe[g] |= too_low(node[t + shifted], highest)
             lowest = min(lowest, least)
             for x in range(n_states):
                 sent[t, x] = direction.node[t + shifted, x]
@@ -141,7 +141,7 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
             )
             total[t] = s
         is_bounded = lowest + lowest_edge > SAFE_SCORE
-        if not is_bounded and _any_outside(forward, start, reached + 1):
+        if not is_bounded and any_outside(forward, start, reached + 1):
             unsafe[g] = True
             continue
         if s == 0.0:  # no labelling is allowed
@@ -174,7 +174,7 @@ def derive_chains(node_ptr, scores, direction, weights, scratch, tangents, lanes
             tangent = moved[start, x] * scratch.received[0, x] + forward[start, x] * tangents.received[0, x]
             out.node[begin, x] = tangent
             potential[start, x] = sent[start, x] = 0.0  # so that no pair is counted with the graph before
-        if not is_bounded and _any_outside(potential, start, stop):
+        if not is_bounded and any_outside(potential, start, stop):
             unsafe[g] = True
             continue
         if weights[g] != 1.0:

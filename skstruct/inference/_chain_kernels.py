@@ -66,8 +66,8 @@ class Rows(NamedTuple):
     top: np.ndarray  # (n_matrices,) largest score
     low: np.ndarray  # (n_matrices,) lowest score less the largest
     bad: np.ndarray  # (n_matrices,) whether a potential is too small
-    first: np.ndarray  # (n_matrices,), see `_add_pairs_of_each`
-    following: np.ndarray  # (n_rows,), see `_add_pairs_of_each`
+    first: np.ndarray  # (n_matrices,), see `add_pairs_of_each`
+    following: np.ndarray  # (n_rows,), see `add_pairs_of_each`
     arrived: np.ndarray  # (n_rows,) matrix of the step to a row
     previous: np.ndarray  # (n_rows,) row at the start of this step, or NO_ROW
     total: np.ndarray  # (n_rows,) sum of the messages of a row
@@ -94,7 +94,7 @@ def n_rows(lengths):
 
 
 @kernel
-def _too_low(scores, top):
+def too_low(scores, top):
     """Whether a finite score is too far below the `top` one."""
     found = False
     for x in range(len(scores)):
@@ -109,7 +109,7 @@ def _is_outside(value):
 
 
 @kernel
-def _any_outside(values, start, stop):
+def any_outside(values, start, stop):
     """Whether a row has a number that is outside the range."""
     for t in range(start, stop):
         for x in range(values.shape[1]):
@@ -119,7 +119,7 @@ def _any_outside(values, start, stop):
 
 
 @kernel
-def _exponentiate(edge, scratch, top, low, bad, lanes):
+def exponentiate_matrices(edge, scratch, top, low, bad, lanes):
     """Potentials of the matrices, also transposed; their maxima, least exponents, and whether one is too small."""
     n_states, matrix, transposed = edge.shape[1], scratch.matrix, scratch.transposed
     for m in range(len(edge)):
@@ -127,14 +127,14 @@ def _exponentiate(edge, scratch, top, low, bad, lanes):
         top[m], low[m] = 0.0 if highest == -np.inf else highest, least
         if least < SMALLEST_SCORE:
             for x in range(n_states):
-                bad[m] |= _too_low(edge[m, x], top[m])
+                bad[m] |= too_low(edge[m, x], top[m])
         for x in range(n_states):
             for y in range(n_states):
                 transposed[m, y, x] = matrix[m, x, y]
 
 
 @kernel
-def _add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes):
+def add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes):
     """Do as `add_pairs` with each of several matrices; ``arrived[row]`` is that of the step from row ``previous[row]``.
 
     The rows of each are copied next to each other. They form a list, which starts at ``first[m]`` and goes on at
@@ -203,7 +203,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, ou
     least_chains, n_chains = SIDE_BY_SIDE
     score_range = SINGLE_RANGE if node.itemsize == 4 else np.inf
     top, low, bad, first, following, arrived, previous, total, start, begin, length, is_bounded = rows
-    _exponentiate(scores.edge, scratch, top, low, bad, lanes)
+    exponentiate_matrices(scores.edge, scratch, top, low, bad, lanes)
     stop = 0
     while stop < len(graphs):
         done, n, end = stop, 0, 0  # the first chain, how many are side by side, and their nodes
@@ -231,7 +231,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, ou
                 highest, least = exp_row(node, begin[k] + t, potential, row, lanes)
                 log_z += float(highest)  # of 64 bits, and so are sums and products over a chain
                 if least < SMALLEST_SCORE:
-                    unsafe[g] |= _too_low(node[begin[k] + t], highest)
+                    unsafe[g] |= too_low(node[begin[k] + t], highest)
                 lowest = min(lowest, least)
                 if t > 0:
                     m = step_matrix[begin[k] + t - 1] if n_matrices > 1 else 0
@@ -316,7 +316,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, ou
                         forward[start[t] + k, x] *= weights[g]
 
         if n_matrices > 1:
-            _add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes)
+            add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes)
             continue
         t = 1
         while t < length[0]:  # as long as the number of chains is the same, so is the distance of their rows

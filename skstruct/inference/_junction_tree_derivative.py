@@ -3,16 +3,16 @@
 import numpy as np
 
 from skstruct.inference._junction_tree_tables import (
-    _combine,
-    _load,
-    _longest,
-    _read_out,
-    _segment,
-    _sum_to,
-    _tables,
-    _up_stride,
-    _upward,
-    _upward_log,
+    combine,
+    fill_table,
+    longest_segment,
+    make_tables,
+    read_marginals,
+    segment_of,
+    sum_to,
+    up_stride,
+    upward_pass,
+    upward_pass_log,
 )
 from skstruct.kernels.jit import kernel
 
@@ -68,47 +68,53 @@ def derive_tables(buckets, graphs, values, in_logs, direction, weights, mean, ou
     """
     rows, n_states = values.edge_matrix, values.node.shape[1]
     node_ptr, ptr, parent = buckets.node_ptr, buckets.ptr, buckets.parent
-    stride = np.zeros(_longest(ptr), np.int64)
+    stride = np.zeros(longest_segment(ptr), np.int64)
     for g in graphs:
         start, stop = node_ptr[g], node_ptr[g + 1]
-        tables, changes = _tables(start, stop, ptr, n_states), _tables(start, stop, ptr, n_states)
+        tables, changes = make_tables(start, stop, ptr, n_states), make_tables(start, stop, ptr, n_states)
         unsafe[g] = False
         if in_logs:
-            log_z = _upward_log(start, stop, buckets, values, False, tables, stride)
+            log_z = upward_pass_log(start, stop, buckets, values, False, tables, stride)
         else:
-            log_z, unsafe[g] = _upward(start, stop, buckets, values, tables, stride)
+            log_z, unsafe[g] = upward_pass(start, stop, buckets, values, tables, stride)
         if unsafe[g] or log_z == -np.inf:
             continue
         table_ptr, message_ptr = tables.table_ptr, tables.message_ptr
         mean[g] = 0.0
         for p in range(start, stop):
-            change = _segment(changes.table, table_ptr, p - start)
-            _load(p, buckets, direction.node, direction.edge, rows, False, change, stride)
+            change = segment_of(changes.table, table_ptr, p - start)
+            fill_table(p, buckets, direction.node, direction.edge, rows, False, change, stride)
         for p in range(start, stop):
-            table, change = _segment(tables.table, table_ptr, p - start), _segment(changes.table, table_ptr, p - start)
-            expected = _segment(changes.message, message_ptr, p - start)
-            _condition(table, _segment(tables.message, message_ptr, p - start), in_logs)
+            table, change = (
+                segment_of(tables.table, table_ptr, p - start),
+                segment_of(changes.table, table_ptr, p - start),
+            )
+            expected = segment_of(changes.message, message_ptr, p - start)
+            _condition(table, segment_of(tables.message, message_ptr, p - start), in_logs)
             for k in range(len(expected)):
                 expected[k] = 0.0
                 for x in range(k * n_states, (k + 1) * n_states):
                     expected[k] += table[x] * change[x]
             q = parent[p]
             if q >= 0:
-                target = _segment(changes.table, table_ptr, q - start)
-                _up_stride(p, buckets, n_states, stride)
-                _combine(target, ptr[q + 1] - ptr[q], n_states, stride, expected, False)
+                target = segment_of(changes.table, table_ptr, q - start)
+                up_stride(p, buckets, n_states, stride)
+                combine(target, ptr[q + 1] - ptr[q], n_states, stride, expected, False)
             else:
                 mean[g] += expected[0]
         for p in range(stop - 1, start - 1, -1):
-            table, change = _segment(tables.table, table_ptr, p - start), _segment(changes.table, table_ptr, p - start)
-            expected = _segment(changes.message, message_ptr, p - start)
+            table, change = (
+                segment_of(tables.table, table_ptr, p - start),
+                segment_of(changes.table, table_ptr, p - start),
+            )
+            expected = segment_of(changes.message, message_ptr, p - start)
             q = parent[p]
             separator, moved = np.zeros(len(expected)), np.zeros(len(expected))
             if q >= 0:
-                _up_stride(p, buckets, n_states, stride)
+                up_stride(p, buckets, n_states, stride)
                 n_axes = ptr[q + 1] - ptr[q]
-                _sum_to(_segment(tables.table, table_ptr, q - start), n_axes, n_states, stride, separator)
-                _sum_to(_segment(changes.table, table_ptr, q - start), n_axes, n_states, stride, moved)
+                sum_to(segment_of(tables.table, table_ptr, q - start), n_axes, n_states, stride, separator)
+                sum_to(segment_of(changes.table, table_ptr, q - start), n_axes, n_states, stride, moved)
             else:
                 separator[0] = 1.0
             for k in range(len(expected)):
@@ -116,4 +122,4 @@ def derive_tables(buckets, graphs, values, in_logs, direction, weights, mean, ou
                 for x in range(k * n_states, (k + 1) * n_states):
                     table[x] *= separator[k]
                     change[x] = table[x] * (change[x] + outside)
-            _read_out(p, buckets, rows, weights[g], change, stride, out.node, out.edge)
+            read_marginals(p, buckets, rows, weights[g], change, stride, out.node, out.edge)

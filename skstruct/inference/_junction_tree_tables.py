@@ -55,7 +55,7 @@ def _next_block(digit, offset, stride, first_axis, n_axes, n_states):
 
 
 @kernel
-def _combine(table, n_axes, n_states, stride, other, multiply):
+def combine(table, n_axes, n_states, stride, other, multiply):
     """Multiply (or add) a table over some of the axes into `table`; `stride` is 0 for axes that it lacks.
 
     Returns whether a product got too small to be multiplied on.
@@ -77,7 +77,7 @@ def _combine(table, n_axes, n_states, stride, other, multiply):
 
 
 @kernel
-def _sum_to(table, n_axes, n_states, stride, out):
+def sum_to(table, n_axes, n_states, stride, out):
     """Sum `table` over the axes where `stride` is 0, into `out`."""
     inner, n_inner = _blocks(n_axes, n_states, stride)
     digit = np.zeros(n_axes, np.int64)
@@ -89,7 +89,7 @@ def _sum_to(table, n_axes, n_states, stride, out):
 
 
 @kernel
-def _tables(start, stop, ptr, n_states):
+def make_tables(start, stop, ptr, n_states):
     """Room for the tables and messages of the buckets ``start:stop``."""
     table_ptr, message_ptr = np.zeros(stop - start + 1, np.int64), np.zeros(stop - start + 1, np.int64)
     for p in range(start, stop):
@@ -100,13 +100,13 @@ def _tables(start, stop, ptr, n_states):
 
 
 @kernel
-def _segment(values, ptr, k):
+def segment_of(values, ptr, k):
     """Number `k` of the tables or messages that lie one after the other."""
     return values[ptr[k] : ptr[k + 1]]
 
 
 @kernel
-def _longest(ptr):
+def longest_segment(ptr):
     """Length of the longest segment."""
     longest = 0
     for g in range(len(ptr) - 1):
@@ -115,7 +115,7 @@ def _longest(ptr):
 
 
 @kernel
-def _up_stride(p, buckets, n_states, stride):
+def up_stride(p, buckets, n_states, stride):
     """Strides of a bucket's message along the axes of the parent's table."""
     stride[:] = 0
     step = 1
@@ -133,7 +133,7 @@ def _edge_stride(axis, flipped, n_states, stride):
 
 
 @kernel
-def _load(p, buckets, node, edge, rows, multiply, table, stride):
+def fill_table(p, buckets, node, edge, rows, multiply, table, stride):
     """Fill the table of a bucket with the values, scores or potentials, of its node and its edges."""
     n_states, n_axes = node.shape[1], buckets.ptr[p + 1] - buckets.ptr[p]
     i = buckets.order[p]
@@ -143,25 +143,25 @@ def _load(p, buckets, node, edge, rows, multiply, table, stride):
     too_small = False
     for k in range(buckets.edge_ptr[p], buckets.edge_ptr[p + 1]):
         _edge_stride(buckets.edge_axis[k], buckets.flipped[k], n_states, stride)
-        too_small |= _combine(table, n_axes, n_states, stride, edge[rows[buckets.edge[k]]].ravel(), multiply)
+        too_small |= combine(table, n_axes, n_states, stride, edge[rows[buckets.edge[k]]].ravel(), multiply)
     return too_small
 
 
 @kernel
-def _read_out(p, buckets, rows, weight, table, stride, node_out, counts):
+def read_marginals(p, buckets, rows, weight, table, stride, node_out, counts):
     """Node and pair marginals from the belief of a bucket, a table that sums to one."""
     n_states, n_axes = node_out.shape[1], buckets.ptr[p + 1] - buckets.ptr[p]
     i = buckets.order[p]
     stride[:] = 0
     stride[0] = 1
     node_out[i] = 0.0
-    _sum_to(table, n_axes, n_states, stride, node_out[i])
+    sum_to(table, n_axes, n_states, stride, node_out[i])
     has_edges = buckets.edge_ptr[p] < buckets.edge_ptr[p + 1]
     pair = np.empty(n_states * n_states if has_edges else 0)
     for k in range(buckets.edge_ptr[p], buckets.edge_ptr[p + 1]):
         _edge_stride(buckets.edge_axis[k], buckets.flipped[k], n_states, stride)
         pair[:] = 0.0
-        _sum_to(table, n_axes, n_states, stride, pair)
+        sum_to(table, n_axes, n_states, stride, pair)
         count = counts[rows[buckets.edge[k]]]
         for x in range(n_states):
             for y in range(n_states):
@@ -169,17 +169,17 @@ def _read_out(p, buckets, rows, weight, table, stride, node_out, counts):
 
 
 @kernel
-def _upward(start, stop, buckets, potentials, tables, stride):
+def upward_pass(start, stop, buckets, potentials, tables, stride):
     """Fill tables and messages of one graph: log of the sum over labellings, and whether a number got too small."""
     (node, edge, rows), (table_ptr, table_values, message_ptr, messages) = potentials, tables
     n_states, ptr, parent = node.shape[1], buckets.ptr, buckets.parent
     log_z, too_small = 0.0, False
     for p in range(start, stop):
-        table = _segment(table_values, table_ptr, p - start)
-        too_small |= _load(p, buckets, node, edge, rows, True, table, stride)
+        table = segment_of(table_values, table_ptr, p - start)
+        too_small |= fill_table(p, buckets, node, edge, rows, True, table, stride)
     for p in range(start, stop):
-        table = _segment(table_values, table_ptr, p - start)
-        message = _segment(messages, message_ptr, p - start)
+        table = segment_of(table_values, table_ptr, p - start)
+        message = segment_of(messages, message_ptr, p - start)
         top = 0.0
         for k in range(len(message)):
             total = 0.0
@@ -195,32 +195,32 @@ def _upward(start, stop, buckets, potentials, tables, stride):
             too_small |= (message[k] < SMALLEST_MESSAGE) & (message[k] > 0.0)
         q = parent[p]
         if q >= 0:
-            target = _segment(table_values, table_ptr, q - start)
-            _up_stride(p, buckets, n_states, stride)
-            too_small |= _combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, True)
+            target = segment_of(table_values, table_ptr, q - start)
+            up_stride(p, buckets, n_states, stride)
+            too_small |= combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, True)
     return log_z, too_small
 
 
 @kernel
-def _upward_log(start, stop, buckets, scores, take_max, tables, stride):
+def upward_pass_log(start, stop, buckets, scores, take_max, tables, stride):
     """Fill tables and messages of one graph with logarithms of sums (or maxima); the total over labellings."""
     (node, edge, rows), (table_ptr, table_values, message_ptr, messages) = scores, tables
     n_states, ptr, parent = node.shape[1], buckets.ptr, buckets.parent
     for p in range(start, stop):
-        table = _segment(table_values, table_ptr, p - start)
-        _load(p, buckets, node, edge, rows, False, table, stride)
+        table = segment_of(table_values, table_ptr, p - start)
+        fill_table(p, buckets, node, edge, rows, False, table, stride)
     log_z = 0.0
     for p in range(start, stop):
-        table = _segment(table_values, table_ptr, p - start)
-        message = _segment(messages, message_ptr, p - start)
+        table = segment_of(table_values, table_ptr, p - start)
+        message = segment_of(messages, message_ptr, p - start)
         for k in range(len(message)):
             row = table[k * n_states : (k + 1) * n_states]
             message[k] = row.max() if take_max else log_sum(row)
         q = parent[p]
         if q >= 0:
-            target = _segment(table_values, table_ptr, q - start)
-            _up_stride(p, buckets, n_states, stride)
-            _combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, False)
+            target = segment_of(table_values, table_ptr, q - start)
+            up_stride(p, buckets, n_states, stride)
+            combine(target, ptr[q + 1] - ptr[q], n_states, stride, message, False)
         else:
             log_z += message[0]
     return log_z
@@ -232,25 +232,25 @@ def propagate_log(buckets, graphs, scores, weights, out):
     rows, node_out, counts = scores.edge_matrix, out.node, out.edge
     n_states = scores.node.shape[1]
     node_ptr, ptr, parent = buckets.node_ptr, buckets.ptr, buckets.parent
-    stride = np.zeros(_longest(ptr), np.int64)
+    stride = np.zeros(longest_segment(ptr), np.int64)
     for g in graphs:
         start, stop = node_ptr[g], node_ptr[g + 1]
-        tables = _tables(start, stop, ptr, n_states)
+        tables = make_tables(start, stop, ptr, n_states)
         table_ptr, table_values, message_ptr, messages = tables
-        out.log_partition[g] = _upward_log(start, stop, buckets, scores, False, tables, stride)
+        out.log_partition[g] = upward_pass_log(start, stop, buckets, scores, False, tables, stride)
         if out.log_partition[g] == -np.inf:
             for p in range(start, stop):
                 node_out[buckets.order[p]] = np.nan
             continue
         for p in range(stop - 1, start - 1, -1):  # tables become beliefs: probabilities that sum to one
-            table = _segment(table_values, table_ptr, p - start)
-            message = _segment(messages, message_ptr, p - start)
+            table = segment_of(table_values, table_ptr, p - start)
+            message = segment_of(messages, message_ptr, p - start)
             q = parent[p]
             separator = np.zeros(len(message))
             if q >= 0:
-                belief = _segment(table_values, table_ptr, q - start)
-                _up_stride(p, buckets, n_states, stride)
-                _sum_to(belief, ptr[q + 1] - ptr[q], n_states, stride, separator)
+                belief = segment_of(table_values, table_ptr, q - start)
+                up_stride(p, buckets, n_states, stride)
+                sum_to(belief, ptr[q + 1] - ptr[q], n_states, stride, separator)
             else:
                 separator[0] = 1.0
             total = 0.0
@@ -261,7 +261,7 @@ def propagate_log(buckets, graphs, scores, weights, out):
                     total += table[k * n_states + x]
             for k in range(len(table)):
                 table[k] /= total
-            _read_out(p, buckets, rows, weights[g], table, stride, node_out, counts)
+            read_marginals(p, buckets, rows, weights[g], table, stride, node_out, counts)
 
 
 @kernel
@@ -270,19 +270,19 @@ def sample_labels(buckets, scores, uniforms, labels):
     n_states = scores.node.shape[1]
     take_max = uniforms.shape[1] == 0
     node_ptr, ptr = buckets.node_ptr, buckets.ptr
-    stride = np.zeros(_longest(ptr), np.int64)
+    stride = np.zeros(longest_segment(ptr), np.int64)
     for g in range(len(node_ptr) - 1):
         start, stop = node_ptr[g], node_ptr[g + 1]
-        tables = _tables(start, stop, ptr, n_states)
+        tables = make_tables(start, stop, ptr, n_states)
         table_ptr, table_values = tables.table_ptr, tables.table
-        _upward_log(start, stop, buckets, scores, take_max, tables, stride)
+        upward_pass_log(start, stop, buckets, scores, take_max, tables, stride)
         for r in range(len(labels)):
             for p in range(stop - 1, start - 1, -1):
                 offset, step = 0, n_states
                 for slot in range(ptr[p] + 1, ptr[p + 1]):
                     offset += step * labels[r, buckets.scope[slot]]
                     step *= n_states
-                row = _segment(table_values, table_ptr, p - start)[offset : offset + n_states]
+                row = segment_of(table_values, table_ptr, p - start)[offset : offset + n_states]
                 if take_max:
                     labels[r, buckets.order[p]] = np.argmax(row)
                 else:
