@@ -270,3 +270,21 @@ def test_versions(name, monkeypatch):
     monkeypatch.setattr("skstruct.version.VERSION", "0.0.8")
     with pytest.raises(ValueError, match=r"saved by skstruct 0\.1\.0\.dev0, which is newer than this version, 0\.0\.8"):
         pickle.loads(pickled)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"trusted": 3}, TypeError, "trusted must be a list of names of types, got 3"),
+        ({"trusted": "math.sin"}, TypeError, "trusted must be a list of names of types, got 'math.sin'"),
+        ({"trusted": [3]}, TypeError, "trusted must be a list of names"),
+        ({"max_bytes": -1}, ValueError, "max_bytes must be a positive number or None, got -1"),
+        ({"max_bytes": "a"}, ValueError, "max_bytes must be a positive number or None, got 'a'"),
+        ({"file": 5}, TypeError, "file must be a path or a binary file, got 5"),
+    ],
+)
+def test_bad_arguments_of_load_model(tmp_path, arguments, error, message):
+    path = tmp_path / "model.skops"
+    skops.dump(GraphCRFClassifier(), path)
+    with pytest.raises(error, match=message):
+        load_model(**{"file": path, **arguments})

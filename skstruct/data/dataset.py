@@ -153,6 +153,8 @@ class GraphDataset:
             raise TypeError(
                 f"got one graph ({type(graphs).__name__}) where a list is needed; pass [graph] for one graph"
             )
+        if not isinstance(graphs, Iterable):
+            raise TypeError(f"expected a list of graphs, got {graphs!r}")
         return cls(**builders.pack_graphs([graph_fields(graph, g) for g, graph in enumerate(graphs)]))
 
     @classmethod

@@ -1,7 +1,7 @@
 """Why a node has its label: additive parts of the log-odds of two labels."""
 
 from itertools import repeat
-from operator import index
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -148,9 +148,11 @@ def explain(
 
 def _position(name, number, n, owner):
     """Return `number` as an index that is not negative."""
-    if not -n <= index(number) < n:
+    if not isinstance(number, Integral):
+        raise TypeError(f"{name} must be the number of a {name}, an integer, got {number!r}.")
+    if not -n <= number < n:
         raise ValueError(f"{name} is {number}, but {owner} has {n} {name}s.")
-    return index(number) % n
+    return int(number) % n
 
 
 def _two_codes(classes, proba, label, against):

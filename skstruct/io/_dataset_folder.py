@@ -89,7 +89,7 @@ def save_dataset(folder: Any, X: Any, y: Any = None) -> None:
         arrays |= {name + part: array for part, array in parts.items()}
     if y is not None:
         arrays["y"] = _labels(y, dataset)
-    folder = Path(folder)
+    folder = _path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; save to a new folder, or delete the files of this one first")
@@ -165,7 +165,7 @@ def load_dataset(
     """
     if mmap_mode not in ("r", "c", None):
         raise ValueError(f'mmap_mode must be "r", "c" or None, got {mmap_mode!r}')
-    folder = Path(folder)
+    folder = _path(folder)
     index = _read_index(folder)
     records = index["arrays"]
     arrays = {name: read_array(folder / f"{name}.npy", records[name], mmap_mode, verify) for name in records}
@@ -213,3 +213,9 @@ def _check_names(path, content):
         good = False
     if not good:
         raise ValueError(f"{path} does not list the arrays of a dataset")
+
+
+def _path(folder):
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"folder must be a path, got {folder!r}")
+    return Path(folder)

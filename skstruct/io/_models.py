@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable
+from numbers import Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -119,11 +120,24 @@ def load_model(file: Any, trusted: Iterable[str] = (), *, max_bytes: int | None 
     array(['a', 'a', 'b', 'b'], dtype='<U1')
     """
     skops = optional_module("skops.io", "skops", "load_model")
+    trusted = _names(trusted)
+    if max_bytes is not None and not (isinstance(max_bytes, Real) and max_bytes > 0):
+        raise ValueError(f"max_bytes must be a positive number or None, got {max_bytes!r}")
+    if not (hasattr(file, "read") or isinstance(file, str | os.PathLike)):
+        raise TypeError(f"file must be a path or a binary file, got {file!r}")
     if hasattr(file, "read"):
         return _load(skops, file, getattr(file, "name", "the file"), [*trusted_types(), *trusted], max_bytes)
     path = Path(file)
     with open_regular(path) as opened:
         return _load(skops, opened, path, [*trusted_types(), *trusted], max_bytes)
+
+
+def _names(trusted):
+    """Return `trusted` as a list of names."""
+    names = list(trusted) if isinstance(trusted, Iterable) and not isinstance(trusted, str) else [None]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"trusted must be a list of names of types, got {trusted!r}")
+    return names
 
 
 def _load(skops, file, name, trusted, max_bytes):

@@ -338,6 +338,13 @@ def test_bad_arguments(crf, graphs, arguments, message):
         explain(crf, graphs[0], *arguments)
 
 
+@pytest.mark.parametrize("number", ["a", 1.5, None])
+def test_numbers_of_graphs_and_nodes_are_integers(crf, graphs, number):
+    for name, arguments in (("graph", (number, 0)), ("node", (0, number))):
+        with pytest.raises(TypeError, match=f"{name} must be the number of a {name}, an integer, got {number!r}"):
+            explain(crf, graphs[0], *arguments)
+
+
 def test_many_neighbours_and_one_class():
     hub = [(0, i) for i in range(1, 12)] + [(i, i + 1) for i in range(1, 11)]
     X = [(np.eye(12), hub)]

@@ -242,3 +242,16 @@ def test_files_of_two_datasets(saved, tmp_path):
     shutil.copy(tmp_path / "other" / "node_ptr.npy", saved / "node_ptr.npy")
     with pytest.raises(ValueError, match=r"node_ptr.npy is damaged"):
         load_dataset(saved)
+
+
+@pytest.mark.parametrize("folder", [None, 5])
+def test_a_folder_is_a_path(folder):
+    for call in (lambda: save_dataset(folder, [([[1.0]], [])]), lambda: load_dataset(folder)):
+        with pytest.raises(TypeError, match=f"folder must be a path, got {folder}"):
+            call()
+
+
+def test_what_is_saved_is_a_list_of_graphs(tmp_path):
+    with pytest.raises(TypeError, match="expected a list of graphs, got 5"):
+        save_dataset(tmp_path / "new", 5)
+    assert not (tmp_path / "new").exists()
