@@ -7,7 +7,6 @@ fail where warnings are errors although nothing is wrong, and ``verbose`` is off
 
 import logging
 import time
-from functools import cache
 
 from numba.core import event
 
@@ -51,9 +50,3 @@ class CompileNotice(event.Listener):
         self.depth -= 1
         if self.depth == 0:
             self.seconds += time.perf_counter() - self.begin
-
-
-@cache
-def listen():
-    """Let one `CompileNotice` listen to numba in this process."""
-    event.register("numba:compile", CompileNotice())

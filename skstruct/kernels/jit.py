@@ -67,7 +67,7 @@ class kernel:
         import numba
 
         from skstruct.kernels.code_cache import CodeCache, digest
-        from skstruct.kernels.compile_notice import listen
+        from skstruct.kernels.compile_events import listen
 
         listen()
         # kernels are called from Python and from kernels, never from C
