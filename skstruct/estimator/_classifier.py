@@ -115,7 +115,9 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         Seed of optimisers that draw graphs at random, such as "sgd", of the graphs that early stopping holds out, and
         of feature maps with random initial parameters (the linear map has none).
     verbose : int, default=0
-        With 1, a line is printed after each iteration.
+        With 1, `fit` prints a line after each iteration: the seconds since the begin of training, the value of the
+        objective above, the largest component of its gradient as compared with `tol` ("-" if the optimiser does not
+        compute it), and with early stopping the score on the held-out graphs.
 
     Attributes
     ----------

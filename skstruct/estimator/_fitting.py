@@ -118,7 +118,7 @@ class Training:
         coef: np.ndarray,
         earlier: Progress | None,
         stopper: EarlyStopping | None,
-        callback: Callable[[OptimizerState], Any],
+        callback: Callable[[OptimizerState, float | None], Any],
     ) -> tuple[OptimizeResult, Progress | None, TrainingLoss]:
         """Minimise several objectives one after the other, each from the solution of the one before; see `minimize`.
 
@@ -152,7 +152,7 @@ class Training:
         coef: np.ndarray,
         earlier: Progress | None,
         stopper: EarlyStopping | None,
-        callback: Callable[[OptimizerState], Any],
+        callback: Callable[[OptimizerState, float | None], Any],
     ) -> tuple[OptimizeResult, Progress | None]:
         """Minimise the loss from `coef`, or continue an earlier training of the same loss.
 
@@ -163,7 +163,8 @@ class Training:
         earlier : Progress or None
         stopper : EarlyStopping or None
         callback : callable
-            Called with each state; the training ends if it returns True.
+            Called with each state, and its score if there is a `stopper`, else None. The training ends if it returns
+            True.
 
         Returns
         -------
@@ -185,8 +186,9 @@ class Training:
                     stopper(start)
 
         def watch(state):
-            is_asked = callback(state)
-            return (stopper is not None and stopper(state)) or is_asked
+            is_enough = stopper is not None and stopper(state)
+            is_asked = callback(state, None if stopper is None else stopper.record.scores[-1])
+            return is_enough or is_asked
 
         result = self.optimizer.minimize(
             loss,

@@ -88,7 +88,7 @@ class MultiLabelCRFClassifier(Versioned, ClassifierMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
         Seed of optimisers that draw samples at random ("sgd").
     verbose : int, default=0
-        With 1, a line is printed after each iteration.
+        With 1, `fit` prints a line after each iteration, as in `GraphCRFClassifier`.
 
     Attributes
     ----------

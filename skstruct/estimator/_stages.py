@@ -144,7 +144,7 @@ class Stages:
         return Trained(training, *training.run(self.in_threads, objectives, coef, earlier, stopper, callback))
 
 
-def _never_stop(state):
+def _never_stop(state, score):
     return False
 
 

@@ -19,6 +19,7 @@ from skstruct.estimator._input import encode, read_classes, read_X
 from skstruct.estimator._known import TrainingLabels
 from skstruct.estimator._parameters import check_parameters
 from skstruct.estimator._partial import first_classes, refuse_partial, same_classes
+from skstruct.estimator._progress_table import ProgressTable
 from skstruct.estimator._stages import Stages
 from skstruct.estimator._training import warn_inference, warn_not_converged
 from skstruct.estimator._warnings import stack_level
@@ -51,11 +52,11 @@ class TrainingMixin(CallbackSupportMixin):
             coef, earlier = feature_plan.initial_coef(check_random_state(self.random_state)), None
         training = Training(self, backend, optimizer, feature_plan, part, len(classes))
 
-        def report(state):
+        table = ProgressTable(type(self).__name__, training.scale, stopper is not None)
+
+        def report(state, score):
             if self.verbose:
-                known = "" if np.isnan(state.gradient_norm) else f", relative gradient {state.gradient_norm:.2e}"
-                value = state.value * training.scale
-                print(f"[{type(self).__name__}] iteration {state.n_iter}: loss {value:.8g}{known}")
+                table(state, score)
             return task.iteration(state, partial(self._attributes_at, sequence.main, classes))
 
         with training.threads() as in_threads:
