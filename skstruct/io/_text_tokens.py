@@ -14,21 +14,27 @@ def opened(file, mode="r"):
         return nullcontext(file)
     if not isinstance(file, str | os.PathLike):
         raise TypeError(f"file must be a path or an open text file, got {file!r}.")
-    return open(file, mode)
+    return open(file, mode, encoding="utf-8")
+
+
+def read_text(file):
+    """Read a text file; return its name, for messages, and its content."""
+    with opened(file) as text_file:
+        name = getattr(text_file, "name", "text")
+        try:
+            text = text_file.read()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} is not a text file: {error}.") from error
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be open as a text file, but its content is {type(text).__name__}.")
+    return name, text
 
 
 class Tokens:
     """Words of a text file, read one after another; errors name the file and the line."""
 
     def __init__(self, file):
-        with opened(file) as text_file:
-            self.name = getattr(text_file, "name", "text")
-            try:
-                text = text_file.read()
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{self.name} is not a text file: {error}.") from error
-        if not isinstance(text, str):
-            raise TypeError(f"{self.name} must be open as a text file, but its content is {type(text).__name__}.")
+        self.name, text = read_text(file)
         lines = text.splitlines()
         self.words = [word for line in lines for word in line.split()]
         self.lines = np.repeat(np.arange(1, len(lines) + 1), [len(line.split()) for line in lines])
