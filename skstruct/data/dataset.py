@@ -286,7 +286,7 @@ class GraphDataset:
         nodes: Any,
         edges: Any = None,
         *,
-        graph: str,
+        graph: str | None = None,
         node: str | None = None,
         source: str = "source",
         target: str = "target",
@@ -305,16 +305,16 @@ class GraphDataset:
             None joins each row to the next row of its graph. Otherwise `edges` has the columns `graph`, `source` and
             `target`, and all other columns are edge features. Edges are sorted by graph; the edges of a graph keep
             their order.
-        graph : str
-            Column of both tables that identifies the graph.
+        graph : str, default=None
+            Column of both tables that identifies the graph. None: all rows are one graph.
         node : str, default=None
             Column of `nodes` with the names of nodes, to which `source` and `target` refer. Names are unique within a
             graph. None: `source` and `target` are numbers of rows within the graph, from 0.
         source, target : str
             Columns of `edges`.
         features : list of str, default=None
-            Columns of `nodes` that are features. None: all columns but `graph` and `node`, also a column of labels;
-            name the features if there is one.
+            Columns of `nodes` that are features. None: all columns except `graph` and `node`. This includes a column of
+            labels: name the features if there is one.
 
         Returns
         -------
@@ -336,6 +336,13 @@ class GraphDataset:
         >>> dataset = GraphDataset.from_frame(words, graph="sentence", features=["length"])
         >>> dataset, RaggedArray(words["label"], dataset.node_ptr)[0].tolist()
         (GraphDataset(n_graphs=2, n_nodes=3, n_edges=1, n_features=1), ['N', 'V'])
+
+        One graph, whose edges are a table too:
+
+        >>> papers = pd.DataFrame({"id": ["p", "q", "r"], "year": [2019, 2021, 2020]})
+        >>> citations = pd.DataFrame({"source": ["q", "r"], "target": ["p", "p"]})
+        >>> GraphDataset.from_frame(papers, citations, node="id")
+        GraphDataset(n_graphs=1, n_nodes=3, n_edges=2, n_features=1)
         """
         return cls(**other_formats.pack_frame(nodes, edges, graph, node, source, target, features))
 

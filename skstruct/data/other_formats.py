@@ -138,39 +138,48 @@ def _equal_but_for_rounding(a, b):
 
 def pack_frame(nodes, edges, graph, node, source, target, features):
     """Fields of a dataset, from long tables; see `GraphDataset.from_frame`."""
-    _need_columns(nodes, "nodes", [graph, *([] if node is None else [node]), *(features or [])])
+    identifiers = [c for c in (graph, node) if c is not None]
+    _need_columns(nodes, "nodes", [*identifiers, *(features or [])])
     if len(nodes) == 0:
         raise ValueError("nodes has no rows (0 sample(s)) while a minimum of 1 is required.")
-    names = _names(nodes, "nodes", graph)
-    starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
-    node_ptr = np.append(starts, len(names))
-    graph_names = names[starts]
-    if len(set(graph_names.tolist())) < len(graph_names):
-        raise ValueError(
-            "the rows of a graph must be consecutive in nodes, but they are scattered; sort the table first, by "
-            f"nodes.sort_values({graph!r}, kind='stable') in pandas, and read the labels from the sorted table"
-        )
+    graph_names, node_ptr = ([None], np.array([0, len(nodes)])) if graph is None else _ranges(nodes, graph)
     if features is None:
-        features = [c for c in nodes.columns if c not in (graph, node)]
+        features = [c for c in nodes.columns if c not in identifiers]
     fields = {"node_features": nodes[list(features)], "node_ptr": node_ptr}
     if edges is None:
         pairs, edge_ptr = chain_edges(node_ptr)
         return {**fields, "edges": pairs, "edge_ptr": edge_ptr}
-    _need_columns(edges, "edges", [graph, source, target])
-    edge_graph = _numbers(
-        _names(edges, "edges", graph), graph_names, "edges", f"graph {{}}, which is not in column {graph!r} of nodes"
-    )
+    not_features = [source, target] if graph is None else [graph, source, target]
+    _need_columns(edges, "edges", not_features)
+    if graph is None:
+        edge_graph = np.zeros(len(edges), np.intp)
+    else:
+        complaint = f"graph {{}}, which is not in column {graph!r} of nodes"
+        edge_graph = _numbers(_names(edges, "edges", graph), graph_names, "edges", complaint)
     order = np.argsort(edge_graph, kind="stable")  # within a graph, edges keep the order of their rows
     edge_ptr = offsets(np.bincount(edge_graph, minlength=len(graph_names)))
     ends = [_names(edges, "edges", c) for c in (source, target)]
     if node is not None:
         ends = _local_numbers(_names(nodes, "nodes", node), node_ptr, edge_graph, ends, node)
     pairs = as_edges(np.column_stack(ends), "source and target of edges")[order]
-    others = [c for c in edges.columns if c not in (graph, source, target)]
+    others = [c for c in edges.columns if c not in not_features]
     table = None
     if others:
         table = edges[others].iloc[order] if hasattr(edges, "iloc") else edges[others][order]
     return {**fields, "edges": pairs, "edge_features": table, "edge_ptr": edge_ptr}
+
+
+def _ranges(nodes, graph):
+    """Names of the graphs in the order of the rows, and the offsets of their rows."""
+    names = _names(nodes, "nodes", graph)
+    starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
+    graph_names = names[starts]
+    if len(set(graph_names.tolist())) < len(graph_names):
+        raise ValueError(
+            "the rows of a graph must be consecutive in nodes, but they are scattered; sort the table first, by "
+            f"nodes.sort_values({graph!r}, kind='stable') in pandas, and read the labels from the sorted table"
+        )
+    return graph_names, np.append(starts, len(names))
 
 
 def _need_columns(frame, name, columns):

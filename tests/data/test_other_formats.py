@@ -180,6 +180,35 @@ def test_frames(library):
 
 
 @pytest.mark.parametrize("library", [pd, pl])
+def test_frames_of_one_graph(library):
+    nodes = library.DataFrame({"id": ["p", "q", "r"], "x": [1.0, 2.0, 3.0], "y": list("abc")})
+    edges = library.DataFrame({"source": ["r", "p"], "target": ["p", "q"], "w": [0.1, 0.2]})
+    dataset = GraphDataset.from_frame(nodes, edges, node="id", features=["x"])
+    assert dataset.edges.tolist() == [[2, 0], [0, 1]]
+    assert dataset.edge_features["w"].to_list() == [0.1, 0.2]
+    assert dataset.node_ptr.tolist() == [0, 3]
+    assert list(GraphDataset.from_frame(nodes, edges, node="id").node_features.columns) == ["x", "y"]
+    named = GraphDataset.from_frame(
+        nodes.assign(g=1) if library is pd else nodes.with_columns(g=1),
+        edges.assign(g=1) if library is pd else edges.with_columns(g=1),
+        graph="g",
+        node="id",
+        features=["x"],
+    )
+    assert named[0] == dataset[0]
+    numbered = library.DataFrame({"source": [0], "target": [2]})
+    assert GraphDataset.from_frame(nodes, numbered).edges.tolist() == [[0, 2]]
+    assert GraphDataset.from_frame(nodes, edges[:0], node="id").n_edges == 0
+    assert GraphDataset.from_frame(nodes).edges.tolist() == [[0, 1], [1, 2]]
+    with pytest.raises(ValueError, match="row 0 of edges names the node 'r', which its graph does not have"):
+        GraphDataset.from_frame(nodes[:2], edges, node="id")
+    with pytest.raises(ValueError, match="the names in column 'x' of nodes must be unique within a graph"):
+        GraphDataset.from_frame(library.DataFrame({"x": [1.0, 1.0]}), numbered, node="x")
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        GraphDataset.from_frame(nodes[:0])
+
+
+@pytest.mark.parametrize("library", [pd, pl])
 def test_bad_frames(library):
     nodes, edges = tables(library)
     with pytest.raises(ValueError, match="nodes has no column 'doc'; its columns are"):
