@@ -1,9 +1,8 @@
 """Schemes that represent chunks of a sequence by labels, and the pairs of labels that they forbid."""
 
-import re
 from typing import NamedTuple
 
-import numpy as np
+from skstruct.data.chunk_labels import split_chunk_labels
 
 
 class Scheme(NamedTuple):
@@ -42,8 +41,6 @@ SCHEMES = {
     "BMES": Scheme("BMESO", open="BM", continues="ME", closed=True),
     "IOB1": Scheme("BIO", open="BI", continues="B", closed=False),
 }
-
-_LABEL = re.compile(r"([A-NP-Z])(?:-(.+))?|(O)", re.DOTALL)
 
 
 def bio_forbidden_pairs(labels, scheme="auto"):
@@ -94,27 +91,10 @@ def bio_forbidden_pairs(labels, scheme="auto"):
     >>> bio_forbidden_pairs(["B", "E", "S"])  # of BMES or IOBES
     [('B', 'B'), ('E', 'E'), ('S', 'E'), ('B', 'S')]
     """
-    parsed = _parse(labels)
+    parsed = split_chunk_labels(labels)
     prefixes = sorted({prefix for prefix, _ in parsed.values()})
     rule = _select(scheme, prefixes)
     return [(a, b) for b in parsed for a in parsed if not rule.allows(parsed[a], parsed[b])]
-
-
-def _parse(labels):
-    """Prefix and type of each label, as a dict in the order of the labels."""
-    wanted = "labels must be strings such as 'O', 'B-x' and 'I-x', or 'B' and 'I' without types"
-    if isinstance(labels, str | bytes) or not np.iterable(labels):
-        raise TypeError(f"{wanted}, in a list; got {labels!r}.")
-    labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
-    parsed = {}
-    for label in labels:
-        if not isinstance(label, str):
-            raise TypeError(f"{wanted}; got {label!r}, a {type(label).__name__}.")
-        match = _LABEL.fullmatch(label)
-        if match is None:
-            raise ValueError(f"{wanted}; got {label!r}. Rename the label, or leave it out of labels.")
-        parsed[label] = match[3] or match[1], match[2]
-    return {label: parsed[label] for label in sorted(parsed)}
 
 
 def _select(name, prefixes):

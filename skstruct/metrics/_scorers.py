@@ -1,8 +1,4 @@
-"""Scorers for labels of nodes: scikit-learn's metrics on all nodes, or graph by graph.
-
-scikit-learn's scoring strings, such as ``scoring="f1_macro"``, need one label per sample. If samples are graphs, use
-the scorers of this module instead. They also support tables and ``dataset.nodes``.
-"""
+"""Scorers for labels: scikit-learn's metrics on all nodes, or graph by graph, and the scores of entities."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,20 +26,8 @@ from sklearn.preprocessing import label_binarize
 
 from skstruct.data.class_columns import METHODS, ClassColumns, position, require_comparable, union
 from skstruct.data.label_types import plain_labels
-from skstruct.data.labels import flatten_labels, flatten_values
-from skstruct.data.missing import missing_mask
-from skstruct.data.ragged import RaggedArray, as_ragged, is_ragged
-from skstruct.data.target_shapes import check_flat
-
-__all__ = [
-    "node_scorer",
-    "graph_scorer",
-    "node_accuracy",
-    "node_f1_macro",
-    "node_log_loss",
-    "graph_exact_match",
-    "graph_macro_accuracy",
-]
+from skstruct.metrics._entity_scores import entity_f1_score, entity_precision_score, entity_recall_score
+from skstruct.metrics._pairs import graph_weights, labelled, node_weights, nonzero, pair
 
 
 def exact_match(y_true: np.ndarray, y_pred: np.ndarray) -> float:
@@ -110,6 +94,7 @@ for _name, _metric in {
     METRICS[_name] = (_metric, {"average": "binary"}, "predict", True)
     for _average in ("macro", "micro", "weighted"):
         METRICS[f"{_name}_{_average}"] = (_metric, {"average": _average}, "predict", True)
+_ENTITY_METRICS = {"f1": entity_f1_score, "precision": entity_precision_score, "recall": entity_recall_score}
 
 
 def node_scorer(
@@ -210,6 +195,47 @@ def graph_scorer(
     return _make_scorer(_GraphMetric, metric, response_method, greater_is_better, missing_label, kwargs)
 
 
+def entity_scorer(
+    metric: str = "f1",
+    *,
+    scheme: str = "conll",
+    average: str = "micro",
+    zero_division: Any = "warn",
+    missing_label: Any = None,
+) -> Any:
+    """Make a scorer of the entities of sequences.
+
+    Parameters
+    ----------
+    metric : {"f1", "precision", "recall"}, default="f1"
+        Which score.
+    scheme, average, zero_division, missing_label
+        As in :func:`entity_f1_score`; `average` must not be None.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y, sample_weight=None)``, for any ``scoring`` parameter. ``sample_weight`` contains one
+        number per sequence.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> from skstruct.metrics import entity_scorer
+    >>> scorer = entity_scorer(scheme="IOBES", average="macro")
+    """
+    if metric not in _ENTITY_METRICS:
+        raise ValueError(f"unknown metric {metric!r} of entities; known are {', '.join(_ENTITY_METRICS)}")
+    options = {"scheme": scheme, "average": average, "zero_division": zero_division, "missing_label": missing_label}
+    scorer = _Scorer(_ENTITY_METRICS[metric], 1, options, "predict")
+    scorer.__name__ = f"entity_{metric}"
+    return scorer
+
+
 def _make_scorer(kind, metric, response_method, greater_is_better, missing_label, kwargs):
     """Resolve a metric by its name and wrap it."""
     name = metric
@@ -269,12 +295,12 @@ class _NodeMetric:
         self.__name__ = f"{self.prefix}_{_metric_name(metric)}"
 
     def __call__(self, y_true, y_pred, sample_weight=None, **kwargs):
-        y_true, y_pred = _pair(y_true, y_pred, self.missing_label)
+        y_true, y_pred = pair(y_true, y_pred, self.missing_label)
         if sample_weight is not None:
-            sample_weight = _node_weights(sample_weight, y_true.ptr)
-        kept = _labelled(y_true.values, self.missing_label)
+            sample_weight = node_weights(sample_weight, y_true.ptr)
+        kept = labelled(y_true.values, self.missing_label)
         if sample_weight is not None:
-            kwargs["sample_weight"] = _nonzero(sample_weight[kept])
+            kwargs["sample_weight"] = nonzero(sample_weight[kept])
         labels, response, kwargs = self._arguments(y_true.values[kept], y_pred.values[kept], kwargs)
         return self.metric(labels, response, **kwargs)
 
@@ -307,80 +333,13 @@ class _GraphMetric(_NodeMetric):
     prefix = "graph"
 
     def __call__(self, y_true, y_pred, sample_weight=None, **kwargs):
-        y_true, y_pred = _pair(y_true, y_pred, self.missing_label)
-        kept = _labelled(y_true.values, self.missing_label)
+        y_true, y_pred = pair(y_true, y_pred, self.missing_label)
+        kept = labelled(y_true.values, self.missing_label)
         labels, response, kwargs = self._arguments(y_true.values[kept], y_pred.values[kept], kwargs)
         ptr = np.concatenate([[0], np.cumsum(kept)])[y_true.ptr]
         graphs = np.flatnonzero(np.diff(ptr))
         values = [self.metric(labels[ptr[g] : ptr[g + 1]], response[ptr[g] : ptr[g + 1]], **kwargs) for g in graphs]
         if sample_weight is None:
             return float(np.mean(values))
-        sample_weight = np.asarray(sample_weight)
-        if sample_weight.shape != (len(y_true),):
-            raise ValueError(
-                f"sample_weight must have one number per graph, shape ({len(y_true)},), got {sample_weight.shape}"
-            )
-        return float(np.average(values, weights=_nonzero(sample_weight[graphs])))
-
-
-def _pair(y_true, y_pred, missing_label):
-    """Labels and predictions as ragged arrays of the same sizes; rows of a table are graphs with one node."""
-    rectangular = isinstance(y_pred, np.ndarray) and y_pred.dtype != object
-    if not isinstance(y_pred, RaggedArray) and (rectangular or not is_ragged(y_pred)):
-        y_pred = RaggedArray(y_pred, np.arange(len(y_pred) + 1))
-        check_flat(y_true, "y")
-        if is_ragged(y_true):
-            raise ValueError("y has one array per graph but the predictions are flat; pass graphs, not a table, as X")
-        if len(y_true) != len(y_pred):
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: [{len(y_true)}, {len(y_pred)}]"
-            )
-        return RaggedArray(y_true, y_pred.ptr), y_pred
-    y_pred = as_ragged(y_pred, "y_pred")
-    return RaggedArray(flatten_labels(y_true, y_pred.ptr, missing_label=missing_label), y_pred.ptr), y_pred
-
-
-def _node_weights(sample_weight, node_ptr):
-    """Weight of each node, from weights of graphs or of nodes."""
-    if is_ragged(sample_weight):
-        return flatten_values(sample_weight, node_ptr, "sample_weight")
-    sample_weight = np.asarray(sample_weight)
-    if sample_weight.shape != (len(node_ptr) - 1,):
-        raise ValueError(
-            f"sample_weight must have one number per sample, shape ({len(node_ptr) - 1},), or one array per "
-            f"graph, got shape {sample_weight.shape}"
-        )
-    return np.repeat(sample_weight, np.diff(node_ptr))
-
-
-def _labelled(labels, missing_label):
-    """Mask of the nodes that have a label."""
-    kept = ~missing_mask(labels, missing_label)
-    if not kept.any():
-        raise ValueError("there is no labelled node to score; use fewer folds, or stratify by graph_label")
-    return kept
-
-
-def _nonzero(sample_weight):
-    """Refuse weights that are all zero."""
-    if not np.any(sample_weight):
-        raise ValueError(
-            "sample_weight is zero for everything that is to be scored; drop samples of weight zero before "
-            "the split, or use fewer folds"
-        )
-    return sample_weight
-
-
-#: Fraction of nodes labelled right: the same as ``score``.
-node_accuracy = node_scorer("accuracy")
-#: Unweighted mean over classes of the F1 score of all nodes.
-node_f1_macro = node_scorer("f1_macro")
-#: Mean log-probability of the right labels of all nodes, in nats; greater is better.
-node_log_loss = node_scorer("neg_log_loss")
-#: Fraction of graphs with all nodes labelled right.
-graph_exact_match = graph_scorer("exact_match")
-#: Mean over graphs of the fraction of nodes labelled right.
-graph_macro_accuracy = graph_scorer("accuracy")
-
-for _name_of_scorer in __all__[2:]:
-    globals()[_name_of_scorer].__name__ = _name_of_scorer
+        sample_weight = graph_weights(sample_weight, y_true.ptr)
+        return float(np.average(values, weights=nonzero(sample_weight[graphs])))
