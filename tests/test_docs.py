@@ -18,7 +18,7 @@ GENERATED = ("_build", "_templates", "generated", "gallery", "__pycache__")
 PAGES = sorted(page for page in DOCS.rglob("*.rst") if not set(GENERATED) & set(page.parts))
 TABLES = ("BACKENDS", "DECODERS", "FEATURE_MAPS", "OBJECTIVES", "OPTIMIZERS")
 NEEDS = {
-    "data": ["conllu", "networkx", "pandas"],
+    "data": ["conllu", "networkx", "pandas", "skimage"],
     "inference": ["pandas"],
     "queries": ["pandas"],
     "saving": ["skops"],

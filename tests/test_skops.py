@@ -31,6 +31,7 @@ from skstruct.preprocessing import (
     NodeClassifier,
     NodeTransformer,
     SequencesToGraphs,
+    SuperpixelsToGraphs,
     TokenTemplates,
 )
 
@@ -153,6 +154,7 @@ TRANSFORMERS = {
     "attributes of dicts": (AttributeVectorizer(dtype=np.float32), [[{"a": "x", "b": 2}], [{"c": True, "d": ["e"]}]]),
     "sequences": (SequencesToGraphs(), [[[1.0], [2.0]], [[3.0]]]),
     "images": (ImagesToGraphs(8, contrast=True), np.arange(24.0).reshape(2, 3, 4)),
+    "superpixels": (SuperpixelsToGraphs(4, contrast=True), np.arange(24.0).reshape(2, 3, 4)),
     "nodes": (NodeTransformer(StandardScaler()), CHAINS),
     "nodes sparse": (NodeTransformer(MaxAbsScaler()), SPARSE),
     "nodes of dicts": (NodeTransformer(DictVectorizer()), GraphDataset.from_sequences([[{"a": "x"}, {"b": 1}]] * 2)),
@@ -176,7 +178,7 @@ def test_transformers(name):
     assert vars(loaded).keys() == vars(transformer).keys()
     for found, expected in zip(tables(loaded.transform(X)), tables(transformer.transform(X)), strict=True):
         assert_array_equal(found, expected)
-    if hasattr(transformer, "get_feature_names_out") and name not in ("sequences", "images"):
+    if hasattr(transformer, "get_feature_names_out") and name != "sequences":
         assert_array_equal(loaded.get_feature_names_out(), transformer.get_feature_names_out())
 
 

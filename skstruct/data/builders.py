@@ -1,4 +1,4 @@
-"""Graphs, sequences, images and datasets are packed into the fields of a GraphDataset.
+"""Graphs, sequences and datasets are packed into the fields of a GraphDataset.
 
 In this module the *fields* of one graph are the tuple ``(node_features, edges, edge_features)``.
 """
@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skstruct.data.structure import as_edges, offsets
-from skstruct.data.tables import as_table, first_nonfinite, is_frame, n_rows, refuse_masked, stack_rows
+from skstruct.data.tables import as_table, is_frame, n_rows, stack_rows
 
 
 def pack_graphs(graphs):
@@ -91,53 +91,3 @@ def pack_sequences(sequences):
         "node_ptr": node_ptr,
         "edge_ptr": edge_ptr,
     }
-
-
-def grid_edges(height, width, connectivity):
-    """Edges of a grid of pixels numbered row by row, int32: right, down, and with 8 down-right, down-left."""
-    number = np.arange(height * width, dtype=np.int32).reshape(height, width)
-    ends = [(number[:, :-1], number[:, 1:]), (number[:-1], number[1:])]
-    if connectivity == 8:
-        ends += [(number[:-1, :-1], number[1:, 1:]), (number[:-1, 1:], number[1:, :-1])]
-    return np.concatenate([np.column_stack([a.ravel(), b.ravel()]) for a, b in ends])
-
-
-def pack_images(images, connectivity, contrast):
-    """Fields of a dataset of grids."""
-    if connectivity not in (4, 8):
-        raise ValueError(f"connectivity must be 4 or 8, got {connectivity!r}")
-    grids, graphs = {}, []
-    for g, image in enumerate(images):
-        refuse_masked(image, f"image {g}")
-        image = np.asarray(image)
-        if image.ndim not in (2, 3) or image.dtype.kind not in "biuf":
-            raise ValueError(
-                f"image {g} must hold numbers of shape (height, width) or (height, width, n_channels), got "
-                f"shape {image.shape} and dtype {image.dtype}; pass [image] for one image"
-            )
-        if image.shape[:2] not in grids:
-            grids[image.shape[:2]] = grid_edges(image.shape[0], image.shape[1], connectivity)
-        edges = grids[image.shape[:2]]
-        n_channels = 1 if image.ndim == 2 else image.shape[2]
-        pixels = image.reshape(image.shape[0] * image.shape[1], n_channels)
-        graphs.append((pixels, edges, contrast_features(pixels, edges, image.shape[1], g) if contrast else None))
-    return pack_graphs(graphs)
-
-
-def contrast_features(pixels, edges, width, number):
-    """Return the edge features that `GraphDataset.from_images` describes, (n_edges, 2), of image `number`."""
-    with np.errstate(over="ignore"):  # long doubles beyond the range of floats become infinite
-        pixels = pixels.astype(np.float64)  # also since differences of unsigned integers would wrap around
-    position = first_nonfinite(pixels)
-    if position is not None:
-        row, column = divmod(position[0], width)
-        raise ValueError(
-            f"image {number} has the value {pixels[position]} at row {row}, column {column}: contrast=True needs "
-            "finite pixels; impute them first, or pass contrast=False"
-        )
-    exponent = np.frexp(np.abs(pixels).max(initial=0.0))[1]
-    pixels = np.ldexp(pixels, -exponent)  # at most 1: squares do not overflow; a power of two rounds nothing
-    i, j = edges.T
-    difference = np.square(pixels[i] - pixels[j]).sum(axis=1)
-    mean = difference.mean() if len(difference) else 0.0
-    return np.column_stack([np.ones(len(edges)), np.exp(-difference / (2 * mean)) if mean > 0 else np.ones(len(edges))])

@@ -1,6 +1,6 @@
 """Graphs as samples: the packed `GraphDataset`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from skstruct.data import builders, other_formats
 from skstruct.data.graph import Graph, graph_fields, is_one_graph
 from skstruct.data.html import describe, kind_of_table, sizes
+from skstruct.data.images import pack_images
 from skstruct.data.indexing import numpy_namespace, sample_key
 from skstruct.data.node_view import NodeView
 from skstruct.data.structure import as_edges, as_offsets, check_structure
@@ -180,21 +181,32 @@ class GraphDataset:
         return cls(**builders.pack_sequences(sequences))
 
     @classmethod
-    def from_images(cls, images: Iterable, connectivity: int = 4, contrast: bool = False) -> "GraphDataset":
+    def from_images(
+        cls,
+        images: Iterable,
+        connectivity: int = 4,
+        contrast: bool = False,
+        features: Sequence | None = None,
+    ) -> "GraphDataset":
         """Make a grid graph of each image: pixels are nodes, and edges join neighbouring pixels.
 
         Parameters
         ----------
         images : array of shape (n_images, height, width[, n_channels]), or list of images of any sizes
             Pixels become nodes row by row, in the order of ``image.reshape(-1, n_channels)``. The labels in a mask of
-            the shape of the image are therefore ``mask.ravel()``.
-        connectivity : {4, 8}, default=4
-            8 adds the diagonal neighbours. Edges go right, then down, then down-right and down-left.
+            the shape of the image are therefore ``mask.ravel()``. An array of shape (depth, height, width, n_channels)
+            is a volume: write ``volume[..., None]`` if it has no channels.
+        connectivity : int, default=4
+            Number of neighbours: 4 or 8 in images; 6, 18 or 26 in volumes. Edges go right, then down, then to the next
+            plane, and then to diagonal neighbours (down-right and down-left).
         contrast : bool, default=False
             Whether to add two edge features. The first is the constant 1. The second is ``exp(-d / (2 * mean))``, where
             ``d`` is the squared difference of the two pixels, summed over channels, and ``mean`` is the mean of ``d``
             over the edges of the image. The second feature is 1 between equal pixels and near 0 across a strong
             contour. In an image of one colour it is 1 on all edges.
+        features : list of arrays, default=None
+            Further features of the pixels of each image, of the shape of the image without channels, or with an axis
+            of features in their place. They follow the channels, and do not affect the contrast.
 
         Returns
         -------
@@ -205,14 +217,20 @@ class GraphDataset:
         ValueError
             If an image is malformed, or if a pixel is NaN or infinite while `contrast` is True.
 
+        See Also
+        --------
+        skstruct.preprocessing.SuperpixelsToGraphs : for large images.
+
         Examples
         --------
         >>> import numpy as np
         >>> from skstruct import GraphDataset
         >>> GraphDataset.from_images(np.zeros((10, 4, 5)))
         GraphDataset(n_graphs=10, n_nodes=200, n_edges=310, n_features=1)
+        >>> GraphDataset.from_images([np.zeros((2, 4, 5, 1))], connectivity=6)
+        GraphDataset(n_graphs=1, n_nodes=40, n_edges=82, n_features=1)
         """
-        return cls(**builders.pack_images(images, connectivity, contrast))
+        return cls(**pack_images(images, connectivity, contrast, features))
 
     @classmethod
     def from_networkx(

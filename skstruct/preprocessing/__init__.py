@@ -6,6 +6,7 @@ from skstruct.preprocessing._images import ImagesToGraphs
 from skstruct.preprocessing._node_classifier import NodeClassifier
 from skstruct.preprocessing._node_transformer import NodeTransformer
 from skstruct.preprocessing._sequences import SequencesToGraphs
+from skstruct.preprocessing._superpixels import SuperpixelsToGraphs
 from skstruct.preprocessing._token_templates import TokenTemplates
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "EdgeTransformer",
     "SequencesToGraphs",
     "ImagesToGraphs",
+    "SuperpixelsToGraphs",
     "TokenTemplates",
     "AttributeVectorizer",
     "NodeClassifier",

@@ -106,6 +106,40 @@ def test_images_match_networkx_grids():
     assert (np.maximum(abs(i // 4 - j // 4), abs(i % 4 - j % 4)) == 1).all()
 
 
+def test_order_of_the_edges_of_images():
+    edges = GraphDataset.from_images(np.zeros((1, 2, 2)), connectivity=8).edges
+    assert edges.tolist() == [[0, 1], [2, 3], [0, 2], [1, 3], [0, 3], [1, 2]]  # right, down, down-right, down-left
+
+
+@pytest.mark.parametrize("connectivity", [6, 18, 26])
+def test_volumes(connectivity):
+    """Two voxels are neighbours if no coordinate differs by more than 1, and at most 1, 2 or 3 of them differ."""
+    shape = (3, 4, 2)
+    volume = np.arange(48.0).reshape(*shape, 2)
+    dataset = GraphDataset.from_images([volume, volume[:1]], connectivity, contrast=True)
+    places = np.argwhere(np.ones(shape))
+    steps = np.abs(places[:, None] - places)
+    near = (steps.max(axis=2) == 1) & (steps.sum(axis=2) <= {6: 1, 18: 2, 26: 3}[connectivity])
+    i, j = np.nonzero(np.triu(near))
+    assert {frozenset(e) for e in dataset[0].edges.tolist()} == {frozenset(e) for e in zip(i.tolist(), j.tolist())}
+    assert dataset[0].n_edges == len(i)
+    assert np.array_equal(dataset[0].node_features, volume.reshape(-1, 2))
+    assert dataset[1].n_nodes == 8
+    volume[2, 1, 0, 1] = np.nan
+    with pytest.raises(ValueError, match="image 0 has the value nan at plane 2, row 1, column 0"):
+        GraphDataset.from_images([volume], connectivity, contrast=True)
+
+
+def test_own_features_of_pixels():
+    images = [np.arange(6.0).reshape(2, 3), np.ones((1, 2, 1))]
+    own = [np.arange(12).reshape(2, 3, 2), np.array([[7, 8]])[..., None].repeat(2, axis=2)]
+    dataset = GraphDataset.from_images(images, contrast=True, features=own)
+    assert dataset[0].node_features.tolist() == [[k, 2 * k, 2 * k + 1] for k in range(6)]
+    assert dataset[1].node_features.tolist() == [[1, 7, 7], [1, 8, 8]]
+    plain = GraphDataset.from_images(images, contrast=True)
+    assert np.array_equal(dataset.edge_features, plain.edge_features)  # contrast of the channels only
+
+
 def test_images_with_channels():
     images = np.random.default_rng(0).random((2, 3, 4, 5))
     dataset = GraphDataset.from_images(images)
@@ -148,8 +182,17 @@ def test_contrast_needs_finite_pixels(value, dtype, n_channels):
         (np.ma.array(np.ones((1, 2, 2)), mask=[[[0, 1], [0, 0]]]), {}, "image 0 has 1 masked values"),
         ([np.ones((2, 2)), np.ma.array(np.ones((2, 2)), mask=True)], {"contrast": True}, "image 1 has 4 masked values"),
         (np.zeros((4, 5)), {}, r"image 0 must hold numbers.*got shape \(5,\).*pass \[image\]"),
-        (np.zeros((1, 4, 5)), {"connectivity": 6}, "connectivity must be 4 or 8, got 6"),
+        (np.zeros((1, 4, 5)), {"connectivity": 6}, "connectivity must be 4 or 8 for images, got 6"),
         ([np.array([["a"]])], {}, "dtype <U1"),
+        (np.zeros((1, 2, 2, 2, 1)), {}, "connectivity must be 6, 18 or 26 for volumes, got 4"),
+        (np.zeros((2, 4, 5)), {"features": [np.zeros((4, 5))]}, "got 2 images but features of 1 images"),
+        (
+            np.zeros((1, 4, 5)),
+            {"features": np.zeros((1, 5, 4))},
+            r"features of image 0 must hold numbers of shape \(4, 5",
+        ),
+        (np.zeros((1, 4, 5)), {"features": np.zeros((1, 4, 5, 1, 1))}, r"got shape \(4, 5, 1, 1\)"),
+        (np.zeros((1, 4, 5)), {"features": np.full((1, 4, 5), "a")}, "dtype <U1"),
     ],
 )
 def test_bad_images(images, kwargs, message):

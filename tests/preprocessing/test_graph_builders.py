@@ -42,7 +42,7 @@ def test_images():
     model = make_pipeline(ImagesToGraphs(), NodeTransformer(StandardScaler()), NodeClassifier(LogisticRegression()))
     search = GridSearchCV(model, {"imagestographs__connectivity": [4, 8]}, cv=2, error_score="raise")
     assert search.fit(images, as_ragged(y)).best_score_ > 0.8
-    with pytest.raises(ValueError, match="connectivity must be 4 or 8, got 5"):
+    with pytest.raises(ValueError, match="connectivity must be 4 or 8 for images, got 5"):
         ImagesToGraphs(connectivity=5).fit_transform(images)
 
 
