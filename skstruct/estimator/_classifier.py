@@ -522,17 +522,26 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         -------
         accuracy : float
         """
+        return self._accuracy(*self._hits(X, y, sample_weight, known))
+
+    def _accuracy(self, right, total):
+        """Accuracy from the results of `_hits`."""
+        if not total:
+            raise ValueError(
+                "y has no labelled node, or sample_weight is zero for every labelled node: accuracy is not defined."
+            )
+        return float(right / total)
+
+    def _hits(self, X, y, sample_weight=None, known=None):
+        """Weight of the labelled nodes whose label is predicted, and of all labelled nodes."""
         model, inputs = self._query(X)
         labels, scored = inputs.labels(y, self.missing_label)
-        if not scored.any():
-            raise ValueError("y has no labelled node: accuracy is not defined.")
         given = plain_labels(labels[scored], "y")
-        require_comparable(given, self.classes_)
+        if len(given):
+            require_comparable(given, self.classes_)
         codes = np.full(len(labels), MISSING, np.intp)
         codes[scored] = find_codes(given, self.classes_)
         weights = inputs.node_weights(sample_weight) * scored
-        if not weights.any():
-            raise ValueError("sample_weight is zero for every labelled node: accuracy is not defined.")
         t = inputs.dataset.topology
         graphs = np.flatnonzero(t.sum_nodes(weights))
         nodes = np.isin(t.node_graph, graphs)
@@ -543,7 +552,8 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
                 inputs.dataset if len(graphs) == t.n_graphs else inputs.dataset[graphs],
                 None if given_codes is None else given_codes[nodes],
             )
-        return float(np.average(codes[nodes] == predicted, weights=weights[nodes]))
+        weights = weights[nodes]
+        return weights @ (codes[nodes] == predicted), weights.sum()
 
     def log_partition(self, X):
         """Logarithm of the sum of ``exp(score)`` over all labellings.

@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from skstruct.data.dataset import GraphDataset
+from skstruct.estimator._part import Part
 from skstruct.optim import OptimizerState
-from skstruct.scores import MISSING, Targets
+from skstruct.scores import MISSING
 
 
 @dataclass
@@ -41,22 +40,6 @@ class Validation:
     n_worse: int = 0
 
 
-class Part(NamedTuple):
-    """A part of the data.
-
-    Attributes
-    ----------
-    dataset : GraphDataset
-    targets : Targets
-    graphs : ndarray of int
-        Numbers of its graphs in the whole data.
-    """
-
-    dataset: GraphDataset
-    targets: Targets
-    graphs: np.ndarray
-
-
 def split(whole: Part, held_out: np.ndarray) -> tuple[Part, Part, np.ndarray | None]:
     """Divide the data into a training part and a validation part.
 
@@ -71,20 +54,12 @@ def split(whole: Part, held_out: np.ndarray) -> tuple[Part, Part, np.ndarray | N
     """
     if len(whole.dataset) > 1:
         mask = np.isin(np.arange(len(whole.dataset)), held_out)
-        return _select(whole, np.flatnonzero(~mask)), _select(whole, np.flatnonzero(mask)), None
+        return whole.select(np.flatnonzero(~mask)), whole.select(np.flatnonzero(mask)), None
     known, wanted = whole.targets.codes.copy(), np.full(len(whole.targets.codes), MISSING)
     wanted[held_out] = known[held_out]
     known[held_out] = MISSING
     training, validation = (whole._replace(targets=whole.targets._replace(codes=codes)) for codes in (known, wanted))
     return training, validation, known
-
-
-def _select(whole, graphs):
-    """Part of the graphs with these numbers."""
-    nodes = np.isin(whole.dataset.topology.node_graph, graphs)
-    codes, graph_weight, node_weight = whole.targets
-    targets = Targets(codes[nodes], graph_weight[graphs], None if node_weight is None else node_weight[nodes])
-    return Part(whole.dataset[graphs], targets, whole.graphs[graphs])
 
 
 def _label_weights(part):

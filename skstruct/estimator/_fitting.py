@@ -12,10 +12,11 @@ from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 
 from skstruct.estimator._chunks import Chunk, cut, single_blas_thread, thread_map
-from skstruct.estimator._early_stopping import EarlyStopping, Part, Validation
+from skstruct.estimator._early_stopping import EarlyStopping, Validation
 from skstruct.estimator._model import Model
+from skstruct.estimator._part import Part
 from skstruct.estimator._training import TrainingLoss
-from skstruct.exceptions import numbered_by
+from skstruct.exceptions import numbered_by, numbered_from
 from skstruct.features import FeaturePlan
 from skstruct.inference import InferenceBackend
 from skstruct.objectives import Objective
@@ -87,7 +88,7 @@ class Training:
     @property
     def scale(self) -> float:
         """Factor by which the objective is divided, C times the weighted number of nodes: `tol` is then relative."""
-        return self.estimator.C * float(self.part.targets.graph_weight @ np.diff(self.part.dataset.node_ptr))
+        return self.estimator.C * self.part.weight
 
     @property
     def l1(self) -> np.ndarray | None:
@@ -104,6 +105,10 @@ class Training:
         """Context with a function ``in_threads(function, *iterables)``."""
         with numbered_by(self.part.graphs), thread_map(self.estimator.n_jobs) as in_threads, single_blas_thread:
             yield in_threads
+
+    def is_exact(self, in_threads: Callable[..., list]) -> bool:
+        """Whether inference is exact on all graphs; plans inference."""
+        return all(in_threads(_is_exact, self.chunks))
 
     def loss(self, objective: Objective, in_threads: Callable[..., list]) -> TrainingLoss:
         """Loss of an objective, computed in threads."""
@@ -233,3 +238,8 @@ class Training:
     def _value(self, loss, coef):
         """The minimised function, with the L1 term."""
         return loss(coef)[0] + (0.0 if self.l1 is None else float(self.l1 @ np.abs(coef)))
+
+
+def _is_exact(chunk):
+    with numbered_from(chunk.graphs.start):
+        return chunk.plan.exact

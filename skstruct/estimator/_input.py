@@ -21,7 +21,7 @@ from skstruct.data.label_types import label_array, label_kind, one_kind, plain_l
 from skstruct.data.labels import flatten_labels, flatten_values, refuse_blank
 from skstruct.data.missing import missing_mask
 from skstruct.data.node_view import NodeView
-from skstruct.data.ragged import RaggedArray, is_ragged
+from skstruct.data.ragged import RaggedArray, as_ragged, is_ragged
 from skstruct.data.sparse_checks import check_sparse
 from skstruct.data.tables import as_floats, is_frame, is_raw, is_sparse, n_columns, n_rows, refuse_masked
 from skstruct.data.target_shapes import check_flat
@@ -138,9 +138,14 @@ def checked_weights(weights: Any, n: int, item: str) -> np.ndarray:
     if len(bad):
         problem = "NaN" if np.isnan(weights[bad[0]]) else weights[bad[0]]
         raise ValueError(f"sample_weight[{bad[0]}] is {problem}; weights must be finite and not negative.")
-    if n and not weights.any():
-        raise ValueError("sample_weight is zero everywhere: at least one weight must be a non-zero number.")
     return weights
+
+
+def refuse_zero(sample_weight: Any) -> None:
+    """Refuse sample weights that are all zero; `node_weights` has checked them."""
+    weights = as_ragged(sample_weight).values if is_ragged(sample_weight) else np.asarray(sample_weight)
+    if len(weights) and not weights.any():
+        raise ValueError("sample_weight is zero everywhere: at least one weight must be a non-zero number.")
 
 
 def read_X(estimator: BaseEstimator, X: Any, *, reset: bool) -> GraphInput | NodeInput:

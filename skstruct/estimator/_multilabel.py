@@ -12,7 +12,7 @@ from skstruct.data.label_graphs import LabelGraphs
 from skstruct.data.ragged import RaggedArray
 from skstruct.estimator._classifier import GraphCRFClassifier
 from skstruct.estimator._indicators import indicator_states, read_indicators
-from skstruct.estimator._input import FLOATS, checked_weights
+from skstruct.estimator._input import FLOATS, checked_weights, refuse_zero
 from skstruct.estimator._label_graph import label_edges
 from skstruct.estimator._probabilities import gives_probabilities
 from skstruct.estimator._rollback import unchanged_by_errors
@@ -224,7 +224,10 @@ class MultiLabelCRFClassifier(Versioned, ClassifierMixin, BaseEstimator):
         is_table = labels.ndim == 2
         classes = np.arange(labels.shape[1]) if is_table else np.unique(labels)
         states = indicator_states(labels, classes, labels.shape[1] if is_table else None)
-        weights = None if sample_weight is None else checked_weights(sample_weight, len(states), "sample")
+        weights = None
+        if sample_weight is not None:
+            weights = checked_weights(sample_weight, len(states), "sample")
+            refuse_zero(weights)
         edges = label_edges(self.graph, states, weights)
         graphs = LabelGraphs(X, states.shape[1], edges)
         parameters = {name: getattr(self, name) for name in SHARED}

@@ -15,10 +15,8 @@ from scipy.optimize import OptimizeResult
 from skstruct.estimator._early_stopping import EarlyStopping
 from skstruct.estimator._fitting import Progress, Training
 from skstruct.estimator._training import TrainingLoss
-from skstruct.exceptions import numbered_from
 from skstruct.inference import Edgeless
 from skstruct.objectives import Objective
-from skstruct.scores import MISSING
 
 WORSE = 1e-3  # nats by which a mean marginal loss exceeds that without edges if it is worse, and no error of inference
 # Tolerance of the model without edges, whose last digits neither a start nor a comparison needs, and of a training with
@@ -75,7 +73,7 @@ class Stages:
         if others:
             first = replace(first, least_tol=ROUGH_TOL)
         is_read = objectives[-1].uses_inference and not training.backend.exact
-        self.is_approximate = is_read and not all(in_threads(_is_exact, first.chunks))
+        self.is_approximate = is_read and not first.is_exact(in_threads)
         self.main, self.others = (first, others) if self.is_approximate else (training, [])
 
     def train(
@@ -148,33 +146,14 @@ def _never_stop(state, score):
     return False
 
 
-def _is_exact(chunk):
-    with numbered_from(chunk.graphs.start):
-        return chunk.plan.exact
-
-
 def without_edges(training: Training) -> Training:
     """Return the training of the same model on the same nodes without edges."""
-    part = training.part._replace(dataset=training.part.dataset.without_edges())
+    part = training.part.without_edges()
     # the tolerance is relative to the number of all nodes, and nodes without a label have no gradient here
-    least_tol = ROUGH_TOL * float(np.mean(part.targets.codes != MISSING))
-    return replace(training, backend=Edgeless(), part=part, least_tol=least_tol)
+    return replace(training, backend=Edgeless(), part=part, least_tol=ROUGH_TOL * part.labelled_fraction)
 
 
 def mean_marginal_loss(loss: TrainingLoss, coef: np.ndarray) -> float:
     """Mean of ``-log P(y_i | x)`` over the labelled nodes, weighted, in nats; inf if a probability is 0."""
-    total, weight = np.sum(loss.in_threads(lambda chunk: _marginal_losses(chunk, coef), loss.losses), axis=0)
+    total, weight = loss.marginal_losses(coef)
     return total / weight
-
-
-def _marginal_losses(chunk, coef):
-    """Weighted sum of the losses of the labelled nodes of a chunk, and sum of the weights."""
-    targets = chunk.targets
-    weight = targets.graph_weight[chunk.inference.topology.node_graph]
-    if targets.node_weight is not None:
-        weight = weight * targets.node_weight
-    known = np.flatnonzero((targets.codes != MISSING) & (weight > 0))
-    scores, _ = chunk.feature_plan.scores(chunk.inputs, coef)
-    with np.errstate(divide="ignore"):  # log 0: the loss is inf
-        losses = -np.log(chunk.inference.plan.marginals(scores).node[known, targets.codes[known]])
-    return weight[known] @ losses, weight[known].sum()

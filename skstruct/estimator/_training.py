@@ -16,9 +16,9 @@ from scipy.optimize import OptimizeResult
 from sklearn.exceptions import ConvergenceWarning
 
 from skstruct.estimator._chunks import cut_minibatches
+from skstruct.estimator._penalized import PenalizedLoss
 from skstruct.estimator._warnings import stack_level
 from skstruct.exceptions import numbered_from
-from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import CACHE_LINE, aligned_zeros
 from skstruct.scores import MISSING, Scores, Targets, in_double
 
@@ -92,6 +92,18 @@ class ChunkLoss:
         """Whether objective and plan do; an objective that does not may need no plan."""
         return self.objective.supports_float32 and self.inference.plan.supports_float32
 
+    def marginal_losses(self, coef: np.ndarray) -> tuple[float, float]:
+        """Weighted sum of ``-log P(y_i | x)`` over the labelled nodes, and sum of the weights."""
+        targets = self.targets
+        weight = targets.graph_weight[self.inference.topology.node_graph]
+        if targets.node_weight is not None:
+            weight = weight * targets.node_weight
+        known = np.flatnonzero((targets.codes != MISSING) & (weight > 0))
+        scores, _ = self.feature_plan.scores(self.inputs, coef)
+        with np.errstate(divide="ignore"):  # log 0: the loss is inf
+            losses = -np.log(self.inference.plan.marginals(scores).node[known, targets.codes[known]])
+        return weight[known] @ losses, weight[known].sum()
+
     def forward(self, coef: np.ndarray) -> tuple[Scores, Any]:
         """Scores, and the context of the feature plan."""
         with numbered_from(self.first_graph):
@@ -107,14 +119,14 @@ class ChunkLoss:
         return float(self.targets.graph_weight @ losses), d_scores, context
 
 
-class TrainingLoss:
+class TrainingLoss(PenalizedLoss):
     """``f(coef) = factor * sum_g weights[g] * loss_g(coef) + sum(l2 * coef**2) / 2``, with its gradient.
 
     The chunks are divided into groups, each with a partial sum of the gradient. Groups depend on the data, and partial
     sums are added in the order of the groups, so that the result has the same bits for any number of threads. Memory is
     a vector of length `n_coef` per thread, and one for each partial sum that waits for an earlier group.
 
-    It is a `StochasticLoss` and a `SecondOrderLoss`, too. A mini-batch contains a few graphs.
+    A mini-batch contains a few graphs.
 
     Parameters
     ----------
@@ -133,15 +145,8 @@ class TrainingLoss:
     """
 
     def __init__(self, chunks, feature_plan, objective, targets, factor, l2, batch_size, in_threads):
-        self.chunks, self.feature_plan = chunks, feature_plan
-        self.factor, self.batch_size, self.in_threads = factor, batch_size, in_threads
-        self.smooth, self.convex = objective.smooth, objective.convex and feature_plan.linear
-        self.without_product = [type(objective).__name__] * (not objective.has_hessian)
-        self.without_product += [type(feature_plan).__name__] * (not feature_plan.has_tangent)
-        is_complete = not (targets.codes == MISSING).any()
-        self.piecewise_linear = objective.piecewise_linear and feature_plan.linear and is_complete
-        self.free, self._l2 = feature_plan.free, l2
-        self._l2_runs = _runs(l2 * feature_plan.penalized)
+        super().__init__(feature_plan, objective, not (targets.codes == MISSING).any(), factor, l2)
+        self.chunks, self.batch_size, self.in_threads = chunks, batch_size, in_threads
         inputs = in_threads(feature_plan.prepare, [chunk.batch for chunk in chunks])
         self.losses = [
             ChunkLoss(feature_plan, x, chunk.inference, objective, _select(targets, chunk), chunk.graphs.start)
@@ -153,19 +158,12 @@ class TrainingLoss:
         self._kept: tuple[np.ndarray, list[tuple[Callable, Any]]] | None = None  # see `product`
         self.spare: list[np.ndarray] = []  # vectors of partial sums, reused in the next evaluation
 
-    def __call__(self, coef: np.ndarray) -> tuple[float, np.ndarray]:
-        """Value and gradient, (n_coef,); float64 is not copied if `coef` starts at a cache line."""
+    def total(self, coef: np.ndarray) -> tuple[float, np.ndarray]:
+        """Sum of the losses and its gradient; float64 is not copied if `coef` starts at a cache line."""
         self._kept = None
         own_coef, total = _aligned(coef, self.feature_plan.dtype), _OrderedSum(self.spare)
         values = self.in_threads(self._evaluate, range(len(self.groups)), repeat(own_coef), repeat(total))
-        gradient = total.value.astype(np.float64, copy=False)
-        penalty = _penalise(gradient, self.factor, self.free, *self._l2_runs, coef)
-        return self.factor * sum(values) + 0.5 * penalty, gradient
-
-    @cached_property
-    def l2(self) -> np.ndarray:
-        """Factor of each parameter in the penalty, (n_coef,); 0 if it is not free."""
-        return self._l2 * (self.feature_plan.penalized * self.free)
+        return sum(values), total.value
 
     def _evaluate(self, group, coef, total):
         """Return the loss of the chunks of a group, and add their gradient to `total`."""
@@ -182,8 +180,8 @@ class TrainingLoss:
         vector.fill(0.0)
         return vector
 
-    def product(self, coef: np.ndarray, d_coef: np.ndarray) -> np.ndarray:
-        """Product of the Hessian at `coef` with `d_coef`, (n_coef,); see `ChunkLoss.product`.
+    def total_product(self, coef: np.ndarray, d_coef: np.ndarray) -> np.ndarray:
+        """Product of the Hessian of the sum of the losses with `d_coef`, (n_coef,); see `ChunkLoss.product`.
 
         What all products at `coef` have in common, such as messages of all graphs, is kept until the next evaluation.
         """
@@ -199,7 +197,25 @@ class TrainingLoss:
             total.add(group, product)
 
         self.in_threads(multiply, range(len(self.groups)))
-        return self.factor * total.value * self.free + self.l2 * d_coef
+        return total.value
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether inference is exact, wherever the objective has used it."""
+        return all(chunk.plan.exact for chunk in self.chunks if chunk.inference.is_planned)
+
+    def convergence(self, coef: np.ndarray) -> tuple[int, int]:
+        """Number of graphs on which approximate inference does not converge, and number of all graphs."""
+        n_graphs = 0
+        for chunk, loss in zip(self.chunks, self.losses):
+            if chunk.inference.is_planned and not chunk.plan.exact:  # without inference in the loss, nothing is planned
+                scores, _ = self.feature_plan.scores(loss.inputs, coef)
+                n_graphs += int((~chunk.plan.marginals(scores).converged).sum())
+        return n_graphs, self.chunks[-1].graphs.stop
+
+    def marginal_losses(self, coef: np.ndarray) -> np.ndarray:
+        """Weighted sum of ``-log P(y_i | x)`` over the labelled nodes, and sum of the weights, (2,)."""
+        return np.sum(self.in_threads(lambda loss: loss.marginal_losses(coef), self.losses), axis=0)
 
     # --------------------------------------------------------------------------------- mini-batches
     @cached_property
@@ -264,42 +280,21 @@ class _OrderedSum:
 
 
 def _aligned(coef, dtype):
-    """Return `coef` if it has the type and starts at a cache line, else a copy; kernels add aligned rows faster."""
+    """Return `coef` if it has the type and starts at a cache line, else a copy; kernels add aligned rows faster.
+
+    An array that is read-only, as it arrives in a worker of a cluster, is copied: numba would compile all kernels once
+    more for it.
+    """
     coef = np.ascontiguousarray(coef, dtype)
-    if coef.ctypes.data % CACHE_LINE == 0:
+    if coef.ctypes.data % CACHE_LINE == 0 and coef.flags.writeable:
         return coef
     copy = aligned_zeros(len(coef), dtype=dtype)
     copy[:] = coef
     return copy
 
 
-def _runs(values):
-    """Values of the runs of equal numbers, and the end of each run."""
-    ends = np.append(np.flatnonzero(values[1:] != values[:-1]) + 1, len(values))
-    ends = ends[ends > 0]
-    return values[ends - 1], ends
-
-
-@kernel(fastmath={"contract", "reassoc"})
-def _penalise(gradient, factor, free, l2, ends, coef):
-    """``gradient = free * (factor * gradient + l2 * coef)``, in place; returns ``sum(l2 * coef**2)``.
-
-    `l2` has a number for each run of parameters. Parameters that are not free have no part in either.
-    """
-    total = 0.0
-    start = np.uintp(0)
-    for run in range(len(ends)):
-        for k in range(start, np.uintp(ends[run])):
-            term = l2[run] * coef[k] if free[k] else 0.0
-            gradient[k] = factor * gradient[k] + term if free[k] else 0.0
-            total += term * coef[k]
-        start = np.uintp(ends[run])
-    return total
-
-
-def warn_not_converged(result: OptimizeResult, max_iter: int, loss: TrainingLoss) -> None:
+def warn_not_converged(result: OptimizeResult, max_iter: int, loss: Any) -> None:
     """Warn that the optimiser stopped early; the message contains a remedy."""
-    exact = all(chunk.plan.exact for chunk in loss.chunks if chunk.inference.is_planned)
     if loss.piecewise_linear and result.fun == 0.0:
         remedy = (
             "No loss is lower than that of zero weights, which is 0 if wrong labels have no cost; use "
@@ -307,7 +302,7 @@ def warn_not_converged(result: OptimizeResult, max_iter: int, loss: TrainingLoss
         )
     elif result.nit >= max_iter:
         remedy = "Increase max_iter, scale the features, or decrease C."
-    elif exact:
+    elif loss.is_exact:
         remedy = "Scale the features, or decrease C."
     else:
         remedy = (
@@ -321,23 +316,19 @@ def warn_not_converged(result: OptimizeResult, max_iter: int, loss: TrainingLoss
     )
 
 
-def warn_inference(loss: TrainingLoss, coef: np.ndarray) -> None:
+def warn_inference(loss: Any, coef: np.ndarray) -> None:
     """Warn once if approximate inference does not converge on training graphs at the solution.
 
     Objectives that define no probabilities do not use the marginals whose convergence this is about.
     """
-    if not loss.losses[0].objective.probabilistic:
+    if not loss.probabilistic:
         return
-    n_graphs = 0
-    for chunk, chunk_loss in zip(loss.chunks, loss.losses):
-        if chunk.inference.is_planned and not chunk.plan.exact:  # an objective without inference has planned nothing
-            scores, _ = loss.feature_plan.scores(chunk_loss.inputs, coef)
-            n_graphs += int((~chunk.plan.marginals(scores).converged).sum())
+    n_graphs, n_all = loss.convergence(coef)
     if n_graphs:
         warnings.warn(
-            f"inference did not converge on {n_graphs} of {loss.chunks[-1].graphs.stop} training graphs at the "
-            "solution, so that loss and gradient are inexact there; see inference_report. Try a smaller C, a backend "
-            "with a larger max_iter or with damping, or an exact backend.",
+            f"inference did not converge on {n_graphs} of {n_all} training graphs at the solution, so that "
+            "loss and gradient are inexact there; see inference_report. Try a smaller C, a backend with a larger "
+            "max_iter or with damping, or an exact backend.",
             ConvergenceWarning,
             stacklevel=stack_level(),
         )

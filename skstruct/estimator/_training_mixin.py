@@ -13,11 +13,12 @@ from skstruct.data.node_view import NodeView
 from skstruct.data.ragged import is_ragged
 from skstruct.data.sklearn_callers import refuse_flat_scoring
 from skstruct.estimator._callbacks import CallbackSupportMixin
-from skstruct.estimator._early_stopping import EarlyStopping, Part
+from skstruct.estimator._early_stopping import EarlyStopping
 from skstruct.estimator._fitting import Progress, Training
 from skstruct.estimator._input import encode, read_classes, read_X
 from skstruct.estimator._known import TrainingLabels
 from skstruct.estimator._parameters import check_parameters
+from skstruct.estimator._part import Part
 from skstruct.estimator._partial import first_classes, refuse_partial, same_classes
 from skstruct.estimator._progress_table import ProgressTable
 from skstruct.estimator._stages import Stages
@@ -45,12 +46,12 @@ class TrainingMixin(CallbackSupportMixin):
         if self.early_stopping:
             part, stopper = EarlyStopping.hold_out(self, whole, None if earlier is None else earlier.validation)
 
-        feature_plan = feature_map.plan(part.dataset, classes, part.targets.codes)
+        feature_plan = part.plan(feature_map, classes)
         coef = self._warm_coef(feature_plan, classes) if self.warm_start else None
         objectives = stages(objective) if coef is None or earlier is not None else [objective]
         if coef is None:
             coef, earlier = feature_plan.initial_coef(check_random_state(self.random_state)), None
-        training = Training(self, backend, optimizer, feature_plan, part, len(classes))
+        training = self._training(part, backend, optimizer, feature_plan, len(classes))
 
         table = ProgressTable(type(self).__name__, training.scale, stopper is not None)
 
@@ -92,13 +93,13 @@ class TrainingMixin(CallbackSupportMixin):
         classes = first_classes(self, classes) if is_first else same_classes(self, classes)
         part, classes = self._read_training(X, y, sample_weight, objective, reset=is_first, classes=classes)
         if is_first:
-            feature_plan = feature_map.plan(part.dataset, classes, part.targets.codes)
+            feature_plan = part.plan(feature_map, classes)
             coef = feature_plan.initial_coef(check_random_state(self.random_state))
         else:
             self._check_edge_features(part.dataset)
             model = self._current_model()
             feature_plan, coef, backend = model.feature_plan, model.coef, model.backend
-        training = Training(self, backend, optimizer, feature_plan, part, len(classes))
+        training = self._training(part, backend, optimizer, feature_plan, len(classes))
         with training.threads() as in_threads:
             training = Stages(training, [objective], in_threads).main
             self._progress = training.update(training.loss(objective, in_threads), coef, self._progress)
@@ -139,14 +140,16 @@ class TrainingMixin(CallbackSupportMixin):
         targets = weighted_targets(inputs, codes, classes, sample_weight, self.class_weight, objective)
         return Part(*without_weightless(dataset, targets)), classes
 
+    def _training(self, part, backend, optimizer, feature_plan, n_states):
+        return Training(self, backend, optimizer, feature_plan, part, n_states)
+
     def _attributes_at(self, training, classes, coef):
         """Attributes of an estimator with the parameters `coef`, a dict."""
-        edge_features = training.part.dataset.edge_features
         of_map = training.feature_plan.attributes(coef)
         return {
             "classes_": classes,
             "inference_": training.backend,
-            "n_edge_features_in_": 0 if edge_features is None else edge_features.shape[1],
+            "n_edge_features_in_": training.part.n_edge_features,
             "_model": training.model_at(coef, classes),
             "_fitted_inference": clone(resolve(self.inference, InferenceBackend, BACKENDS)),
             "_attributes": tuple(of_map),

@@ -7,7 +7,7 @@ from sklearn.utils import compute_class_weight
 
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.topology import Topology
-from skstruct.estimator._input import GraphInput, NodeInput
+from skstruct.estimator._input import GraphInput, NodeInput, refuse_zero
 from skstruct.objectives import OBJECTIVES, Objective
 from skstruct.scores import MISSING, Targets
 
@@ -22,12 +22,41 @@ def weighted_targets(
 ) -> Targets:
     """Labels with the weights that sample weights and class weights define.
 
+    Raises
+    ------
+    ValueError
+        If the weights are zero for every graph that has a labelled node, or `target_weights` refuses them.
+    """
+    node = data.node_weights(sample_weight)
+    if sample_weight is not None:
+        refuse_zero(sample_weight)
+    is_known = codes != MISSING
+    by_class = None
+    if class_weight is not None:
+        by_class = weights_of_classes(class_weight, classes, np.bincount(codes[is_known], node[is_known], len(classes)))
+    targets = target_weights(data, codes, node, by_class, objective)
+    if not np.repeat(targets.graph_weight, np.diff(data.dataset.node_ptr))[is_known].any():
+        raise ValueError(
+            "sample_weight and class_weight are zero for every graph that has a labelled node: at least "
+            "one weight must be a non-zero number."
+        )
+    return targets
+
+
+def target_weights(
+    data: GraphInput | NodeInput,
+    codes: np.ndarray,
+    node: np.ndarray,
+    by_class: np.ndarray | None,
+    objective: Objective,
+) -> Targets:
+    """Labels with their weights, given the sample weight of each node, (n_nodes,), and the weight of each class.
+
     The weight of a node is the product of its sample weight and its class weight. The weight of a graph is the mean
     weight of its labelled nodes. For an objective that is a sum over nodes, ``node_weight`` is the weight of each node
     divided by that of its graph.
     """
     t = Topology.of_checked(data.dataset.edges, data.dataset.node_ptr, data.dataset.edge_ptr)  # not kept in the dataset
-    node = data.node_weights(sample_weight)
     weights = np.ones(t.n_graphs)
     nodes = np.flatnonzero(data.selected)
     graphs = t.node_graph[nodes]
@@ -42,16 +71,10 @@ def weighted_targets(
             f"fitted either). The objectives {supporting} support weights per node."
         )
     is_known = codes != MISSING
-    if class_weight is not None:
-        by_class = _class_weights(class_weight, classes, codes[is_known], node[is_known])
+    if by_class is not None:
         node = node * np.where(is_known, by_class[codes], 0.0)
-    if len(uneven) or class_weight is not None:
+    if len(uneven) or by_class is not None:
         weights = t.sum_nodes(np.where(is_known, node, 0.0)) / np.maximum(t.sum_nodes(is_known), 1)
-    if not weights[t.node_graph[is_known]].any():
-        raise ValueError(
-            "sample_weight and class_weight are zero for every graph that has a labelled node: at least "
-            "one weight must be a non-zero number."
-        )
     if not objective.node_weighted:
         return Targets(codes, weights)
     of_graph = weights[t.node_graph]
@@ -69,13 +92,12 @@ def without_weightless(dataset: GraphDataset, targets: Targets) -> tuple[GraphDa
     return dataset[kept], Targets(targets.codes[nodes], targets.graph_weight[kept], node_weight), kept
 
 
-def _class_weights(class_weight, classes, codes, node_weights):
-    """Weight of each class, (n_classes,), given the codes and sample weights of the labelled nodes."""
+def weights_of_classes(class_weight: Any, classes: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Weight of each class, (n_classes,), given the sum of the sample weights of its labelled nodes."""
     if class_weight == "balanced":
-        totals = np.bincount(codes, node_weights, len(classes))
         return totals.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1.0))
     try:
-        weights = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+        weights = compute_class_weight(class_weight, classes=classes, y=classes)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"class_weight {class_weight} does not match the classes {classes[:10].tolist()}: {error}; pass a "

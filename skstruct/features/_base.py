@@ -162,8 +162,9 @@ class FeaturePlan:
 class FeatureMap(BaseEstimator):
     """Base class of the feature maps.
 
-    `plan` cuts the data into pieces, calls `collect` for the statistics of each piece, combines them by `merge`, and
-    calls `plan_from`. Statistics can be pickled, so that pieces can be on several machines.
+    `statistics` cuts the data into pieces, calls `collect` for the statistics of each piece, and combines them by
+    `merge`. `plan` calls `plan_from` with the result. Statistics can be pickled, so that pieces can be on several
+    machines.
     """
 
     parameter: ClassVar[str] = "features"
@@ -218,11 +219,15 @@ class FeatureMap(BaseEstimator):
         ValueError
             As `plan_from`.
         """
+        return self.plan_from(self.statistics(dataset, classes, codes), classes)
+
+    def statistics(self, dataset: GraphDataset, classes: np.ndarray, codes: np.ndarray | None = None) -> Any:
+        """Collect the statistics of a dataset, piece by piece; arguments as for `plan`."""
         codes = np.full(dataset.n_nodes, MISSING) if codes is None else codes
         ptr = dataset.node_ptr
         pieces = cut_graphs(n_stored(dataset.node_features, ptr), PIECE) or [slice(0, 0)]
         statistics = (self.collect(dataset[p], codes[ptr[p.start] : ptr[p.stop]], classes) for p in pieces)
-        return self.plan_from(reduce(self.merge, statistics), classes)
+        return reduce(self.merge, statistics)
 
 
 # filled in __init__.py; it is here since a map with an inner map reads it, and must not import the other maps
