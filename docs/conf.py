@@ -17,8 +17,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
-    "sphinx.ext.mathjax",
     "numpydoc",
+    "sphinx_gallery.gen_gallery",
+    "mathml",
     "public_api",
 ]
 exclude_patterns = ["_build", "README*"]
@@ -33,6 +34,17 @@ numpydoc_class_members_toctree = False
 doctest_default_flags = 0  # code is run by tests/test_docs.py and pytest --doctest-modules
 trim_doctest_flags = True
 
+# ---- the gallery: one page for each script of examples/, with the pictures that it draws
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": "/plot_(?!camvid)",  # the images of CamVid are not part of skstruct
+    "backreferences_dir": None,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "write_computation_times": False,
+}
+
 # ---- references: every role must resolve; `single backticks` link where they can and are code otherwise
 nitpicky = True
 default_role = "py:obj"
@@ -42,7 +54,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"(sklearn|numpy|scipy|pandas|networkx|joblib)\..*"),
 ]
 
-# ---- HTML
+# ---- HTML, complete without a network
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = f"skstruct {release}"
 html_static_path = ["_static"]

@@ -3,12 +3,13 @@
 ``.. public-api:: skstruct.metrics`` lists the public names of a module, each with a page of its own; names
 after the module restrict it to these. ``.. component-table:: skstruct.inference.BACKENDS`` makes a table of
 the rows of a table of components. ``.. rest-of-api::``, at the end of a page, has a section for each module
-with names that were not listed.
+with names that no page of the folder ``api`` lists.
 """
 
 import importlib
 import inspect
 import pkgutil
+import posixpath
 import re
 import tempfile
 from pathlib import Path
@@ -23,6 +24,7 @@ import skstruct
 import skstruct.scores
 
 PAGES = "api/generated"
+LISTING = re.compile(r"^\.\. public-api:: (\S+) *(.*)$", re.MULTILINE)
 CITATION = re.compile(r"\s*\(\[[\w-]+\]_[^)]*\)|\s*\[[\w-]+\]_")  # "[1]_" and "([1]_, chapter 5)"
 
 
@@ -47,6 +49,11 @@ def public_names(module_name):
     values = {name: getattr(module, name) for name in names if name[0] != "_"}
     public = {name: value for name, value in values.items() if callable(value)}
     return [f"{module_name}.{name}" for name, value in public.items() if all(value is not e for e in elsewhere)]
+
+
+def chosen_names(module_name, *wanted):
+    """Full names of the wanted names of a module, or of all its public names."""
+    return [f"{module_name}.{name}" for name in wanted] or public_names(module_name)
 
 
 def component_tables(module_name):
@@ -75,11 +82,9 @@ class PublicAPI(Autosummary):
 
     def run(self):
         """Hand the names to autosummary."""
-        module, *wanted = self.arguments
-        names = [f"{module}.{name}" for name in wanted] or public_names(module)
-        self.env.temp_data.setdefault("public-api", set()).update(names)
-        self.content = StringList([f"~{name}" for name in names], source=module)
-        self.options["toctree"] = PAGES
+        names = chosen_names(*self.arguments)
+        self.content = StringList([f"~{name}" for name in names], source=self.arguments[0])
+        self.options["toctree"] = posixpath.relpath(PAGES, posixpath.dirname(self.env.docname) or ".")
         return super().run()
 
     def get_items(self, names):
@@ -88,11 +93,14 @@ class PublicAPI(Autosummary):
 
 
 class RestOfAPI(SphinxDirective):
-    """Sections for the public names that the page does not list yet, with the tables of their modules."""
+    """Sections for the public names that no page of the folder lists, with the tables of their modules."""
 
     def run(self):
         """Make the sections."""
-        listed, lines = self.env.temp_data.get("public-api", set()), []
+        pages = sorted((Path(self.env.srcdir) / "api").glob("*.rst"))
+        listings = [listing for page in pages for listing in LISTING.findall(page.read_text())]
+        listed = {name for module, wanted in listings for name in chosen_names(module, *wanted.split())}
+        lines = []
         for module in public_modules():
             rest = [name.rpartition(".")[2] for name in public_names(module) if name not in listed]
             if not rest:

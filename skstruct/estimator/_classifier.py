@@ -32,7 +32,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
 
     Each sample is a graph. Its nodes have features and labels, and its edges couple the labels of neighbours:
 
-    .. math:: P(y \mid x) \propto \exp\Big(\sum_i s_n[i, y_i] + \sum_{(i,j)} s_e[(i,j), y_i, y_j]\Big)
+    .. math:: P(y \mid x) \propto \exp\Bigl(\sum_i s_n[i, y_i] + \sum_{(i,j)} s_e[(i,j), y_i, y_j]\Bigr)
 
     `features` maps a graph to the scores `s_n` and `s_e`. `inference` computes probabilities of labels from scores.
     `fit` minimises

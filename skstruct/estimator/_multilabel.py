@@ -41,13 +41,13 @@ class MultiLabelCRFClassifier(Versioned, ClassifierMixin, BaseEstimator):
 
     A sample ``x`` has a set of labels, given as a row of zeros and ones. The probability of the whole set is
 
-    .. math:: P(y \mid x) \propto \exp\Big(\sum_l y_l \, (x \cdot w_l + b_l) + \sum_{(l, m)} u_{lm} \, y_l \, y_m\Big)
+    .. math:: P(y \mid x) \propto \exp\Bigl(\sum_l y_l \, (x \cdot w_l + b_l) + \sum_{(l, m)} u_{lm} \, y_l \, y_m\Bigr)
 
     The sum over pairs has an edge for each pair of labels, or for some pairs. Without edges the labels are independent,
     and the model is a `LogisticRegression` for each label. The weight :math:`u_{lm}` is the logarithm of the odds ratio
     of two labels, given the features and all other labels. `fit` estimates all weights jointly. It minimises
 
-    .. math:: \tfrac{1 - \rho}{2} \big(\|w\|_2^2 + \lambda \|u\|_2^2\big)
+    .. math:: \tfrac{1 - \rho}{2} \bigl(\|w\|_2^2 + \lambda \|u\|_2^2\bigr)
               + \rho \, (\|w\|_1 + \lambda \|u\|_1) - C \sum_n \omega_n \log P(y_n \mid x_n)
 
     where :math:`\rho` is `l1_ratio`, :math:`\lambda` is `edge_penalty`, and :math:`\omega_n` is the weight of a sample.

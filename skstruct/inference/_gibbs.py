@@ -32,7 +32,7 @@ class Gibbs(InferenceBackend):
     Then the edge scores are multiplied by factors :math:`\beta_t = t / T` that increase from 0 to 1 over :math:`T`
     sweeps. The weight of a chain,
 
-    .. math:: w = Z_{\text{no edges}} \prod_{t=1}^{T} \exp\big((\beta_t - \beta_{t-1}) \, s_e(y^{(t-1)})\big),
+    .. math:: w = Z_{\text{no edges}} \prod_{t=1}^{T} \exp\bigl((\beta_t - \beta_{t-1}) \, s_e(y^{(t-1)})\bigr),
 
     is an unbiased estimate of :math:`Z`, whatever the number of sweeps. ``log_partition`` is the logarithm of
     the chains' mean weight. Its expectation is below the truth, but a single run is no bound. The derivative of

@@ -44,7 +44,7 @@ def derive_tables(buckets, graphs, values, in_logs, direction, weights, mean, ou
     the states of its nodes. Upwards, :math:`u_p(k) = \sum_x P(x \mid k) \tau_p(k, x)` is added to :math:`\tau` of the
     parent `q`. Downwards,
 
-    .. math:: D_p(k, x) = B_p(k, x) \big(\tau_p(k, x) - u_p(k) + D_q(k) / B_q(k)\big)
+    .. math:: D_p(k, x) = B_p(k, x) \bigl(\tau_p(k, x) - u_p(k) + D_q(k) / B_q(k)\bigr)
 
     is the derivative of :math:`B_p`, where :math:`D_q(k)` and :math:`B_q(k)` are sums over the other nodes of `q`.
 

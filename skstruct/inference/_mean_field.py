@@ -35,7 +35,7 @@ class MeanField(InferenceBackend):
 
     which is maximised over one node at a time, given its neighbours:
 
-    .. math:: q_i(x) \propto \exp\Big(\theta_i(x) + \sum_j \sum_y q_j(y)\, \theta_{ij}(x, y)\Big).
+    .. math:: q_i(x) \propto \exp\Bigl(\theta_i(x) + \sum_j \sum_y q_j(y)\, \theta_{ij}(x, y)\Bigr).
 
     The bound increases with every update and is valid after any number of updates. There can be several optima, and
     saddle points between them. So the updates are run from three starts, until no probability changes by more than

@@ -33,8 +33,8 @@ class TreeReweightedBP(InferenceBackend):
     probabilities that a forest contains them:
 
     .. math::
-        m_{ij}(y) \propto \sum_x \exp\Big(\frac{\theta_{ij}(x, y)}{\rho_{ij}} + \theta_i(x)
-        + \sum_k \rho_{ki} \log m_{ki}(x) - \log m_{ji}(x)\Big).
+        m_{ij}(y) \propto \sum_x \exp\Bigl(\frac{\theta_{ij}(x, y)}{\rho_{ij}} + \theta_i(x)
+        + \sum_k \rho_{ki} \log m_{ki}(x) - \log m_{ji}(x)\Bigr).
 
     The weights follow from orders of the nodes. In an order, each node picks one of its `L` earlier neighbours at
     random. The picked edges are a forest, and an edge is picked with probability ``1 / L``. One order is used for

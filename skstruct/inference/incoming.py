@@ -56,7 +56,7 @@ def incoming_messages(
     If inference is exact, each component sends one message. It is the sum over the labellings of the component, given
     the state of `i`:
 
-    .. math:: \log m_K(c) = \log \sum_{y_K} \exp\Big(s(y_K) + \sum_{(i, j),\, j \in K} s_e[(i, j), c, y_j]\Big)
+    .. math:: \log m_K(c) = \log \sum_{y_K} \exp\Bigl(s(y_K) + \sum_{(i, j),\, j \in K} s_e[(i, j), c, y_j]\Bigr)
 
     so that :math:`\log P(y_i = c) = s_n[i, c] + \sum_K \log m_K(c) - \log Z`. On a graph without cycles every component
     has one neighbour of `i`, and these are the messages of belief propagation. On a cycle through `i`, several
@@ -65,8 +65,8 @@ def incoming_messages(
     If inference is approximate, each neighbour `j` sends one message. It is computed from the node and pair marginals
     :math:`b` and the weights :math:`\rho` of the edges (see `InferencePlan`):
 
-    .. math:: \log m_j(c) = \sum_d b_j(d) \, \big(s_e[(i, j), c, d]
-              + \rho_{ij} \log b_i(c) - \rho_{ij} \log b_{ij}(c, d)\big) + \text{constant}
+    .. math:: \log m_j(c) = \sum_d b_j(d) \, \bigl(s_e[(i, j), c, d]
+              + \rho_{ij} \log b_i(c) - \rho_{ij} \log b_{ij}(c, d)\bigr) + \text{constant}
 
     At a fixed point of loopy or tree-reweighted belief propagation, the brackets do not depend on `d`, and these are
     the messages that meet in the marginals of `i`. For mean field they are the expected scores. If one of these

@@ -14,7 +14,8 @@ class Pseudolikelihood(Objective):
 
     Each node has a term: the probability of its label given the labels of its neighbours,
 
-    .. math:: P(c \mid y_{N(i)}) \propto \exp\Big(s_n[i, c] + \sum_{j \in N(i)} s_e[\langle i, j \rangle, c, y_j]\Big).
+    .. math:: P(c \mid y_{N(i)}) \propto \exp\Bigl(s_n[i, c]
+              + \sum_{j \in N(i)} s_e[\langle i, j \rangle, c, y_j]\Bigr).
 
     Training needs no inference, and the graphs may have any size and any number of cycles. The loss is smooth and
     convex. The estimate is consistent: with more and more data from a model of this form it approaches the parameters

@@ -76,7 +76,7 @@ class Loss(Protocol):
 
 
 class StochasticLoss(Loss, Protocol):
-    r"""A sum over mini-batches, with an L2 penalty, :math:`\sum_b loss_b(w) + \frac12 \sum_j \lambda_j w_j^2`.
+    r"""A sum over mini-batches, with an L2 penalty, :math:`\sum_b loss_b(w) + \frac{1}{2} \sum_j \lambda_j w_j^2`.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ class BCFW(Optimizer):
     :math:`w_j = -\sum_b g_{bj} / \lambda_j`. A step decodes one mini-batch with the current :math:`w`, and moves its
     pair towards the function found, as far as the dual
 
-    .. math:: D = \sum_b \ell_b - \tfrac12 \sum_j \lambda_j w_j^2
+    .. math:: D = \sum_b \ell_b - \tfrac{1}{2} \sum_j \lambda_j w_j^2
 
     increases. There is no learning rate. Each :math:`D` is a lower bound of the minimum, if decoding is exact, so that
     the duality gap, the value at the result less :math:`D`, bounds the distance to the minimum. The iterations end when
