@@ -8,6 +8,7 @@ import numpy as np
 
 from skstruct.data import builders, other_formats
 from skstruct.data.graph import Graph, graph_fields, is_one_graph
+from skstruct.data.graph_libraries import networkx_fields, pyg_fields
 from skstruct.data.html import describe, kind_of_table, sizes
 from skstruct.data.images import pack_images
 from skstruct.data.indexing import numpy_namespace, sample_key
@@ -25,8 +26,8 @@ class GraphDataset:
     features. A dataset cannot be changed, but arrays that were passed to it are not copied: writing into such an
     array changes the dataset.
 
-    The usual constructors are `from_graphs`, `from_sequences`, `from_images`, `from_networkx`, `from_scipy`,
-    `from_frame` and `from_nodes`.
+    The usual constructors are `from_graphs`, `from_sequences`, `from_images`, `from_frame`, `from_nodes`,
+    `from_networkx`, `from_scipy` and `from_pyg`.
 
     Parameters
     ----------
@@ -245,9 +246,11 @@ class GraphDataset:
             ``graph.nodes``. If labels are in an attribute "label", then `y` is
             ``[list(dict(graph.nodes(data="label")).values()) for graph in graphs]``.
         node_attributes : str or list of str
-            Attributes that contain numbers or vectors. Side by side they are the node features.
+            Attributes that contain numbers, vectors or strings. Side by side they are the node features. If an
+            attribute contains strings, a node is a dict from attributes to values, which `DictVectorizer` in a
+            `NodeTransformer` accepts.
         edge_attributes : str or list of str, default=None
-            Attributes of edges that become the edge features. None: no edge features.
+            Attributes of edges that become the edge features, in the same way. None: no edge features.
 
         Returns
         -------
@@ -257,8 +260,65 @@ class GraphDataset:
         ------
         ValueError
             If a node or an edge lacks an attribute.
+
+        See Also
+        --------
+        Graph.to_networkx : the way back.
+
+        Examples
+        --------
+        A molecule, as the package pysmiles reads it:
+
+        >>> import networkx as nx
+        >>> from skstruct import GraphDataset
+        >>> ethanol = nx.Graph()
+        >>> for atom, (element, hcount) in enumerate([("C", 3), ("C", 2), ("O", 1)]):
+        ...     ethanol.add_node(atom, element=element, hcount=hcount)
+        >>> ethanol.add_edges_from([(0, 1, {"order": 1}), (1, 2, {"order": 1})])
+        >>> dataset = GraphDataset.from_networkx([ethanol], ["element", "hcount"], "order")
+        >>> dataset[0].node_features[2]
+        {'element': 'O', 'hcount': 1}
         """
-        return cls(**builders.pack_graphs(other_formats.networkx_fields(graphs, node_attributes, edge_attributes)))
+        return cls(**builders.pack_graphs(networkx_fields(graphs, node_attributes, edge_attributes)))
+
+    @classmethod
+    def from_pyg(cls, graphs: Iterable, directed: bool | None = None) -> "GraphDataset":
+        """Read graphs of PyTorch Geometric: the attributes `x`, `edge_index` and `edge_attr` of its ``Data``.
+
+        Neither PyTorch Geometric nor PyTorch is imported. Labels per node are ``[graph.y for graph in graphs]``.
+
+        Parameters
+        ----------
+        graphs : iterable of torch_geometric.data.Data
+            Tensors or arrays are accepted. Without `edge_attr` there are no edge features.
+        directed : bool, default=None
+            PyTorch Geometric lists an undirected edge in both directions. False keeps one edge of each pair of nodes,
+            the one that is listed first. True keeps all edges, as listed; their scores are added. None keeps all edges,
+            and warns if an edge is listed in both directions.
+
+        Returns
+        -------
+        GraphDataset
+
+        Raises
+        ------
+        ValueError
+            If a graph has no node features, or its edges are malformed.
+
+        Warns
+        -----
+        UserWarning
+            If `directed` is None and an edge is listed in both directions.
+
+        Examples
+        --------
+        >>> from types import SimpleNamespace
+        >>> from skstruct import GraphDataset
+        >>> data = SimpleNamespace(x=[[0.0], [1.0], [2.0]], edge_index=[[0, 1, 1, 2], [1, 0, 2, 1]])
+        >>> GraphDataset.from_pyg([data], directed=False).edges.tolist()
+        [[0, 1], [1, 2]]
+        """
+        return cls(**builders.pack_graphs(pyg_fields(graphs, directed)))
 
     @classmethod
     def from_scipy(

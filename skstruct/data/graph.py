@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from skstruct.data.graph_libraries import to_networkx
 from skstruct.data.html import describe, kind_of_table, row_of_table
 from skstruct.data.structure import as_edges
 from skstruct.data.tables import as_table, is_frame, is_raw, n_columns, n_rows, tables_equal
@@ -50,6 +51,42 @@ class Graph:
     def n_edges(self) -> int:
         """Number of edges."""
         return len(self.edges)
+
+    def to_networkx(
+        self,
+        create_using: Any = None,
+        node_attributes: str | list[str] = "features",
+        edge_attributes: str | list[str] = "features",
+    ) -> Any:
+        """Convert to a graph of networkx.
+
+        Parameters
+        ----------
+        create_using : type of networkx graph, default=None
+            None: ``networkx.DiGraph``, because edges have a direction.
+        node_attributes, edge_attributes : str or list of str, default="features"
+            Attributes that contain the features. A list has one name for each column. A single name receives the vector
+            of features. Columns of data frames, and dicts, keep their own names.
+
+        Returns
+        -------
+        networkx graph
+            Nodes have the numbers 0, 1, ...; ``networkx.set_node_attributes(graph, dict(enumerate(labels)), "label")``
+            adds labels. `GraphDataset.from_networkx` is the way back.
+
+        Raises
+        ------
+        ValueError
+            If an edge is repeated, and `create_using` is no multigraph.
+
+        Examples
+        --------
+        >>> from skstruct import Graph
+        >>> graph = Graph([[0.5, 1.0], [1.5, 2.0]], [(1, 0)]).to_networkx(node_attributes=["mass", "charge"])
+        >>> graph.nodes[1], list(graph.edges)
+        ({'mass': 1.5, 'charge': 2.0}, [(1, 0)])
+        """
+        return to_networkx(self, create_using, node_attributes, edge_attributes)
 
     def __eq__(self, other):
         if not isinstance(other, Graph):

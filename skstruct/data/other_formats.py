@@ -1,4 +1,4 @@
-"""Graphs of networkx, adjacency matrices and long tables become the fields of graphs, or of a GraphDataset.
+"""Adjacency matrices and long tables become the fields of graphs, or of a GraphDataset.
 
 The *fields* of one graph are the tuple ``(node_features, edges, edge_features)``.
 """
@@ -11,37 +11,6 @@ from skstruct.data.missing import missing_mask
 from skstruct.data.sparse_checks import check_sparse
 from skstruct.data.structure import as_edges, offsets
 from skstruct.data.tables import as_table, is_frame, n_rows, refuse_masked
-
-
-def networkx_fields(graphs, node_attributes, edge_attributes):
-    """List of the fields of networkx graphs; only methods of the graphs are used, so networkx is not imported."""
-    if hasattr(graphs, "nodes") and hasattr(graphs, "edges"):
-        raise TypeError("got one networkx graph; pass a list of graphs")
-    fields = []
-    for g, graph in enumerate(graphs):
-        number = {name: i for i, name in enumerate(graph.nodes)}
-        ends = [(number[a], number[b]) for a, b, _ in graph.edges(data=True)]
-        node_data = [(f"node {name!r}", data) for name, data in graph.nodes(data=True)]
-        edge_data = [(f"edge ({a!r}, {b!r})", data) for a, b, data in graph.edges(data=True)]
-        edge_features = None if edge_attributes is None else _attributes(edge_data, edge_attributes, g)
-        fields.append((_attributes(node_data, node_attributes, g), ends, edge_features))
-    return fields
-
-
-def _attributes(items, names, graph):
-    """Values of attributes side by side, (n_items, n_features); a list if there is no item."""
-    names = [names] if isinstance(names, str) else list(names)
-    rows = []
-    for item, data in items:
-        missing = [name for name in names if name not in data]
-        if missing:
-            raise ValueError(f"graph {graph}, {item} has no attribute {missing[0]!r}, but has {sorted(map(str, data))}")
-        for name in names:
-            refuse_masked(data[name], f"graph {graph}, {item}, attribute {name!r}")
-        rows.append(np.concatenate([np.ravel(data[name]) for name in names]))
-    if len({len(row) for row in rows}) > 1:
-        raise ValueError(f"graph {graph}: the attributes {names} have different lengths")
-    return np.array(rows) if rows else []
 
 
 def scipy_fields(adjacencies, node_features, directed, weights):

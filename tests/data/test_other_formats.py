@@ -1,39 +1,13 @@
-"""Datasets of networkx graphs, adjacency matrices and data frames."""
+"""Datasets of adjacency matrices and data frames."""
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
 
-from skstruct.data.dataset import Graph, GraphDataset
+from skstruct.data.dataset import GraphDataset
 from skstruct.data.ragged import RaggedArray
-
-
-def test_networkx():
-    graph = nx.DiGraph()
-    graph.add_node("x", size=1.0, place=[0.5, 2.0])
-    graph.add_node("y", size=2.0, place=[1.5, 3.0])
-    graph.add_edge("y", "x", weight=7)
-    dataset = GraphDataset.from_networkx([graph], ["size", "place"], "weight")
-    assert dataset[0] == Graph([[1, 0.5, 2], [2, 1.5, 3]], [(1, 0)], [[7]])
-    lone = nx.Graph()
-    lone.add_node(0, size=3.0, place=[1, 1])
-    assert len(GraphDataset.from_networkx([graph, lone], "size", ["weight"])) == 2
-    multi = nx.MultiGraph(nx.path_graph(2))
-    multi.add_edge(0, 1)
-    nx.set_node_attributes(multi, 1.0, "size")
-    assert GraphDataset.from_networkx([multi], "size").n_edges == 2
-    with pytest.raises(ValueError, match="graph 1, node 0 has no attribute 'place'"):
-        GraphDataset.from_networkx([graph, multi], "place")
-    with pytest.raises(ValueError, match=r"graph 0, edge \('y', 'x'\) has no attribute 'w', but has \['weight'\]"):
-        GraphDataset.from_networkx([graph], "size", "w")
-    graph.nodes["x"]["place"] = [1]
-    with pytest.raises(ValueError, match="different lengths"):
-        GraphDataset.from_networkx([graph], "place")
-    with pytest.raises(TypeError, match="pass a list of graphs"):
-        GraphDataset.from_networkx(graph, "size")
 
 
 def test_scipy():
