@@ -15,6 +15,7 @@ LEVELS = [
     {"decoding", "objectives"},
     {"estimator"},
     {"functional", "inspection", "metrics", "model_selection", "preprocessing", "datasets", "io", "testing"},
+    {"plotting"},
 ]
 GROUND = {
     "data": {"exceptions"},

@@ -4,6 +4,7 @@ All functions accept a fitted `GraphCRFClassifier`, or a fitted pipeline or sear
 """
 
 from skstruct.inspection._explain import explain
+from skstruct.inspection._pipelines import Steps as Steps  # for other folders; users call `transformed`
 from skstruct.inspection._pipelines import transformed
 from skstruct.inspection._queries import (
     entropy,
