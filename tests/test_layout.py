@@ -15,7 +15,8 @@ LEVELS = [
     {"decoding", "objectives"},
     {"estimator"},
     {"functional", "inspection", "metrics", "model_selection", "preprocessing", "datasets", "io", "testing"},
-    {"plotting"},
+    {"plotting", "cli"},
+    {"__main__"},
 ]
 GROUND = {
     "data": {"exceptions"},

@@ -1,0 +1,81 @@
+"""Files with one token per line and its label in the last column, as of CRF++, Wapiti and CoNLL tasks."""
+
+import re
+
+from skstruct.cli._files import numbered_lines
+from skstruct.cli._formats import Format, Record, blocks_of, cells, next_place, ranked
+from skstruct.cli._templates import read_templates
+from skstruct.preprocessing import TokenTemplates
+
+FIRST_COLUMN = "{0}[-2..2] {0}[-1..0]|{0}[0..1] {0}.lower[0] {0}.shape[-1..1] {0}.prefix(1..3)[0] {0}.suffix(1..4)[0]"
+OTHER_COLUMN = "{0}[-2..2] {0}[-1..0]|{0}[0..1]"
+CONSTANTS = "bias __BOS__ __EOS__"
+SEPARATOR = re.compile("[ \t]+")
+
+
+def default_templates(columns: list[str]) -> list[str]:
+    """Templates where no file names any: a window of each column, and the beginning and end of the first one."""
+    texts = [FIRST_COLUMN.format(columns[0]), *(OTHER_COLUMN.format(name) for name in columns[1:]), CONSTANTS]
+    return " ".join(texts).split()
+
+
+class Columns(Format):
+    """Tokens in lines, and columns between spaces or tabs. Empty lines separate sequences.
+
+    Parameters
+    ----------
+    columns : list of str or None
+        Names of the columns, without that of the labels. None: c0, c1, ...
+    """
+
+    name = "columns"
+    parameters = ("columns",)
+    help = "a token per line, columns between spaces or tabs, the last of them the label"
+
+    def __init__(self, columns=None):
+        self.columns = columns
+
+    def read(self, path):
+        """Read sequences. With known columns, the column of the labels may be absent."""
+        width = None if self.columns is None else len(self.columns)
+        n_cells = None
+        for place, lines in blocks_of(numbered_lines(path)):
+            rows = [SEPARATOR.split(line.strip(" \t")) for line in lines]
+            if n_cells is None:
+                n_cells = self._checked_size(len(rows[0]), place)
+            for i, row in enumerate(rows):
+                if len(row) != n_cells:
+                    raise ValueError(f"{next_place(place, i)}: got {len(row)} columns, the first line has {n_cells}")
+            n = n_cells - 1 if width is None else width
+            labels = [row[n] for row in rows] if n_cells > n else None
+            yield Record(place, [tuple(row[:n]) for row in rows], labels, lines)
+
+    def _checked_size(self, n_cells, place):
+        """Refuse a number of columns that does not agree with the names."""
+        if self.columns is None and n_cells < 2:
+            raise ValueError(f"{place}: got one column; a line has columns that describe a token, and a label")
+        if self.columns is not None and n_cells not in (len(self.columns), len(self.columns) + 1):
+            raise ValueError(
+                f"{place}: got {n_cells} columns, expected {', '.join(self.columns)}, and a label if there are labels"
+            )
+        return n_cells
+
+    def learn(self, records):
+        """Name the columns."""
+        return Columns(self.columns or [f"c{j}" for j in range(len(records[0].x[0]))])
+
+    def steps(self, X, templates, min_count):
+        """Token templates of the file, or by default."""
+        if templates is None:
+            found = default_templates(self.columns)
+        else:
+            found = read_templates(templates, self.columns)
+        return [("features", TokenTemplates(found, columns=self.columns, min_count=min_count))]
+
+    def written(self, record, predictions):
+        """Each line, and the predicted label in one more column."""
+        answers = (
+            ["\t".join([line, *cell]) for line, cell in zip(record.source, cells(prediction))]
+            for prediction in predictions
+        )
+        return ranked(answers, predictions)
