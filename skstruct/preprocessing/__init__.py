@@ -3,6 +3,7 @@
 from skstruct.preprocessing._attributes import AttributeVectorizer
 from skstruct.preprocessing._edge_transformer import EdgeTransformer
 from skstruct.preprocessing._images import ImagesToGraphs
+from skstruct.preprocessing._neighbors import DelaunayToGraphs, NearestNeighborsToGraphs, RadiusNeighborsToGraphs
 from skstruct.preprocessing._node_classifier import NodeClassifier
 from skstruct.preprocessing._node_transformer import NodeTransformer
 from skstruct.preprocessing._sequences import SequencesToGraphs
@@ -15,6 +16,9 @@ __all__ = [
     "SequencesToGraphs",
     "ImagesToGraphs",
     "SuperpixelsToGraphs",
+    "NearestNeighborsToGraphs",
+    "RadiusNeighborsToGraphs",
+    "DelaunayToGraphs",
     "TokenTemplates",
     "AttributeVectorizer",
     "NodeClassifier",

@@ -1,15 +1,14 @@
 """EdgeTransformer: scikit-learn's transformers for edge features."""
 
-import numpy as np
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from skstruct.data.graph_input import as_dataset, is_graph_input, refuse_more_dimensions
 from skstruct.data.node_view import NodeView
+from skstruct.preprocessing._kept_names import KeptNodeFeatures
 from skstruct.preprocessing._stacked import Stack, StackedTransformer, inner_has
 
 
-class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class EdgeTransformer(KeptNodeFeatures, StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Apply a transformer of tables to the features of all edges.
 
     The edges of all graphs are stacked into one table and transformed, as the nodes by `NodeTransformer`. Labels belong
@@ -80,7 +79,7 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
 
     def _remember(self, X, stack):
         super()._remember(X, stack)
-        validate_data(self, as_dataset(X).node_features, skip_check_array=True, reset=True)  # numbers and names only
+        self._remember_nodes(as_dataset(X).node_features)
 
     @property
     def n_edge_features_in_(self):
@@ -93,34 +92,8 @@ class EdgeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: 
         return self.transformer_.feature_names_in_
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the node features, which this transformer does not change.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names of the node features. None: the names seen in fit, or "x0", "x1", ... if they had no names.
-
-        Returns
-        -------
-        ndarray of str, or None
-            None if nodes have dicts or strings instead of columns and `input_features` is None.
-
-        Raises
-        ------
-        ValueError
-            If `input_features` differ from the names seen in fit.
-        """
         self._fitted()
-        seen = getattr(self, "feature_names_in_", None)
-        n_seen = getattr(self, "n_features_in_", None)
-        if input_features is None:
-            return seen if seen is not None or n_seen is None else np.array([f"x{j}" for j in range(n_seen)], object)
-        names = np.asarray(input_features, dtype=object)
-        if seen is not None and names.tolist() != seen.tolist():
-            raise ValueError(f"input_features {names.tolist()} are not the node features seen in fit, {seen.tolist()}")
-        if n_seen not in (None, len(names)):
-            raise ValueError(f"input_features has {len(names)} names, but fit saw {n_seen} node features")
-        return names
+        return super().get_feature_names_out(input_features)
 
     @available_if(inner_has("get_feature_names_out"))
     def get_edge_feature_names_out(self, input_features=None):

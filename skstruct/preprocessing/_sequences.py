@@ -1,46 +1,43 @@
 """SequencesToGraphs: the first step of a pipeline for sequences."""
 
+from collections.abc import Sequence
+
+import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skstruct.data.dataset import GraphDataset
+from skstruct.preprocessing._kept_names import KeptNodeFeatures
 from skstruct.version import Versioned
 
 
-class GraphBuilder(Versioned, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
-    """Base class of the transformers that make graphs of raw data and learn nothing. A subclass implements `transform`.
+class GraphBuilder(KeptNodeFeatures, Versioned, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+    """Base class of the transformers that make graphs of raw data. A subclass implements `transform`.
+
+    They need no fit. `fit` remembers the names of the features.
 
     A subclass must also pass ``auto_wrap_output_keys=None``: scikit-learn's wrapping of outputs would convert a
     GraphDataset to a data frame.
     """
 
     def fit(self, X, y=None):
-        """Do nothing: there is nothing to learn.
+        """Remember the names of the features of the first graph.
 
         Parameters
         ----------
-        X, y :
+        X : GraphDataset or list
+            As for `transform`.
+        y : None
             Ignored.
 
         Returns
         -------
         self
         """
+        if isinstance(X, GraphDataset):
+            self._remember_nodes(X.node_features)
+        elif isinstance(X, Sequence | np.ndarray) and len(X):
+            self._remember_nodes(self.transform(X[:1]).node_features)
         return self
-
-    def get_feature_names_out(self, input_features=None):
-        """Return the names of the features, which this step does not change.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names.
-
-        Returns
-        -------
-        array-like of str or None
-            `input_features`.
-        """
-        return input_features
 
     def set_output(self, *, transform=None):
         """Do nothing: the output is always a GraphDataset.

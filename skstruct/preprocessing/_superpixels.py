@@ -4,6 +4,7 @@ import numpy as np
 
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.images import AXES, as_pixels, contrast, finite_table, grid_edges, table_of, with_constant
+from skstruct.data.neighbors import unique_pairs
 from skstruct.data.optional import optional_module
 from skstruct.preprocessing._images import ImageBuilder
 
@@ -107,7 +108,7 @@ class SuperpixelsToGraphs(ImageBuilder, auto_wrap_output_keys=None):  # type: ig
         graphs = []
         for g, (image, region) in enumerate(zip(pixels, self.regions(images))):
             shape, region = region.shape, region.ravel()
-            edges = _touching(region, grid_edges(shape, SIDES[len(shape)]))
+            edges = unique_pairs(region[grid_edges(shape, SIDES[len(shape)])])
             mean, deviation = _moments(table_of(image), region)
             edge_features = with_constant(contrast(mean, edges)) if self.contrast else None
             columns = [mean, deviation]
@@ -154,12 +155,6 @@ class SuperpixelsToGraphs(ImageBuilder, auto_wrap_output_keys=None):  # type: ig
     def _names(groups, n_axes):
         moments = [f"{moment}_{name}" for group in groups for moment in ("mean", "std") for name in group]
         return [*moments, *AXES[-n_axes:], "size"]
-
-
-def _touching(region, edges):
-    """Pairs of different regions that an edge between pixels joins, each once, as (smaller, larger)."""
-    ends = np.sort(region[edges], axis=1)
-    return np.unique(ends[ends[:, 0] < ends[:, 1]], axis=0)
 
 
 def _moments(table, region):

@@ -1,0 +1,151 @@
+"""All transformers: the checks of scikit-learn that apply, and what its checks for tables ask, on graphs."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks, get_tags
+
+from skstruct import GraphDataset, preprocessing
+from skstruct.preprocessing import (
+    AttributeVectorizer,
+    DelaunayToGraphs,
+    EdgeTransformer,
+    ImagesToGraphs,
+    NearestNeighborsToGraphs,
+    NodeClassifier,
+    NodeTransformer,
+    RadiusNeighborsToGraphs,
+    SequencesToGraphs,
+    SuperpixelsToGraphs,
+    TokenTemplates,
+)
+
+RNG = np.random.default_rng(0)
+GRAPHS = GraphDataset.from_graphs([(RNG.normal(size=(n, 2)), [(0, 1)], RNG.normal(size=(1, 2))) for n in (3, 2, 4)])
+TABLES = [RNG.normal(size=(n, 2)) for n in (6, 1, 4)]
+IMAGES = [RNG.random((6, 7, 3)), RNG.random((5, 4, 3))]
+DICTS = [[{"w": "the"}, {"w": "dog"}], [{"w": "sleep", "n": 2}]]
+EXAMPLES = {
+    NodeTransformer: (NodeTransformer(StandardScaler()), GRAPHS),
+    EdgeTransformer: (EdgeTransformer(StandardScaler()), GRAPHS),
+    SequencesToGraphs: (SequencesToGraphs(), TABLES),
+    ImagesToGraphs: (ImagesToGraphs(contrast=True), IMAGES),
+    SuperpixelsToGraphs: (SuperpixelsToGraphs(5, contrast=True), IMAGES),
+    NearestNeighborsToGraphs: (NearestNeighborsToGraphs(2), TABLES),
+    RadiusNeighborsToGraphs: (RadiusNeighborsToGraphs(), TABLES),
+    DelaunayToGraphs: (DelaunayToGraphs(), TABLES),
+    TokenTemplates: (TokenTemplates(["w[-1..0]"]), DICTS),
+    AttributeVectorizer: (AttributeVectorizer(), DICTS),
+}
+WITHOUT_DATA = [
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_tags_renamed",
+    "check_get_params_invariance",
+    "check_no_attributes_set_in_init",
+    "check_set_params",
+    "check_valid_tag_types",
+]
+OPTIONAL = {SuperpixelsToGraphs: "skimage"}
+
+
+@pytest.fixture(params=EXAMPLES, ids=lambda kind: kind.__name__)
+def example(request):
+    pytest.importorskip(OPTIONAL.get(request.param, "numpy"))
+    return EXAMPLES[request.param]
+
+
+def test_all_transformers_are_checked():
+    assert {getattr(preprocessing, name) for name in preprocessing.__all__} == {*EXAMPLES, NodeClassifier}
+
+
+@pytest.mark.parametrize("check", WITHOUT_DATA)
+def test_checks_of_scikit_learn_that_need_no_data(example, check):
+    estimator, _ = example
+    if not hasattr(estimator_checks, check):
+        pytest.skip(f"this version of scikit-learn has no {check}")
+    getattr(estimator_checks, check)(type(estimator).__name__, estimator)
+
+
+def test_defaults(example):
+    kind = type(example[0])
+    if kind not in (NodeTransformer, EdgeTransformer, TokenTemplates):  # their first parameter has no default
+        estimator_checks.check_parameters_default_constructible(kind.__name__, kind())
+
+
+def same(a, b):
+    a, b = ([np.asarray(t.toarray() if hasattr(t, "toarray") else t, float) for t in tables(d)] for d in (a, b))
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def tables(dataset):
+    found = [dataset.node_features, dataset.edges, dataset.edge_features, dataset.node_ptr, dataset.edge_ptr]
+    return [table for table in found if table is not None]
+
+
+def test_fit_and_transform(example):
+    """No argument changes, results are the same each time, and parameters stay as they are."""
+    estimator, X = clone(example[0]), example[1]
+    before, parameters = copy.deepcopy(X), estimator.get_params(deep=False)
+    assert estimator.fit(X) is estimator
+    state = pickle.dumps(estimator)
+    result = estimator.transform(X)
+    assert isinstance(result, GraphDataset)
+    assert pickle.dumps(estimator) == state
+    assert repr(X) == repr(before)
+    assert all(value is parameters[name] for name, value in estimator.get_params(deep=False).items())
+    assert same(result, clone(estimator).fit_transform(X))
+    assert same(result, pickle.loads(state).transform(X))
+    assert not any(name.endswith("_") and not name.startswith("_") for name in vars(clone(estimator)))
+    others = estimator.transform(X[::-1])
+    assert [graph.n_nodes for graph in others] == [graph.n_nodes for graph in result][::-1]
+    assert same(others[::-1], result)
+
+
+def test_read_only_input(example):
+    estimator, X = example
+    if isinstance(X, list) and isinstance(X[0], np.ndarray):
+        X = [x.copy() for x in X]
+        for x in X:
+            x.flags.writeable = False
+        assert same(clone(estimator).fit_transform(X), clone(estimator).fit_transform([x.copy() for x in X]))
+
+
+def test_outputs_are_datasets(example):
+    estimator, X = example
+    with config_context(transform_output="pandas"):
+        result = clone(estimator).fit_transform(X)
+    assert isinstance(result, GraphDataset)
+    assert isinstance(clone(estimator).set_output(transform="default").fit_transform(X), GraphDataset)
+
+
+def test_names_have_the_number_of_features(example):
+    estimator, X = example
+    estimator = clone(estimator)
+    result = estimator.fit_transform(X)
+    names = estimator.get_feature_names_out()
+    assert len(names) == result.shape[1]
+    assert len(set(names)) == len(names)
+    if hasattr(estimator, "get_edge_feature_names_out") and result.edge_features is not None:
+        assert len(estimator.get_edge_feature_names_out()) == result.edge_features.shape[1]
+
+
+def test_builders_of_dicts_have_no_names():
+    assert SequencesToGraphs().fit(DICTS).get_feature_names_out() is None
+    words = NodeTransformer(DictVectorizer()).fit(SequencesToGraphs().transform(DICTS))
+    assert words.get_feature_names_out().tolist() == ["n", "w=dog", "w=sleep", "w=the"]
+
+
+def test_tags(example):
+    estimator, _ = example
+    builders = (ImagesToGraphs, SuperpixelsToGraphs, SequencesToGraphs)
+    if isinstance(estimator, builders):
+        assert not get_tags(estimator).requires_fit
+        assert not get_tags(estimator).input_tags.two_d_array
