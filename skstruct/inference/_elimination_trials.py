@@ -126,7 +126,7 @@ def _eliminate_core(ptr, neighbour, n_states, max_entries, n_restarts, order, si
     return best
 
 
-@kernel
+@kernel(patience=2.0)
 def eliminate_graphs(lists, node_ptr, graphs, n_states, max_entries, n_restarts, out):
     """Write the cheapest order found for each of some graphs to the `Elimination` `out`.
 

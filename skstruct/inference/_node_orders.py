@@ -90,16 +90,16 @@ def _with_shares(lists, number, exact, star, alone, rho):
         ptr=ptr,
         node=np.empty(ptr[-1], np.uint32),
         share=np.empty(ptr[-1]),
-        rho=np.zeros(len(lists.ends)),
+        rho=np.empty(len(lists.ends)),
         exact=exact,
         star=star,
-        rooted=np.ones(len(number), bool),
+        rooted=np.empty(len(number), bool),
     )
     _fill(lists, alone, rho, orders)
     return orders
 
 
-@kernel
+@kernel(patience=0.5)
 def _fill(lists, alone, rho, orders):
     """Fill the arrays of `orders`; all edges have the weight `rho` unless it is 0."""
     for g in range(len(orders.number)):
@@ -108,6 +108,8 @@ def _fill(lists, alone, rho, orders):
         slots = slice(2 * lists.edge_ptr[g], 2 * lists.edge_ptr[g + 1])
         bounds, ends, weight = lists.bounds[start:end], lists.ends[slots], orders.rho[slots]
         place = np.empty(n, np.int64)
+        for s in range(len(weight)):
+            weight[s] = 0.0
         for k in range(number):
             first = orders.ptr[g] + k * n
             order = orders.node[first : first + n]
@@ -136,7 +138,7 @@ def _fill(lists, alone, rho, orders):
                     if place[ends[s, 1]] < step:
                         weight[s] += share / number
                         weight[ends[s, 0]] += share / number
-        orders.rooted[g] &= not orders.star[g]
+        orders.rooted[g] = not orders.star[g]
         for i in range(n):
             total = 0.0
             for s in range(np.int64(bounds[i, 0]), np.int64(bounds[i, 2])):

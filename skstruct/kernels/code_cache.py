@@ -115,6 +115,14 @@ class CodeCache(FunctionCache):
         self._impl.digest = digest
         self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, digest)
 
+    @property
+    def has_code(self):
+        """Whether there is a file with compiled code of this digest."""
+        try:
+            return bool(self._cache_file._load_index())
+        except Exception:  # as in `load_overload`
+            return False
+
     def load_overload(self, signature, target_context):
         """Return the compiled code of a signature, or None if there is no usable code."""
         try:

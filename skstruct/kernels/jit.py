@@ -1,8 +1,27 @@
 """The decorators of compiled code. numba is imported, and a kernel compiled, when a kernel first runs."""
 
+import time
 from contextlib import suppress
 from functools import cached_property, update_wrapper
 from inspect import Parameter, Signature, signature
+from threading import local
+
+import numpy as np
+
+MOST_INTERPRETED = 20_000  # elements in the arrays of the arguments
+
+
+class _Interpretation(local):
+    """Until when the kernels of this thread are interpreted."""
+
+    deadline = 0.0
+
+
+class _TooSlowError(Exception):
+    """The interpreter has taken too long."""
+
+
+_INTERPRETATION = _Interpretation()
 
 
 class kernel:
@@ -22,19 +41,50 @@ class kernel:
     inline : bool, default=False
         Whether each caller gets a copy of the code. A call passes an array as seven numbers or more, so that calls with
         a few arrays take 10 to 40 ns. This is for short functions in inner loops.
+    patience : float, default=0.0
+        Seconds, in total, for which Python interprets the function and the kernels that it calls, if the arrays are
+        small and there is no compiled code. A call that takes longer is repeated with compiled code. This is for
+        kernels that run once per graph and take longer to compile. Their results must be the same to the bit, and must
+        not depend on earlier contents of the arrays that they write.
     """
 
-    def __init__(self, function=None, *, fastmath=(), inline=False):
+    def __init__(self, function=None, *, fastmath=(), inline=False, patience=0.0):
         self.function = function
-        self.fastmath, self.inline = set(fastmath), inline
+        self.fastmath, self.inline, self.patience = set(fastmath), inline, patience
         if function is not None:
             update_wrapper(self, function)
 
     def __call__(self, *args):
-        """Run the compiled code; as a decorator with arguments, return the kernel."""
+        """Run the code, usually compiled; as a decorator with arguments, return the kernel."""
         if self.function is None:  # used as @kernel(fastmath=...)
-            return kernel(args[0], fastmath=self.fastmath, inline=self.inline)
+            return kernel(args[0], fastmath=self.fastmath, inline=self.inline, patience=self.patience)
+        if _INTERPRETATION.deadline:
+            if time.perf_counter() > _INTERPRETATION.deadline:
+                raise _TooSlowError
+            return self.function(*args)
+        if self.patience > 0.0 and _n_elements(args) <= MOST_INTERPRETED:
+            if self._has_code:
+                self.patience = 0.0
+            else:
+                with suppress(_TooSlowError):
+                    return self._interpreted(*args)
         return self.compiled(*args)
+
+    def _interpreted(self, *args):
+        """Interpret this kernel and the kernels that it calls."""
+        start = time.perf_counter()
+        _INTERPRETATION.deadline = start + self.patience
+        try:
+            return self.function(*args)
+        finally:
+            _INTERPRETATION.deadline = 0.0
+            self.patience -= time.perf_counter() - start
+
+    @property
+    def _has_code(self):
+        """Whether compiled code is in memory or in the disk cache."""
+        dispatcher = self._dispatcher
+        return bool(getattr(dispatcher, "overloads", True)) or getattr(dispatcher._cache, "has_code", False)
 
     @property
     def ingredients(self):
@@ -78,6 +128,11 @@ class kernel:
             with suppress(OSError, RuntimeError):  # "cannot cache function: no locator available"
                 dispatcher._cache = CodeCache(self.function, digest(self))
         return dispatcher
+
+
+def _n_elements(args):
+    """Sum of the sizes of the arrays in nested tuples."""
+    return sum(arg.size if isinstance(arg, np.ndarray) else _n_elements(arg) for arg in args if np.iterable(arg))
 
 
 class primitive:

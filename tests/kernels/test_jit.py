@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from skstruct import Topology
-from skstruct.inference import Chain
+from skstruct.inference import Chain, TreeReweightedBP
 from skstruct.inference._chain_kernels import forward_backward
-from skstruct.kernels.jit import kernel
+from skstruct.inference._elimination import eliminate
+from skstruct.inference._elimination_trials import eliminate_graphs
+from skstruct.inference._node_orders import _fill
+from skstruct.kernels.code_cache import CodeCache
+from skstruct.kernels.jit import MOST_INTERPRETED, kernel
 from skstruct.kernels.registers import SHAPES
 from skstruct.kernels.simd import lanes
 from skstruct.scores import Scores
@@ -81,6 +85,62 @@ def test_without_a_place_for_the_disk_cache(monkeypatch):
     assert type(double.compiled._cache).__name__ == "NullCache"
 
 
+@kernel
+def _squared(number):
+    return number * number
+
+
+@jit
+def test_kernels_with_patience_are_interpreted_on_small_arrays(monkeypatch):
+    monkeypatch.setattr(CodeCache, "has_code", False)
+
+    @kernel(patience=60.0)
+    def add_squares(values, out):
+        for k in range(len(values)):
+            out[k] = k + _squared(values[k])
+
+    for n, n_compiled in ((10, 0), (MOST_INTERPRETED, 1), (11, 1)):
+        values, out = np.arange(float(n)), np.empty(n)
+        add_squares(values, out)
+        np.testing.assert_array_equal(out, np.arange(n) + values**2)
+        assert len(add_squares.compiled.signatures) == n_compiled
+
+
+@kernel
+def _doubled(number):
+    return 2 * number
+
+
+@jit
+def test_impatient_kernels_are_compiled(monkeypatch):
+    monkeypatch.setattr(CodeCache, "has_code", False)
+
+    @kernel(patience=1e-9)
+    def count(values):
+        values[0] = 0
+        for k in range(3):
+            values[0] += _doubled(k)
+
+    values = np.zeros(1, int)
+    count(values)
+    assert values[0] == 6
+    assert len(count.compiled.signatures) == 1
+
+
+@jit
+def test_kernels_with_patience_use_the_disk_cache(monkeypatch):
+    monkeypatch.setattr(CodeCache, "has_code", True)
+
+    @kernel(patience=60.0)
+    def double(values):
+        values[0] *= 2
+
+    values = np.ones(1)
+    double(values)
+    assert values[0] == 2
+    assert len(double.compiled.signatures) == 1
+
+
 def test_plain_functions_run_without_the_compiler():
     """``NUMBA_DISABLE_JIT=1`` gives the same probabilities."""
     code = """if True:
@@ -104,3 +164,26 @@ def test_plain_functions_run_without_the_compiler():
         found.append([float(number) for number in done.stdout.split()])
     np.testing.assert_allclose(found[0], found[1], atol=1e-9)
     assert len(found[0]) == 36
+
+
+@jit
+def test_the_interpreter_finds_the_same_orders(monkeypatch):
+    """Elimination orders, and the orders and weights of tree-reweighted belief propagation."""
+    rng = np.random.default_rng(0)
+    graphs = [rng.permutation(np.array(np.triu_indices(n, 1)).T)[: 2 * n] for n in (2, 9, 20, 31)]
+    topologies = [Topology.from_edges(edges, int(edges.max(initial=0)) + 1) for edges in graphs]
+
+    def find():
+        for topology in topologies:
+            yield from eliminate(topology, 3, 1e5)
+            yield from TreeReweightedBP().plan(topology, 3).inner._orders
+
+    for planner in (eliminate_graphs, _fill):
+        monkeypatch.setattr(planner, "patience", 0.0)
+    compiled = list(find())
+    monkeypatch.setattr(kernel, "_has_code", False)
+    for planner in (eliminate_graphs, _fill):
+        monkeypatch.setattr(planner, "patience", 60.0)
+        monkeypatch.setattr(planner, "compiled", None)
+    for expected, found in zip(compiled, find(), strict=True):
+        np.testing.assert_array_equal(found, expected)
