@@ -7,6 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
+from skstruct.components import require
 from skstruct.data.packed_texts import pack_texts, unpack_texts
 from skstruct.data.tables import is_frame
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows
@@ -20,8 +21,9 @@ class AttributeVectorizer(SequenceVectorizer, auto_wrap_output_keys=None):  # ty
     A token is a list of strings or a dict from names to values. A string in a list is an attribute with the value 1. In
     a dict, as in `DictVectorizer`, ``{"w": "the"}`` is the attribute ``"w=the"`` with the value 1, and a number or a
     bool is the value of the attribute of that name. ``{"w": ["a", "b"]}`` means the attributes ``"w=a"`` and ``"w=b"``:
-    the value may be a list, tuple, set or array of strings. If an attribute occurs twice in a token, its values are
-    added.
+    the value may be a list, tuple, set or array of strings. It may also be a dict, whose names are appended:
+    ``{"w": {"n": 2, "s": "a"}}`` means the attributes ``"w=n"`` with the value 2 and ``"w=s=a"``. If an attribute
+    occurs twice in a token, its values are added.
 
     In a pipeline it replaces `SequencesToGraphs` and ``NodeTransformer(DictVectorizer())``. For dicts it computes the
     same features in about half of the time. It also supports lists of strings and a minimum count. If attributes are
@@ -31,9 +33,14 @@ class AttributeVectorizer(SequenceVectorizer, auto_wrap_output_keys=None):  # ty
     Parameters
     ----------
     min_count : int, default=1
-        Minimum number of occurrences of an attribute in the training data with a value other than 0.
+        Minimum number of occurrences of an attribute in the training data, by default with a value other than 0.
     dtype : dtype, default=np.float64
         Type of the features.
+    separator : str, default="="
+        Text between a name and a string in the attributes of dicts.
+    keep_zeros : bool, default=False
+        Whether attributes with the value 0, such as False, count as occurrences and are stored. CRFsuite creates
+        weights for them.
 
     Attributes
     ----------
@@ -77,30 +84,36 @@ class AttributeVectorizer(SequenceVectorizer, auto_wrap_output_keys=None):  # ty
     ['w=the', 'length', 'first', 'w=dog']
     """
 
-    def __init__(self, min_count=1, dtype=np.float64):
+    def __init__(self, min_count=1, dtype=np.float64, *, separator="=", keep_zeros=False):
         self.min_count = min_count
         self.dtype = dtype
+        self.separator = separator
+        self.keep_zeros = keep_zeros
 
     def _learn(self, stack):
         check_scalar(self.min_count, "min_count", Integral, min_val=1)
-        names, values, ptr = _attributes(stack)
+        require(self, "separator", isinstance(self.separator, str), "a string")
+        names, values, ptr = _attributes(stack, self.separator)
         numbers: defaultdict = defaultdict(count().__next__)
         codes = np.fromiter(map(numbers.__getitem__, names), np.int64, len(names))
-        counts = np.bincount(codes[values != 0], minlength=len(numbers))
+        counts = np.bincount(codes[self._occurs(values)], minlength=len(numbers))
         kept = counts >= self.min_count
         columns = np.where(kept, np.cumsum(kept) - 1, -1)
         self.vocabulary_ = {name: column for name, column in zip(numbers, columns.tolist()) if column >= 0}
         return self._matrix(columns[codes], values, ptr)
 
     def _look_up(self, stack):
-        names, values, ptr = _attributes(stack)
+        names, values, ptr = _attributes(stack, self.separator)
         return self._matrix(
             np.fromiter(map(self.vocabulary_.get, names, repeat(-1)), np.int64, len(names)), values, ptr
         )
 
+    def _occurs(self, values):
+        return np.full(len(values), True) if self.keep_zeros else values != 0
+
     def _matrix(self, columns, values, ptr):
         """CSR matrix from the columns (-1: unknown) and values of the attributes of all tokens."""
-        kept = (columns >= 0) & (values != 0)
+        kept = (columns >= 0) & self._occurs(values)
         indptr = np.concatenate([[0], np.cumsum(kept)])[ptr]
         return sparse_rows(values[kept].astype(self.dtype), columns[kept], indptr, len(self.vocabulary_))
 
@@ -131,7 +144,7 @@ class AttributeVectorizer(SequenceVectorizer, auto_wrap_output_keys=None):  # ty
         return np.array(list(self.vocabulary_), dtype=object)
 
 
-def _attributes(stack):
+def _attributes(stack, separator):
     """Names and values of the attributes of all tokens, and the offsets of tokens among them."""
     tokens = stack.tokens
     if is_frame(tokens):
@@ -151,13 +164,30 @@ def _attributes(stack):
     if not are_dicts:
         return names, np.ones(len(names)), ptr
     values = list(chain.from_iterable(map(dict.values, tokens)))
-    problem = "the value of an attribute must be a string, a number, a bool or a list of strings"
+    while any(issubclass(kind, dict) for kind in set(map(type, values))):
+        names, values, ptr = _unnest(stack, names, values, ptr, owner, separator)
+    problem = "the value of an attribute must be a string, a number, a bool, a list of strings or a dict of such values"
     stack.refuse_types(values, (str, Real, np.bool_, *COLLECTIONS), problem, owner)
     if any(issubclass(kind, COLLECTIONS) for kind in set(map(type, values))):
         names, values, ptr = _spread(stack, names, values, ptr, owner)
-    names = [f"{name}={value}" if isinstance(value, str) else name for name, value in zip(names, values)]
+    names = [f"{name}{separator}{value}" if isinstance(value, str) else name for name, value in zip(names, values)]
     numbers = (1.0 if isinstance(value, str) else value for value in values)
     return names, np.fromiter(numbers, np.float64, len(values)), ptr
+
+
+def _unnest(stack, names, values, ptr, owner, separator):
+    """Write an attribute whose value is a dict as one attribute for each item of the dict."""
+    sizes = [len(value) if isinstance(value, dict) else 1 for value in values]
+    parents = np.repeat(np.arange(len(values)), sizes)
+    keys = list(chain.from_iterable(value if isinstance(value, dict) else ("",) for value in values))
+    stack.refuse_types(keys, str, "the name of an attribute must be a string", lambda j: owner(parents[j]))
+    is_nested = np.fromiter((isinstance(value, dict) for value in values), bool, len(values))[parents]
+    names = [
+        f"{names[i]}{separator}{key}" if nested else names[i]
+        for i, key, nested in zip(parents.tolist(), keys, is_nested.tolist())
+    ]
+    values = list(chain.from_iterable(value.values() if isinstance(value, dict) else (value,) for value in values))
+    return names, values, np.concatenate([[0], np.cumsum(sizes)])[ptr]
 
 
 def _spread(stack, names, values, ptr, owner):

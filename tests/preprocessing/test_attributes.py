@@ -96,6 +96,28 @@ def test_lists_of_strings_as_values():
     assert list(AttributeVectorizer(min_count=2).fit([tokens]).vocabulary_) == ["g=x", "g=y", "w=a"]
 
 
+def test_dicts_as_values():
+    tokens = [{"a": {"n": 2, "s": "t", "l": ["x", "y"], "d": {"n": 3, "f": False}}, "b": 1}, {"a": {}}, {"a:n": 1}]
+    vectorizer = AttributeVectorizer(separator=":")
+    X = vectorizer.fit_transform([tokens[:1], tokens[1:]])
+    assert vectorizer.vocabulary_ == {"a:n": 0, "a:s:t": 1, "a:l:x": 2, "a:l:y": 3, "a:d:n": 4, "b": 5}
+    assert_array_equal(X.node_features.toarray(), [[2, 1, 1, 1, 3, 1], [0] * 6, [1] + [0] * 5])
+
+
+def test_zeros_are_kept_on_demand():
+    vectorizer = AttributeVectorizer(min_count=2, keep_zeros=True)
+    X = vectorizer.fit_transform([[{"a": 0, "b": False}, {"a": 1.5}], [{"c": {"d": 0.0}}, {"c": {"d": 2}}]])
+    assert list(vectorizer.vocabulary_) == ["a", "c=d"]
+    assert_array_equal(X.node_features.toarray(), [[0, 0], [1.5, 0], [0, 0], [0, 2]])
+    assert X.node_features.nnz == 4
+    assert vectorizer.transform([[{"a": 0, "new": 0}]]).node_features.nnz == 1
+
+
+def test_the_separator_must_be_a_string():
+    with pytest.raises(ValueError, match="AttributeVectorizer: separator must be a string, got None"):
+        AttributeVectorizer(separator=None).fit(DICTS)
+
+
 @pytest.mark.parametrize("change", [lambda rng, sequences: sequences, with_lists])
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_dict_vectorizer(change, seed):
@@ -159,7 +181,12 @@ def test_tags_in_a_pipeline():
         ([[["a"], []], [["a", 3]]], TypeError, r"sequence 1, token 0: got 3 \(int\); the name of an attribute"),
         ([[{"w": "a"}, {"v": "b", 3: "a"}]], TypeError, r"sequence 0, token 1: got 3 \(int\); the name"),
         ([[{"w": "a"}, {}], [{"v": None}]], TypeError, r"sequence 1, token 0: got None \(NoneType\); the value"),
-        ([[{"w": {"a": "b"}}]], TypeError, r"sequence 0, token 0: got \{'a': 'b'\} \(dict\); the value"),
+        (
+            [[{}, {"v": 1, "w": {"a": {"b": None}}}]],
+            TypeError,
+            r"sequence 0, token 1: got None \(NoneType\); the value",
+        ),
+        ([[{"w": {"a": "b"}}, {"w": {"a": {3: 4}}}]], TypeError, r"sequence 0, token 1: got 3 \(int\); the name"),
         ([[{"w": b"a"}]], TypeError, r"sequence 0, token 0: got b'a' \(bytes\); the value"),
         ([[{"w": iter("ab")}]], TypeError, r"sequence 0, token 0: got <.*; the value"),
         ([[{"w": 1j}]], TypeError, r"sequence 0, token 0: got 1j \(complex\); the value"),
