@@ -14,7 +14,7 @@ LEVELS = [
     {"features", "inference", "optim"},
     {"decoding", "objectives"},
     {"estimator"},
-    {"functional", "inspection", "metrics", "model_selection", "preprocessing", "datasets", "io", "testing"},
+    {"functional", "inspection", "metrics", "model_selection", "preprocessing", "datasets", "io", "testing", "compat"},
     {"plotting", "cli"},
     {"__main__"},
 ]

@@ -1,0 +1,5 @@
+"""Adapters for programs and models of other libraries."""
+
+from skstruct.compat._model_file import from_crfsuite
+
+__all__ = ["from_crfsuite"]
