@@ -49,6 +49,10 @@ def from_crfsuite(path):
     ValueError
         If the file is no model of CRFsuite, or is damaged.
 
+    See Also
+    --------
+    CRF : Trains such models, with the interface of sklearn-crfsuite.
+
     Examples
     --------
     >>> import pycrfsuite
@@ -82,6 +86,12 @@ def from_crfsuite(path):
     plan.pullback(plan.prepare(graph), Scores(node, transitions[None], np.zeros(1, np.int32)), coef)
     crf = GraphCRFClassifier(features, optimizer=_Given(coef)).fit(graph, [classes[codes]])
     return make_pipeline(vectorizer, crf.set_params(optimizer="lbfgs"))
+
+
+def is_crfsuite(path):
+    """Whether a file begins as the models of CRFsuite do."""
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 class _Given(Optimizer):

@@ -20,6 +20,9 @@ from skstruct.version import STAMP, refuse_newer
 
 MODULES: tuple[ModuleType, ...] = (estimator, preprocessing, inference, decoding, features, objectives, optim)
 STATES = (  # classes of what a fitted model contains, beside the public ones
+    "skstruct.compat._crf.CRF",
+    "skstruct.compat._features.CRFsuiteFeatures",
+    "skstruct.compat._log.TrainingLog",
     "skstruct.estimator._early_stopping.Validation",
     "skstruct.estimator._fitting.Progress",
     "skstruct.estimator._known.TrainingLabels",
