@@ -20,6 +20,7 @@ TABLES = ("BACKENDS", "DECODERS", "FEATURE_MAPS", "OBJECTIVES", "OPTIMIZERS")
 NEEDS = {
     "data": ["conllu", "networkx", "pandas", "skimage"],
     "inference": ["pandas"],
+    "moving": ["pandas", "pycrfsuite", "sklearn_crfsuite"],
     "pictures": ["matplotlib", "networkx", "pandas"],
     "queries": ["pandas"],
     "saving": ["skops"],
