@@ -10,7 +10,7 @@ import numpy as np
 
 from skstruct.cli._data import add_format_arguments, read_all, saved_format
 from skstruct.cli._files import check_writable, load
-from skstruct.cli._formats import Prediction
+from skstruct.cli._formats import Prediction, labels_of
 from skstruct.inspection import transformed
 
 SUMMARY = "Label data with a trained model."
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("data", nargs="*", metavar="FILE", default=["-"], help="data with or without labels (default: standard input)")
     add("-m", "--model", required=True, metavar="FILE", help="a model that `skstruct train` or skops has saved")
     add("-o", "--output", metavar="FILE", help="where to write the predictions (default: standard output)")
+    add("--known", action="store_true", help="predict only unknown labels (null, in CoNLL-U _), given the other labels")
     add_decoding(parser)
     more = parser.add_mutually_exclusive_group().add_argument
     more("--proba", action="store_true", help="add the probability of each predicted label")
@@ -57,31 +58,31 @@ def run(options: argparse.Namespace) -> None:
         while batch := list(islice(records, BATCH)):
             crf, X = transformed(model, form.stack(batch))
             crf.set_params(decoding=options.decoding)
-            for record, predictions in zip(batch, _predictions(crf, X, options)):
+            known = labels_of(batch) if options.known else None
+            for record, predictions in zip(batch, _predictions(crf, X, known, options)):
                 file.writelines(f"{line}\n" for line in form.written(record, predictions))
 
 
-def _predictions(crf, X, options) -> Iterable[list[Prediction]]:
+def _predictions(crf, X, known, options) -> Iterable[list[Prediction]]:
     """Predictions of each graph; several of them with ``--top``."""
     if options.top is not None:
-        return _top(crf, X, options.top)
-    labels = crf.predict(X)
+        return _top(*crf.predict_top_k(X, options.top, known))
+    labels = crf.predict(X, known)
     if options.proba_all:
         classes = crf.classes_.tolist()
         return (
             [Prediction(y.tolist(), [dict(zip(classes, row)) for row in p.tolist()])]
-            for y, p in zip(labels, crf.predict_proba(X))
+            for y, p in zip(labels, crf.predict_proba(X, known))
         )
     if options.proba:
         return (
             [Prediction(y.tolist(), p[np.arange(len(y)), np.searchsorted(crf.classes_, y)].tolist())]
-            for y, p in zip(labels, crf.predict_proba(X))
+            for y, p in zip(labels, crf.predict_proba(X, known))
         )
     return ([Prediction(y.tolist())] for y in labels)
 
 
-def _top(crf, X, n) -> Iterator[list[Prediction]]:
-    labels, log_likelihood = crf.predict_top_k(X, n)
+def _top(labels, log_likelihood) -> Iterator[list[Prediction]]:
     for y, values in zip(labels, log_likelihood):
         yield [
             Prediction(y[:, k].tolist(), probability=float(np.exp(value)))

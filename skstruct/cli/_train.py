@@ -4,21 +4,27 @@ import argparse
 import sys
 import time
 from contextlib import redirect_stdout
+from functools import partial
 from math import nan
 
 from sklearn.pipeline import Pipeline
 
-from skstruct.cli._data import add_format_arguments, chosen_format, read_all
-from skstruct.cli._files import check_writable, save
+from skstruct.cli._data import add_format_arguments, chosen_format, read_all, saved_format
+from skstruct.cli._files import check_writable, load, save
 from skstruct.cli._formats import labels_of
 from skstruct.data.optional import optional_module
 from skstruct.estimator import GraphCRFClassifier
 from skstruct.features import LinearFeatures
 from skstruct.inference import BACKENDS
+from skstruct.inspection import transformed
 from skstruct.objectives import OBJECTIVES
 from skstruct.optim import OPTIMIZERS
 
 SUMMARY = "Train a model on labelled data, and save it."
+SETTINGS = (  # options that cannot change when a training is resumed
+    *("format", "columns", "label", "edges", "template", "min_count", "node_weights", "edge_weights"),
+    *("cost", "c1", "c2", "objective", "optimizer", "inference", "tol", "holdout", "seed"),
+)
 EDGE_WEIGHTS = ["observed", "full", "symmetric", "antisymmetric", "potts"]
 
 
@@ -27,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("data", nargs="+", metavar="FILE", help="labelled data; - is the standard input, and .gz is decompressed")
     add("-m", "--model", required=True, metavar="FILE", help="where to save the model, such as tagger.skops")
+    add(
+        "--resume",
+        action="store_true",
+        help="continue the training of an existing model, which --max-iter or Ctrl-C has stopped, with its settings",
+    )
     add("-q", "--quiet", action="store_true", help="show no progress")
     add_format_arguments(parser)
     add = parser.add_argument_group("features").add_argument
@@ -62,40 +73,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("-j", "--jobs", type=int, default=1, metavar="N", help="number of threads; -1: all processors (default: 1)")
     add("--seed", type=int, metavar="N", help="seed of optimisers that draw at random, and of --holdout")
+    parser.set_defaults(defaults={name: parser.get_default(name) for name in SETTINGS})
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     optional_module("skops.io", "cli", "The command line")  # before a long training
     check_writable(options.model)
-    penalty = _penalty(options)
-    form = chosen_format(options)
+    model, form = _resumed(options) if options.resume else (None, chosen_format(options))
     records = list(read_all(form, options.data))
     if not records:
         raise ValueError(f"{options.data[0]} contains no data")
     y, form = labels_of(records), form.learn(records)
     X = form.stack(records)
-    crf = GraphCRFClassifier(
-        LinearFeatures(options.edge_weights, form.fit_intercept, options.node_weights),
-        options.inference,
-        options.objective,
-        options.optimizer,
-        **penalty,
-        missing_label=nan if any(label is None for labels in y for label in labels) else None,
-        max_iter=options.max_iter,
-        tol=options.tol,
-        early_stopping=options.holdout is not None,
-        validation_fraction=0.1 if options.holdout is None else options.holdout,
-        n_jobs=options.jobs,
-        random_state=options.seed,
-        verbose=not options.quiet,
-    )
-    model = Pipeline([*form.steps(X, options.template, options.min_count), ("crf", crf)])
+    if model is None:
+        model = _pipeline(form, X, y, options)
+        crf, fit = model[-1], partial(model.fit, X, y)
+    else:
+        crf, X = transformed(model, X)
+        fit = partial(crf.set_params(warm_start=True).fit, X, y)
+    crf.set_params(max_iter=options.max_iter, n_jobs=options.jobs, verbose=not options.quiet)
     settings = {"format": form.name, "settings": form.settings()}
     start = time.perf_counter()
     try:
         with redirect_stdout(sys.stderr):
-            model.fit(X, y)
+            fit()
     except KeyboardInterrupt:
         if hasattr(crf, "n_iter_"):  # the training keeps its best iterate
             save(model, options.model, settings)
@@ -109,6 +111,32 @@ def run(options: argparse.Namespace) -> None:
             f"{crf.n_features_in_} features; {crf.n_iter_} iterations in {seconds:.1f} s; saved as {options.model}",
             file=sys.stderr,
         )
+
+
+def _pipeline(form, X, y, options):
+    """Return a pipeline with the settings of the options."""
+    crf = GraphCRFClassifier(
+        LinearFeatures(options.edge_weights, form.fit_intercept, options.node_weights),
+        options.inference,
+        options.objective,
+        options.optimizer,
+        **_penalty(options),
+        missing_label=nan if any(label is None for labels in y for label in labels) else None,
+        tol=options.tol,
+        early_stopping=options.holdout is not None,
+        validation_fraction=0.1 if options.holdout is None else options.holdout,
+        random_state=options.seed,
+    )
+    return Pipeline([*form.steps(X, options.template, options.min_count), ("crf", crf)])
+
+
+def _resumed(options):
+    """Return an existing model and the format of its data."""
+    for name, default in options.defaults.items():
+        if getattr(options, name) != default:
+            raise ValueError(f"--{name.replace('_', '-')} cannot change when a training is resumed")
+    model, settings = load(options.model)
+    return model, saved_format(options, settings)
 
 
 def _penalty(options):

@@ -107,6 +107,13 @@ def test_graphs(run, files, write):
     out = run("evaluate -m g.skops graphs.jsonl")[1]
     assert "nodes        5" in out  # without the unknown label
     assert "accuracy     1.0000" in out
+    run("predict -m g.skops --known --proba graphs.jsonl -o known.jsonl")
+    known = [json.loads(line) for line in Path("known.jsonl").read_text().splitlines()]
+    model, X = load_model("g.skops"), [(g["node_features"], g["edges"]) for g in GRAPHS]
+    expected = model[-1].predict_proba(X, known=[g["labels"] for g in GRAPHS])[1][1, 1]
+    assert known[0]["probabilities"] == [1.0] * 3
+    assert known[1]["probabilities"] == pytest.approx([1.0, expected, 1.0])
+    assert expected > answers[1]["probabilities"][1]["2"]
     write("unknown.jsonl", '{"node_features": [[1]], "labels": [null]}')
     code, _, err = run("evaluate -m g.skops unknown.jsonl")
     assert (code, err) == (1, "skstruct: error: unknown.jsonl: all labels are unknown\n")
@@ -254,6 +261,20 @@ def test_interrupted_training_keeps_the_model(run, files, monkeypatch):
     assert "m.skops is the model after" in stream.text
     assert stream.text.endswith("skstruct: interrupted\n")
     assert run("predict -m m.skops test.txt")[0] == 0
+
+
+def test_resumed_training(run, files):
+    run("train -m whole.skops -q -c 20 -t template train.txt")
+    code, _, err = run("train -m m.skops -q -c 20 -t template -i 3 train.txt")
+    assert (code, err[:17]) == (0, "skstruct: warning")
+    assert run("train -m m.skops -q --resume train.txt") == (0, "", "")
+    whole, resumed = (load_model(name)[-1] for name in ("whole.skops", "m.skops"))
+    assert resumed.n_iter_ == whole.n_iter_
+    np.testing.assert_array_equal(resumed.coef_.toarray(), whole.coef_.toarray())
+    assert run("predict -m whole.skops train.txt") == run("predict -m m.skops train.txt")
+    code, _, err = run("train -m m.skops --resume --min-count 2 train.txt")
+    assert (code, err) == (1, "skstruct: error: --min-count cannot change when a training is resumed\n")
+    assert run("train -m absent.skops --resume train.txt")[0] == 1
 
 
 def test_interrupted_reading(run, files, monkeypatch):
