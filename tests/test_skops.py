@@ -27,6 +27,7 @@ from skstruct.optim import OPTIMIZERS
 from skstruct.preprocessing import (
     AttributeVectorizer,
     DelaunayToGraphs,
+    EdgeFeatures,
     EdgeTransformer,
     ImagesToGraphs,
     NearestNeighborsToGraphs,
@@ -166,6 +167,7 @@ TRANSFORMERS = {
     "nodes of dicts": (NodeTransformer(DictVectorizer()), GraphDataset.from_sequences([[{"a": "x"}, {"b": 1}]] * 2)),
     "passthrough": (NodeTransformer("passthrough"), CHAINS),
     "edges": (EdgeTransformer(MinMaxScaler()), TYPED),
+    "features of edges": (EdgeFeatures(["constant", "difference", "contrast"], [0, 2]), TYPED),
 }
 
 

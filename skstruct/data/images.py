@@ -8,10 +8,10 @@ import itertools
 import math
 
 import numpy as np
-import scipy.sparse as sp
 
 from skstruct.data.builders import pack_graphs
-from skstruct.data.tables import first_nonfinite, is_sparse, refuse_masked
+from skstruct.data.distances import contrast, root_mean_square, row_norms
+from skstruct.data.tables import first_nonfinite, refuse_masked
 
 AXES = ("plane", "row", "column")
 CONNECTIVITY = {2: {4: 1, 8: 2}, 3: {6: 1, 18: 2, 26: 3}}  # number of axes along which a neighbour can differ
@@ -92,12 +92,7 @@ def pack_images(images, connectivity, contrast, features):
 def image_contrast(pixels, edges, number):
     """Return the edge features that `GraphDataset.from_images` describes, (n_edges, 2), of image `number`."""
     reason = "contrast=True needs finite pixels; impute them first, or pass contrast=False"
-    return with_constant(contrast(finite_table(pixels, number, reason), edges))
-
-
-def with_constant(feature):
-    """Put a column of ones before a feature."""
-    return np.column_stack([np.ones(len(feature)), feature])
+    return constant_and_contrast(finite_table(pixels, number, reason), edges)
 
 
 def finite_table(pixels, number, reason):
@@ -112,27 +107,8 @@ def finite_table(pixels, number, reason):
     return values
 
 
-def contrast(x, edges):
-    """Similarity of the two nodes of each edge of a graph, from 0 to 1.
-
-    Parameters
-    ----------
-    x : ndarray or CSR matrix of shape (n_nodes, n_features)
-        Finite float64.
-    edges : ndarray of shape (n_edges, 2)
-
-    Returns
-    -------
-    ndarray of shape (n_edges,)
-        ``exp(-d / (2 * mean))``, where ``d`` is the squared distance of the two rows of `x`, and ``mean`` is the mean
-        of ``d`` over all edges. 1 if ``mean`` is 0.
-    """
-    values = x.data if is_sparse(x) else x
-    exponent = np.frexp(np.abs(values).max(initial=0.0))[1]
-    values = np.ldexp(values, -exponent)  # at most 1: squares do not overflow; a power of two rounds nothing
-    x = sp.csr_array((values, x.indices, x.indptr), shape=x.shape) if is_sparse(x) else values
+def constant_and_contrast(x, edges):
+    """Column of ones, and the contrast of the rows of `x` that each edge joins, relative to its mean over the edges."""
     i, j = edges.T
-    difference = x[i] - x[j]
-    squared = (difference * difference).sum(axis=1)
-    mean = squared.mean() if len(squared) else 0.0
-    return np.exp(-squared / (2 * mean)) if mean > 0 else np.ones(len(edges))
+    norms = row_norms(x[i] - x[j])
+    return np.column_stack([np.ones(len(edges)), contrast(norms, root_mean_square(norms))])

@@ -1,6 +1,7 @@
 """Transformers that make graphs of raw data, and wrappers of scikit-learn transformers for nodes and edges."""
 
 from skstruct.preprocessing._attributes import AttributeVectorizer
+from skstruct.preprocessing._edge_features import EdgeFeatures
 from skstruct.preprocessing._edge_transformer import EdgeTransformer
 from skstruct.preprocessing._images import ImagesToGraphs
 from skstruct.preprocessing._neighbors import DelaunayToGraphs, NearestNeighborsToGraphs, RadiusNeighborsToGraphs
@@ -13,6 +14,7 @@ from skstruct.preprocessing._token_templates import TokenTemplates
 __all__ = [
     "NodeTransformer",
     "EdgeTransformer",
+    "EdgeFeatures",
     "SequencesToGraphs",
     "ImagesToGraphs",
     "SuperpixelsToGraphs",

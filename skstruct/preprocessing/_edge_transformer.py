@@ -4,7 +4,7 @@ from sklearn.utils.metaestimators import available_if
 
 from skstruct.data.graph_input import as_dataset, is_graph_input, refuse_more_dimensions
 from skstruct.data.node_view import NodeView
-from skstruct.preprocessing._kept_names import KeptNodeFeatures
+from skstruct.preprocessing._graph_mixins import KeptNodeFeatures
 from skstruct.preprocessing._stacked import Stack, StackedTransformer, inner_has
 
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skstruct.data.builders import chain_edges
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.tables import csr_of_sorted, is_sparse
+from skstruct.preprocessing._graph_mixins import GraphOutput
 from skstruct.version import Versioned
 
 
@@ -120,11 +121,10 @@ def sparse_rows(data, indices, indptr, n_columns, is_sorted=False):
     return matrix
 
 
-class SequenceVectorizer(Versioned, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class SequenceVectorizer(GraphOutput, Versioned, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Base of the transformers that learn a vocabulary: a subclass has ``_learn(stack)`` and ``_look_up(stack)``.
 
-    Both return the feature matrix of the tokens. Subclasses switch off scikit-learn's wrapping of outputs, which would
-    convert a GraphDataset to a data frame.
+    Both return the feature matrix of the tokens.
     """
 
     def fit(self, X, y=None):
@@ -177,20 +177,6 @@ class SequenceVectorizer(Versioned, TransformerMixin, BaseEstimator, auto_wrap_o
             check_is_fitted(self)
         stack = stack_tokens(X)
         return stack.rebuild(self._look_up(stack))
-
-    def set_output(self, *, transform=None):
-        """Do nothing: the output is always a GraphDataset.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"}, default=None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
-        return self
 
     def __sklearn_is_fitted__(self):
         return any(name.endswith("_") for name in vars(self))  # the rule of scikit-learn

@@ -6,17 +6,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skstruct.data.dataset import GraphDataset
-from skstruct.preprocessing._kept_names import KeptNodeFeatures
+from skstruct.preprocessing._graph_mixins import GraphOutput, KeptNodeFeatures
 from skstruct.version import Versioned
 
 
-class GraphBuilder(KeptNodeFeatures, Versioned, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class GraphBuilder(
+    GraphOutput, KeptNodeFeatures, Versioned, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Base class of the transformers that make graphs of raw data. A subclass implements `transform`.
 
     They need no fit. `fit` remembers the names of the features.
-
-    A subclass must also pass ``auto_wrap_output_keys=None``: scikit-learn's wrapping of outputs would convert a
-    GraphDataset to a data frame.
     """
 
     def fit(self, X, y=None):
@@ -37,20 +36,6 @@ class GraphBuilder(KeptNodeFeatures, Versioned, TransformerMixin, BaseEstimator,
             self._remember_nodes(X.node_features)
         elif isinstance(X, Sequence | np.ndarray) and len(X):
             self._remember_nodes(self.transform(X[:1]).node_features)
-        return self
-
-    def set_output(self, *, transform=None):
-        """Do nothing: the output is always a GraphDataset.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"}, default=None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
         return self
 
     def __sklearn_is_fitted__(self):

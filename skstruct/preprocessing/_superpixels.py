@@ -3,7 +3,7 @@
 import numpy as np
 
 from skstruct.data.dataset import GraphDataset
-from skstruct.data.images import AXES, as_pixels, contrast, finite_table, grid_edges, table_of, with_constant
+from skstruct.data.images import AXES, as_pixels, constant_and_contrast, finite_table, grid_edges, table_of
 from skstruct.data.neighbors import unique_pairs
 from skstruct.data.optional import optional_module
 from skstruct.preprocessing._images import ImageBuilder
@@ -110,7 +110,7 @@ class SuperpixelsToGraphs(ImageBuilder, auto_wrap_output_keys=None):  # type: ig
             shape, region = region.shape, region.ravel()
             edges = unique_pairs(region[grid_edges(shape, SIDES[len(shape)])])
             mean, deviation = _moments(table_of(image), region)
-            edge_features = with_constant(contrast(mean, edges)) if self.contrast else None
+            edge_features = constant_and_contrast(mean, edges) if self.contrast else None
             columns = [mean, deviation]
             if own is not None:
                 columns += _moments(table_of(own[g]), region)

@@ -15,6 +15,7 @@ from skstruct import GraphDataset, preprocessing
 from skstruct.preprocessing import (
     AttributeVectorizer,
     DelaunayToGraphs,
+    EdgeFeatures,
     EdgeTransformer,
     ImagesToGraphs,
     NearestNeighborsToGraphs,
@@ -34,6 +35,7 @@ DICTS = [[{"w": "the"}, {"w": "dog"}], [{"w": "sleep", "n": 2}]]
 EXAMPLES = {
     NodeTransformer: (NodeTransformer(StandardScaler()), GRAPHS),
     EdgeTransformer: (EdgeTransformer(StandardScaler()), GRAPHS),
+    EdgeFeatures: (EdgeFeatures(["difference", "contrast"]), GRAPHS),
     SequencesToGraphs: (SequencesToGraphs(), TABLES),
     ImagesToGraphs: (ImagesToGraphs(contrast=True), IMAGES),
     SuperpixelsToGraphs: (SuperpixelsToGraphs(5, contrast=True), IMAGES),

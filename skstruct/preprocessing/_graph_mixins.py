@@ -1,4 +1,4 @@
-"""Names of node features that a transformer does not change."""
+"""Mixins of transformers of graphs: node features that do not change, and outputs that are always graphs."""
 
 import numpy as np
 from sklearn.utils.validation import validate_data
@@ -43,3 +43,25 @@ class KeptNodeFeatures:
         if n_seen not in (None, len(names)):
             raise ValueError(f"input_features has {len(names)} names, but fit saw {n_seen} node features")
         return names
+
+
+class GraphOutput:
+    """Mixin of the transformers whose output is always a GraphDataset.
+
+    Their classes also need the keyword ``auto_wrap_output_keys=None``: scikit-learn's wrapping of outputs would convert
+    a GraphDataset to a data frame.
+    """
+
+    def set_output(self, *, transform=None):
+        """Do nothing: the output is always a GraphDataset.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        return self
