@@ -119,6 +119,7 @@ class EdgeFeatures(
         """
         check_is_fitted(self)
         dataset = self._dataset(X)
+        self._remember_nodes(dataset.node_features, reset=False)
         new = join_columns(self._compute(*self._ends(dataset)))
         result = dataset.with_edge_features(_joined(dataset.edge_features, new, self._names))
         return X.with_dataset(result) if isinstance(X, NodeView) else result

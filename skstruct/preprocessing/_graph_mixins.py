@@ -11,9 +11,9 @@ class KeptNodeFeatures:
     features.
     """
 
-    def _remember_nodes(self, table):
-        """Remember the number and the names of the node features in `table`, if it has any."""
-        validate_data(self, table, skip_check_array=True, reset=True)  # numbers and names only
+    def _remember_nodes(self, table, reset=True):
+        """Remember the number and the names of the node features in `table`, or compare them with those seen in fit."""
+        validate_data(self, table, skip_check_array=True, reset=reset)  # numbers and names only
 
     def get_feature_names_out(self, input_features=None):
         """Names of the node features, which this transformer does not change.

@@ -219,6 +219,15 @@ def test_bad_input(parameters, X, error, message):
         EdgeFeatures(**parameters).fit(X)
 
 
+def test_other_features_than_in_fit():
+    builder = EdgeFeatures().fit(dataset())
+    with pytest.raises(ValueError, match="X has 2 features, but EdgeFeatures is expecting 3 features"):
+        builder.transform(dataset(NODES[:, :2]))
+    builder.fit(dataset(KINDS["pandas"](NODES)))
+    with pytest.raises(ValueError, match="feature names should match those that were passed during fit"):
+        builder.transform(dataset(pd.DataFrame(NODES, columns=list("abd"))))
+
+
 def test_it_needs_a_fit():
     with pytest.raises(NotFittedError):
         EdgeFeatures().transform(dataset())
