@@ -40,6 +40,33 @@ class InfeasibleGraph(GraphError):
     """A graph has no allowed labelling, or its scores forbid the given labels."""
 
 
+class PartitionError(ValueError):
+    """An error about one partition of data on a cluster.
+
+    Parameters
+    ----------
+    partition : int
+        Number of the partition.
+    name : str
+        Name of the partition, such as its folder; may be empty.
+    problem : str
+        The problem and its remedy.
+
+    Examples
+    --------
+    >>> from skstruct.exceptions import PartitionError
+    >>> print(PartitionError(3, "/data/3", "there are graphs, but no labels y"))
+    partition 3 (/data/3): there are graphs, but no labels y
+    """
+
+    def __init__(self, partition: int, name: str, problem: str):
+        super().__init__(f"partition {partition}{f' ({name})' * bool(name)}: {problem}")
+        self.partition, self.name, self.problem = partition, name, problem
+
+    def __reduce__(self):  # the default would call the class with the message alone
+        return type(self), (self.partition, self.name, self.problem)
+
+
 @contextmanager
 def numbered_from(first_graph: int) -> Iterator[None]:
     """Within the context, errors about graphs of a slice are raised with their numbers in the whole data.

@@ -19,6 +19,7 @@ PAGES = sorted(page for page in DOCS.rglob("*.rst") if not set(GENERATED) & set(
 TABLES = ("BACKENDS", "DECODERS", "FEATURE_MAPS", "OBJECTIVES", "OPTIMIZERS")
 NEEDS = {
     "data": ["conllu", "networkx", "pandas", "skimage"],
+    "distributed": ["distributed"],
     "inference": ["pandas"],
     "moving": ["pandas", "pycrfsuite", "sklearn_crfsuite"],
     "pictures": ["matplotlib", "networkx", "pandas"],

@@ -15,7 +15,7 @@ LEVELS = [
     {"decoding", "objectives"},
     {"estimator"},
     {"functional", "inspection", "metrics", "model_selection", "preprocessing", "datasets", "io", "testing", "compat"},
-    {"plotting", "cli"},
+    {"plotting", "cli", "distributed"},
     {"__main__"},
 ]
 GROUND = {
