@@ -38,8 +38,8 @@ class CRF(Versioned, BaseEstimator):
     Parameters
     ----------
     algorithm : {"lbfgs", "l2sgd", "ap", "pa", "arow"}, default=None
-        "lbfgs" (the default) finds the optimum, with an L1 penalty by OWL-QN. "l2sgd" is `AveragedSGD`, "ap" is
-        `AveragedPerceptron`. "pa" (passive-aggressive) and "arow" make the steps of CRFsuite.
+        "lbfgs" (the default) finds the optimum, with an L1 penalty by OWL-QN. "l2sgd" is `AveragedSGD`. "ap" (averaged
+        perceptron), "pa" (passive-aggressive) and "arow" do the steps of CRFsuite, with the sequences in another order.
     min_freq : float, default=None
         Minimum frequency of a pair of an attribute and a label, or of two labels, that has a weight; 0.
     all_possible_states, all_possible_transitions : bool, default=None
@@ -49,13 +49,13 @@ class CRF(Versioned, BaseEstimator):
         Factors of the L1 penalty ``c1 * sum(abs(w))`` (0; "lbfgs" only) and of the L2 penalty ``c2 * sum(w**2)`` (1;
         also "l2sgd").
     max_iterations : int, default=None
-        Maximum number of iterations: no limit for "lbfgs", 1000 for "l2sgd", which makes at most 30, and 100 for the
-        others.
+        Maximum number of iterations: no limit for "lbfgs", 1000 for "l2sgd" (which does at most 30), and 100 for the
+        other algorithms.
     num_memories : int, default=None
         Number of pairs of vectors that approximate the curvature in "lbfgs"; 6.
     epsilon : float, default=None
         "lbfgs" ends when the largest component of the gradient is at most this fraction of the norm of the weights;
-        1e-5. "ap", "pa" and "arow" end when the mean loss of a sequence is at most `epsilon`; 0.
+        1e-5. "ap", "pa" and "arow" end when the mean loss of a sequence is less than `epsilon` (0).
     period, delta : int and float, default=None
         "lbfgs" ends when the relative decrease of the objective in `period` iterations (10) is less than `delta`
         (1e-5).
@@ -97,9 +97,15 @@ calibration_max_trials : default=None
 
     Notes
     -----
-    Differences to sklearn-crfsuite: `predict` and `predict_marginals` always return a one-dimensional array of lists,
-    also if all sequences have the same length; `size_` is the size of the pickled pipeline; weights have all their
-    digits; numbers that are not finite are refused; and "l2sgd" and "ap" are other variants of the same algorithms.
+    Differences to sklearn-crfsuite:
+
+    - `predict` and `predict_marginals` return a one-dimensional array of lists, also if all sequences have the same
+      length.
+    - Weights have all their digits. sklearn-crfsuite rounds them to six decimals.
+    - `size_` is the size of the pickled pipeline.
+    - `tagger_` has the methods ``labels``, ``set``, ``tag``, ``probability``, ``marginal``, ``info`` and ``close``.
+    - Values that are not finite are refused.
+    - Convergence is measured by the largest component of the gradient, and not by its norm.
 
     Examples
     --------

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 LabelScore = namedtuple("LabelScore", "match model ref precision recall f1")  # as in python-crfsuite
+FRACTIONS = {"item_accuracy", "instance_accuracy"}
 NUMBERS = {  # lines of the log, in the order of CRFsuite
     "loss": "Loss: {:f}",
     "feature_norm": "Feature norm: {:f}",
@@ -39,10 +40,21 @@ class TrainingLog:
 
     def __init__(self):
         self.iterations: list[dict[str, Any]] = []
-        self.last_iteration: dict[str, Any] | None = None
         self.featgen_num_features: int | None = None
         self.training_seconds: float | None = None
         self.log: list[str] = []
+
+    @property
+    def last_iteration(self) -> dict[str, Any] | None:
+        """The last one of the iterations."""
+        return self.iterations[-1] if self.iterations else None
+
+    def __getstate__(self):
+        """State of plain types, which skops stores without further types to trust."""
+        return {**vars(self), "iterations": [_plain(iteration) for iteration in self.iterations]}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state, iterations=[_restored(iteration) for iteration in state["iterations"]])
 
     def begin(self, n_features: int, tell: Callable[[str], Any]) -> None:
         """Log the number of weights; `tell` receives the lines."""
@@ -52,7 +64,6 @@ class TrainingLog:
     def add(self, iteration: dict[str, Any], tell: Callable[[str], Any]) -> None:
         """Log an iteration."""
         self.iterations.append(iteration)
-        self.last_iteration = iteration
         lines = [f"***** Iteration #{iteration['num']} *****"]
         lines += [text.format(iteration[name]) for name, text in NUMBERS.items() if name in iteration]
         if iteration["scores"]:
@@ -69,6 +80,20 @@ class TrainingLog:
         for line in lines:
             self.log.append(line + "\n")
             tell(line + "\n")
+
+
+def _plain(iteration):
+    """Entries of an iteration with lists in place of fractions and scores."""
+    plain = {**iteration, "scores": {label: list(score) for label, score in iteration["scores"].items()}}
+    for name in FRACTIONS & iteration.keys():
+        plain[name] = [iteration[name].numerator, iteration[name].denominator]
+    return plain
+
+
+def _restored(plain):
+    """Undo `_plain`."""
+    iteration = {**plain, "scores": {label: LabelScore(*score) for label, score in plain["scores"].items()}}
+    return iteration | {name: Fraction(*plain[name]) for name in FRACTIONS & plain.keys()}
 
 
 def _score_lines(iteration):

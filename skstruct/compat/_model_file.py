@@ -17,7 +17,7 @@ from skstruct.preprocessing import AttributeVectorizer
 from skstruct.scores import Scores
 
 MAGIC = b"lCRF"
-ATTRIBUTES_AT, WEIGHTS_AT = 24, 28  # positions of the number of attributes and of the offset of the weights in a file
+SIZE_AT, ATTRIBUTES_AT, WEIGHTS_AT = 4, 24, 28  # positions of the size, the number of attributes, the offset of weights
 WEIGHT = np.dtype([("kind", "<u4"), ("source", "<u4"), ("label", "<u4"), ("weight", "<f8")])
 STATE, TRANSITION = 0, 1  # kinds of weights
 WEIGHTS_HEADER = 12  # bytes: a name, the size, and at 8 the number of weights
@@ -27,7 +27,7 @@ def from_crfsuite(path):
     """Read a model file that CRFsuite has trained.
 
     python-crfsuite, sklearn-crfsuite and the program ``crfsuite learn`` write such files. python-crfsuite reads the
-    names of labels and attributes. CRFsuite reads files without checks: open only files that you trust.
+    names of labels and attributes. It may crash if the file is damaged, so open only files that you trust.
 
     Parameters
     ----------
@@ -37,8 +37,9 @@ def from_crfsuite(path):
     -------
     model : Pipeline
         A fitted pipeline of an `AttributeVectorizer` and a `GraphCRFClassifier` that predicts the same labels and
-        marginals. It accepts lists of sequences; tokens are dicts, or lists of strings. `skstruct.inspection` shows its
-        weights, and ``skops`` saves it. If it is fitted again, it trains with the settings of skstruct.
+        marginals. If several labellings of a sequence are equally probable, it may predict another one of them. The
+        pipeline accepts lists of sequences, whose tokens are dicts or lists of strings. If it is fitted again, it
+        trains with the default parameters of skstruct.
 
     Raises
     ------
@@ -72,10 +73,8 @@ def from_crfsuite(path):
         attributes, states = ["none"], csr_array((len(labels), 1))
     vectorizer = AttributeVectorizer(separator=":").fit([[attributes]])
     features = LinearFeatures(fit_intercept=False, node_weights="observed")
-    classes, order = np.unique(np.array(labels), return_inverse=True)  # position of each label among the classes
-    n_states = len(classes)
-    sorted_labels = np.argsort(order)
-    states, transitions = states[sorted_labels], transitions[np.ix_(sorted_labels, sorted_labels)]
+    classes, order = np.unique(np.array(labels), return_index=True)
+    states, transitions, n_states = states[order], transitions[np.ix_(order, order)], len(classes)
     # A graph whose observed pairs are those with a weight: its first nodes have the weights of their label as features.
     ptr = np.append(states.indptr, np.full(n_states, states.nnz))
     nodes = csr_array((states.data, states.indices, ptr), shape=(2 * n_states, len(attributes)))
@@ -89,7 +88,7 @@ def from_crfsuite(path):
 
 
 def is_crfsuite(path):
-    """Whether a file begins as the models of CRFsuite do."""
+    """Whether a file begins like a model of CRFsuite."""
     with open(path, "rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 
@@ -110,6 +109,9 @@ def _read(path):
     data = Path(path).read_bytes()
     if not data.startswith(MAGIC):
         raise ValueError(f"{path} is no model file of CRFsuite: it does not begin with {MAGIC!r}")
+    size = int.from_bytes(data[SIZE_AT : SIZE_AT + 4], "little")
+    if size != len(data):  # CRFsuite itself would read beyond the end
+        raise ValueError(f"{path} is damaged: it has {len(data)} bytes instead of {size}")
     tagger = pycrfsuite.Tagger()
     with tagger.open(path):
         labels, attributes = tagger.labels(), _attributes(tagger)

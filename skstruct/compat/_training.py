@@ -148,11 +148,10 @@ class HeldOut:
             n_tokens, n_labels = sizes[0][number], sizes[1][number]
             raise ValueError(f"X_dev and y_dev: sequence {number} has {n_tokens} tokens and {n_labels} labels")
         self.labels = labels
-        self.classes, self.rank = np.unique(np.array(labels), return_inverse=True)
-        self.rank = np.argsort(self.rank)  # number of each class among the labels
-        self.plan = features.plan(train[0], self.classes, np.searchsorted(self.classes, train[1].values))
+        classes, self.rank = np.unique(np.array(labels), return_index=True)  # the number of each class among the labels
+        self.plan = features.plan(train[0], classes, np.searchsorted(classes, train[1].values))
         self.inputs, self.ptr = self.plan.prepare(dataset), dataset.node_ptr
-        self.codes = self.rank[np.searchsorted(self.classes, y.values)]
+        self.codes = self.rank[np.searchsorted(classes, y.values)]
         self.inference = Chain().plan(dataset.topology, len(labels))
 
     def __call__(self, coef):

@@ -294,6 +294,16 @@ def test_tagger(fitted, test):
         pickle.loads(pickle.dumps(fitted)).tagger_.tag()
 
 
+def test_single_tokens_and_empty_sequences(train):
+    tokens = [token for x in train[0] for token in x][:4]
+    X, y = [[], *([token] for token in tokens), []], [[], ["A"], ["B"], ["C"], ["D"], []]
+    expected = sklearn_crfsuite.CRF(all_possible_transitions=True).fit(X, y)
+    found = CRF(all_possible_transitions=True).fit(X, y)
+    assert found.transition_features_ == {}  # those of CRFsuite are 0
+    assert set(expected.transition_features_.values()) <= {0.0}
+    assert found.predict([train[0][0]])[0] == expected.predict([train[0][0]])[0].tolist()
+
+
 # ------------------------------------------------------------------------------------ the log
 def test_held_out_sequences(test, capsys):
     train = make_sequences(np.random.default_rng(2), 30, "ABC")
@@ -399,13 +409,16 @@ def test_model_filename(train, test, tmp_path):
         CRF(model_filename=str(tmp_path / "none")).predict(test[0])
 
 
-def test_skops(fitted, test):
+def test_skops_and_pickle(fitted, test):
     skops = pytest.importorskip("skops.io")
     from skstruct.io import trusted_types
 
-    loaded = skops.loads(skops.dumps(fitted), trusted=trusted_types())
-    assert loaded.predict(test[0]).tolist() == fitted.predict(test[0]).tolist()
-    assert loaded.training_log_.iterations[0]["loss"] == fitted.training_log_.iterations[0]["loss"]
+    held_out = CRF(max_iterations=2).fit(*test, test[0][:5], test[1][:5])
+    for crf in (fitted, held_out):
+        for loaded in (skops.loads(skops.dumps(crf), trusted=trusted_types()), pickle.loads(pickle.dumps(crf))):
+            assert loaded.predict(test[0]).tolist() == crf.predict(test[0]).tolist()
+            assert loaded.training_log_.iterations == crf.training_log_.iterations
+            assert loaded.training_log_.last_iteration is loaded.training_log_.iterations[-1]
 
 
 def test_without_a_model(test):

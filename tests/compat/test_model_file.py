@@ -108,7 +108,13 @@ def test_refusals(tmp_path):
     path.write_bytes(b"something else")
     with pytest.raises(ValueError, match="model is no model file of CRFsuite: it does not begin with b'lCRF'"):
         from_crfsuite(path)
-    path.write_bytes(b"lCRF" + bytes(20))
+    train(str(path), "lbfgs", LABELS, np.random.default_rng(0))
+    data = path.read_bytes()
+    for size in (4, 20, 48, 300, len(data) - 1):
+        path.write_bytes(data[:size])
+        with pytest.raises(ValueError, match=rf"damaged: it has {size} bytes instead of"):
+            from_crfsuite(path)
+    path.write_bytes(b"lCRF" + (20).to_bytes(4, "little") + bytes(12))
     with pytest.raises(ValueError, match=r"Model file .* complete header"):
         from_crfsuite(path)
     trainer = pycrfsuite.Trainer(verbose=False)
