@@ -35,8 +35,8 @@ $(VENV)/versions-%: pyproject.toml requirements-%.txt | $(BIN)/python
 	@touch $@
 
 example: $(VENV)/stamp-plot
-	$(BIN)/python examples/plot_letters.py
-	$(BIN)/python examples/plot_snakes.py
+	cd examples && $(abspath $(BIN))/python plot_letters.py
+	cd examples && $(abspath $(BIN))/python plot_snakes.py
 	@echo "pictures: examples/output/plot_letters.png, examples/output/plot_snakes.png"
 
 test: $(VENV)/stamp-test

@@ -158,6 +158,6 @@ figure.colorbar(shown, ax=axes[:, -1], shrink=0.8)
 handles = [plt.Rectangle((0, 0), 1, 1, color=COLOURS(c)) for c in range(VOID)]
 figure.legend(handles, CLASSES, ncols=VOID, loc="outside lower center", fontsize=8)
 
-output = Path(__file__).parent / "output" / "plot_camvid_segmentation.png"
+output = Path("output") / "plot_camvid_segmentation.png"
 output.parent.mkdir(exist_ok=True)
 figure.savefig(output, dpi=100)

@@ -179,6 +179,6 @@ axes.minorticks_off()
 axes.grid(color="0.9")
 axes.legend()
 
-output = Path(__file__).parent / "output" / "plot_cora_transductive.png"
+output = Path("output") / "plot_cora_transductive.png"
 output.parent.mkdir(exist_ok=True)
 figure.savefig(output, dpi=100)

@@ -27,7 +27,7 @@ from skstruct.plotting import (
     TransitionsDisplay,
 )
 
-output = Path(__file__).parent / "output"
+output = Path("output")
 output.mkdir(exist_ok=True)
 
 # %%

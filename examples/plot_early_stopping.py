@@ -60,6 +60,6 @@ right.plot(best, stopped.best_validation_score_, "ko", label="kept iterate")
 right.set(xlabel="iteration", ylabel="correct letters", ylim=(0.6, None), title="Other words")
 right.legend(loc="lower right")
 
-output = Path(__file__).parent / "output" / "plot_early_stopping.png"
+output = Path("output") / "plot_early_stopping.png"
 output.parent.mkdir(exist_ok=True)
 figure.savefig(output, dpi=100)

@@ -78,6 +78,6 @@ for row, n_classes in zip(grid, (2, 4)):
     row[0].set_ylabel(f"{n_classes} labels")
 figure.suptitle(f"One test picture (percentages are over all {N_IMAGES // 2} test pictures)")
 
-output = Path(__file__).parent / "output" / "plot_grid_denoising.png"
+output = Path("output") / "plot_grid_denoising.png"
 output.parent.mkdir(exist_ok=True)
 figure.savefig(output, dpi=100)

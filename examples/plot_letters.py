@@ -86,7 +86,7 @@ axes.tick_params(labelsize=8, length=0)
 axes.set(xlabel="next letter", ylabel="letter", title="Edge weights")
 right.colorbar(image, ax=axes, shrink=0.8, label="score in nats")
 
-output = Path(__file__).parent / "output" / "plot_letters.png"
+output = Path("output") / "plot_letters.png"
 output.parent.mkdir(exist_ok=True)
 figure.savefig(output, dpi=100)
 

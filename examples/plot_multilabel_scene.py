@@ -134,6 +134,6 @@ right.tick_params(length=0)
 right.set(title="Weights of pairs of labels")
 figure.colorbar(image, ax=right, shrink=0.9, label="log odds ratio")
 
-output = Path(__file__).parent / "output" / "plot_multilabel_scene.png"
+output = Path("output") / "plot_multilabel_scene.png"
 output.parent.mkdir(exist_ok=True)
 figure.savefig(output, dpi=100)

@@ -90,6 +90,6 @@ LearningCurveDisplay.from_estimator(
 )
 right.set(xscale="log", xlabel="graphs for training", title="Learning curve of the best pipeline")
 
-output = Path(__file__).parent / "output" / "plot_pipeline_grid_search.png"
+output = Path("output") / "plot_pipeline_grid_search.png"
 output.parent.mkdir(exist_ok=True)
 figure.savefig(output, dpi=100)

@@ -104,6 +104,6 @@ for row, g in zip(grid, graphs):
         draw(axes, predicted[g].reshape(shape), target, name)
 figure.suptitle("Snakes of the test set: wrong cells in red")
 
-output = Path(__file__).parent / "output" / "plot_snakes.png"
+output = Path("output") / "plot_snakes.png"
 output.parent.mkdir(exist_ok=True)
 figure.savefig(output, dpi=100)

@@ -94,6 +94,6 @@ for boundary in (N_STATES * N_FEATURES, N_STATES * N_FEATURES + N_STATES):
 axes.set(xlabel="weight (nats), with its 95 % interval", title="Node weights, intercepts and edge weights of chains")
 axes.legend(loc="upper right")
 
-output = Path(__file__).parent / "output" / "plot_standard_errors.png"
+output = Path("output") / "plot_standard_errors.png"
 output.parent.mkdir(exist_ok=True)
 figure.savefig(output, dpi=100)

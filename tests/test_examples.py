@@ -24,6 +24,7 @@ def test_example(path, tmp_path, shared_data):
         # Parsers of matplotlib 3.7 and 3.8 warn when they are deleted.
         [sys.executable, "-W", "error", "-W", "ignore:Forward defined here", str(script), *arguments],
         env={**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"},
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
