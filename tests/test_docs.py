@@ -1,6 +1,8 @@
 """The guide's code runs as it is printed, and the pages build without a warning."""
 
+import csv
 import doctest
+import gzip
 import importlib
 import importlib.util
 import pkgutil
@@ -9,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import skstruct
@@ -18,21 +21,65 @@ GENERATED = ("_build", "_templates", "generated", "gallery", "__pycache__")
 PAGES = sorted(page for page in DOCS.rglob("*.rst") if not set(GENERATED) & set(page.parts))
 TABLES = ("BACKENDS", "DECODERS", "FEATURE_MAPS", "OBJECTIVES", "OPTIMIZERS")
 NEEDS = {
+    "citations": ["pandas"],
     "data": ["conllu", "networkx", "pandas", "skimage"],
     "distributed": ["distributed"],
     "inference": ["pandas"],
     "moving": ["pandas", "pycrfsuite", "sklearn_crfsuite"],
     "pictures": ["matplotlib", "networkx", "pandas"],
+    "proteins": ["networkx"],
     "queries": ["pandas"],
     "saving": ["skops"],
+    "segmentation": ["skimage"],
+    "tagging": ["conllu"],
+    "trees": ["conllu"],
+    "tutorial": ["pandas", "skops"],
     "understanding": ["pandas"],
+}
+TREEBANK = ["en_ewt-ud-dev.conllu.gz", "en_ewt-ud-test.conllu.gz"]
+FILES = {  # what the code of a page reads, from data that are not part of skstruct
+    "tasks/citations": ["cora.npz"],
+    "tasks/multilabel": ["scene.npz"],
+    "tasks/proteins": ["enzymes.npz"],
+    "tasks/segmentation": ["camvid-120x90.npz"],
+    "tasks/tagging": TREEBANK,
+    "tasks/trees": TREEBANK,
 }
 
 
+def write_tables(stored):
+    """Write the citation graph Cora as two tables, as `docs/tasks/citations.rst` describes them."""
+    part = np.full(len(stored["labels"]), "other", dtype="<U5")
+    for name in ("train", "test"):
+        part[stored[name]] = name
+    rows = np.split(stored["indices"], stored["indptr"][1:-1])
+    words = [" ".join(f"word{column}" for column in row) for row in rows]
+    papers = zip(range(len(part)), words, [f"topic {label}" for label in stored["labels"]], part)
+    tables = {"papers": (["paper", "words", "topic", "part"], papers), "citations": (["from", "to"], stored["edges"])}
+    for name, (columns, lines) in tables.items():
+        with open(f"{name}.csv", "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([columns, *lines])
+
+
+def put_file(path):
+    """Put a file of data into the current folder, in the form that the page reads."""
+    if path.stem == "cora":
+        with np.load(path) as stored:
+            write_tables(stored)
+    elif path.suffix == ".gz":
+        Path(path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+    else:
+        Path(path.name).symlink_to(path.resolve())
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_code_of_the_guide(page, capsys):
+def test_code_of_the_guide(page, capsys, tmp_path, monkeypatch, shared_data):
     for module in NEEDS.get(page.stem, []):
         pytest.importorskip(module)
+    files = FILES.get(page.relative_to(DOCS).with_suffix("").as_posix(), [])
+    monkeypatch.chdir(tmp_path)
+    for name in files:
+        put_file(shared_data(name))
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     failed, _ = doctest.testfile(str(page), module_relative=False, optionflags=flags, encoding="utf-8")
     assert not failed, capsys.readouterr().out
