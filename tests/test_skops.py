@@ -28,6 +28,7 @@ from skstruct.preprocessing import (
     AttributeVectorizer,
     DelaunayToGraphs,
     EdgeFeatures,
+    EdgeTemplates,
     EdgeTransformer,
     ImagesToGraphs,
     NearestNeighborsToGraphs,
@@ -154,6 +155,7 @@ TRANSFORMERS = {
     "templates function": (TokenTemplates(["w.first[0]|w[0]"], derivations={"first": first_letter}), WORDS),
     "templates dict": (TokenTemplates(["w.cluster[-1..1]"], derivations={"cluster": {"the": "1"}}), WORDS),
     "templates both": (TokenTemplates(["w.lower[0]"], n_bits=5, derivations={"lower": {"the": 1}, "n": len}), WORDS),
+    "templates of edges": (EdgeTemplates(["bias", "p.lower[0]|w[-1]"], ["w", "p"]), TAGGED),
     "attributes": (AttributeVectorizer(), [[["a", "b"], ["c"]], [["a"]]]),
     "attributes of dicts": (AttributeVectorizer(dtype=np.float32), [[{"a": "x", "b": 2}], [{"c": True, "d": ["e"]}]]),
     "sequences": (SequencesToGraphs(), [[[1.0], [2.0]], [[3.0]]]),
@@ -215,7 +217,7 @@ def test_a_multi_label_classifier():
 
 def test_trusted_types_exist():
     names = trusted_types()
-    assert len(names) < 80
+    assert len(names) < 90
     for name in names:
         module, _, kind = name.rpartition(".")
         assert isinstance(getattr(importlib.import_module(module), kind), type)
@@ -224,6 +226,11 @@ def test_trusted_types_exist():
 PIPELINES = {
     "words": (make_pipeline(TokenTemplates(TEMPLATES), crf()), WORDS, TAGS),
     "hashed words": (make_pipeline(TokenTemplates(TEMPLATES, n_bits=10), crf()), WORDS, TAGS),
+    "words and transitions": (
+        make_pipeline(EdgeTemplates(["bias", "w[0]"]), TokenTemplates(TEMPLATES), crf()),
+        WORDS,
+        TAGS,
+    ),
     "attributes": (make_pipeline(AttributeVectorizer(), crf()), [[["a", "b"], ["c"]], [["a"]]], [["x", "y"], ["x"]]),
     "nodes and edges": (
         make_pipeline(NodeTransformer(StandardScaler()), EdgeTransformer(MinMaxScaler()), crf()),

@@ -2,6 +2,7 @@
 
 from skstruct.preprocessing._attributes import AttributeVectorizer
 from skstruct.preprocessing._edge_features import EdgeFeatures
+from skstruct.preprocessing._edge_templates import EdgeTemplates
 from skstruct.preprocessing._edge_transformer import EdgeTransformer
 from skstruct.preprocessing._images import ImagesToGraphs
 from skstruct.preprocessing._neighbors import DelaunayToGraphs, NearestNeighborsToGraphs, RadiusNeighborsToGraphs
@@ -22,6 +23,7 @@ __all__ = [
     "RadiusNeighborsToGraphs",
     "DelaunayToGraphs",
     "TokenTemplates",
+    "EdgeTemplates",
     "AttributeVectorizer",
     "NodeClassifier",
 ]

@@ -16,6 +16,7 @@ from skstruct.preprocessing import (
     AttributeVectorizer,
     DelaunayToGraphs,
     EdgeFeatures,
+    EdgeTemplates,
     EdgeTransformer,
     ImagesToGraphs,
     NearestNeighborsToGraphs,
@@ -43,6 +44,7 @@ EXAMPLES = {
     RadiusNeighborsToGraphs: (RadiusNeighborsToGraphs(), TABLES),
     DelaunayToGraphs: (DelaunayToGraphs(), TABLES),
     TokenTemplates: (TokenTemplates(["w[-1..0]"]), DICTS),
+    EdgeTemplates: (EdgeTemplates(["bias", "n[0]"], ["w", "n"]), [[("1", "7"), ("2", "7")], [("1", "3")]]),
     AttributeVectorizer: (AttributeVectorizer(), DICTS),
 }
 WITHOUT_DATA = [
@@ -78,7 +80,12 @@ def test_checks_of_scikit_learn_that_need_no_data(example, check):
 
 def test_defaults(example):
     kind = type(example[0])
-    if kind not in (NodeTransformer, EdgeTransformer, TokenTemplates):  # their first parameter has no default
+    if kind not in (
+        NodeTransformer,
+        EdgeTransformer,
+        TokenTemplates,
+        EdgeTemplates,
+    ):  # their first parameter has no default
         estimator_checks.check_parameters_default_constructible(kind.__name__, kind())
 
 
