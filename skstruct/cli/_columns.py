@@ -4,19 +4,9 @@ import re
 
 from skstruct.cli._files import numbered_lines
 from skstruct.cli._formats import Format, Record, blocks_of, cells, next_place, ranked
-from skstruct.cli._templates import read_templates
-from skstruct.preprocessing import TokenTemplates
+from skstruct.cli._templates import template_steps
 
-FIRST_COLUMN = "{0}[-2..2] {0}[-1..0]|{0}[0..1] {0}.lower[0] {0}.shape[-1..1] {0}.prefix(1..3)[0] {0}.suffix(1..4)[0]"
-OTHER_COLUMN = "{0}[-2..2] {0}[-1..0]|{0}[0..1]"
-CONSTANTS = "bias __BOS__ __EOS__"
 SEPARATOR = re.compile("[ \t]+")
-
-
-def default_templates(columns: list[str]) -> list[str]:
-    """Templates where no file names any: a window of each column, and the beginning and end of the first one."""
-    texts = [FIRST_COLUMN.format(columns[0]), *(OTHER_COLUMN.format(name) for name in columns[1:]), CONSTANTS]
-    return " ".join(texts).split()
 
 
 class Columns(Format):
@@ -65,12 +55,8 @@ class Columns(Format):
         return Columns(self.columns or [f"c{j}" for j in range(len(records[0].x[0]))])
 
     def steps(self, X, templates, min_count):
-        """Token templates of the file, or by default."""
-        if templates is None:
-            found = default_templates(self.columns)
-        else:
-            found = read_templates(templates, self.columns)
-        return [("features", TokenTemplates(found, columns=self.columns, min_count=min_count))]
+        """Token templates."""
+        return template_steps(templates, self.columns, min_count)
 
     def written(self, record, predictions):
         """Each line, and the predicted label in one more column."""

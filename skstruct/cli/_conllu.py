@@ -5,13 +5,12 @@ import re
 
 from sklearn.feature_extraction import DictVectorizer
 
-from skstruct.cli._columns import default_templates
 from skstruct.cli._files import numbered_lines
 from skstruct.cli._formats import Format, Record, blocks_of, cells
-from skstruct.cli._templates import read_templates
+from skstruct.cli._templates import template_steps
 from skstruct.data.dataset import GraphDataset
 from skstruct.io import read_conllu
-from skstruct.preprocessing import EdgeTransformer, TokenTemplates
+from skstruct.preprocessing import EdgeTransformer
 
 FIELDS = ["id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc"]
 TOKEN = re.compile(r"\d+\t")  # neither a range of contracted words, nor an empty node
@@ -63,9 +62,8 @@ class CoNLLU(Format):
 
     def steps(self, X, templates, min_count):
         """Token templates, and a vectorizer of the relations of trees."""
-        found = default_templates(self.columns) if templates is None else read_templates(templates, self.columns)
         edges = [] if X.edge_features is None else [("edges", EdgeTransformer(DictVectorizer()))]
-        return [*edges, ("features", TokenTemplates(found, columns=self.columns, min_count=min_count))]
+        return [*edges, *template_steps(templates, self.columns, min_count)]
 
     def written(self, record, predictions):
         """Return the sentence with predicted labels; probabilities are in the column MISC."""

@@ -3,31 +3,72 @@
 import re
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
+
+from sklearn.base import BaseEstimator
 
 from skstruct.cli._files import numbered_lines
+from skstruct.preprocessing import EdgeTemplates, TokenTemplates
 
 FIRST, LAST, ALWAYS = "__BOS__", "__EOS__", "bias"
 LINE = re.compile(r"([UBub*])([^:\[\]|]*)(?::(.*))?")
 MACRO = re.compile(r"%([xX])\[([+-]?\d+),(\d+)\]")
+# Templates where no file names any, of the first column and of the others.
+FIRST_COLUMN = "{0}[-2..2] {0}[-1..0]|{0}[0..1] {0}.lower[0] {0}.shape[-1..1] {0}.prefix(1..3)[0] {0}.suffix(1..4)[0]"
+OTHER_COLUMN = "{0}[-2..2] {0}[-1..0]|{0}[0..1]"
 
 
-def read_templates(path: str, columns: Sequence[str]) -> list[str]:
+class Templates(NamedTuple):
+    """Templates as `TokenTemplates` and `EdgeTemplates` read them.
+
+    Attributes
+    ----------
+    nodes : list of str
+    edges : list of str
+        ``["bias"]`` if transitions do not depend on tokens.
+    """
+
+    nodes: list[str]
+    edges: list[str]
+
+
+def template_steps(path: str | None, columns: list[str], min_count: int) -> list[tuple[str, BaseEstimator]]:
+    """Return the steps of a pipeline that compute features of tokens, and of transitions if these depend on tokens.
+
+    Parameters
+    ----------
+    path : str or None
+        Template file. None: the default templates.
+    columns : list of str
+        Names of the columns of a token.
+    min_count : int
+        Minimum number of tokens in which a feature must occur.
+    """
+    found = _default(columns) if path is None else read_templates(path, columns)
+    steps: list[tuple[str, BaseEstimator]] = []
+    if found.edges != [ALWAYS]:
+        steps.append(("transitions", EdgeTemplates(found.edges, columns, min_count)))
+    return [*steps, ("features", TokenTemplates(found.nodes, columns, min_count))]
+
+
+def _default(columns):
+    """Templates of a window of each column, and of the form of the first column."""
+    texts = [FIRST_COLUMN.format(columns[0]), *map(OTHER_COLUMN.format, columns[1:]), ALWAYS, FIRST, LAST]
+    return Templates(" ".join(texts).split(), [ALWAYS])
+
+
+def read_templates(path: str, columns: Sequence[str]) -> Templates:
     """Read a template file.
 
-    A line is a template of CRF++ (``U05:%x[-1,0]/%x[0,0]``, ``U``, ``B``) or of `TokenTemplates`
-    (``form.suffix(1..3)[0]``). Empty lines, and lines that begin with ``#``, are left out. ``%X`` is ``%x`` in lower
-    case, as in Wapiti.
+    A line is a template of CRF++ (``U05:%x[-1,0]/%x[0,0]``, ``U``, ``B01:%x[0,1]``, ``B``) or of `TokenTemplates`
+    (``form.suffix(1..3)[0]``). Empty lines, and lines that begin with ``#``, are left out. As in Wapiti, ``*`` stands
+    for ``U`` and ``B``, and ``%X`` is ``%x`` in lower case.
 
     Parameters
     ----------
     path : str
     columns : sequence of str
         Names of the columns of a token. CRF++ refers to columns by their numbers.
-
-    Returns
-    -------
-    templates : list of str
-        As `TokenTemplates` reads them.
 
     Raises
     ------
@@ -40,43 +81,36 @@ def read_templates(path: str, columns: Sequence[str]) -> list[str]:
     UserWarning
         If CRF++ would train a model without transitions.
     """
-    templates: list[str] = []
-    kinds: set[str] = set()
-    places: dict[str, str] = {}  # of the identifiers
+    nodes: list[str] = []
+    edges: list[str] = []
+    places: dict[tuple[str, str], str] = {}  # of the identifiers
     for place, line in numbered_lines(path):
         line = line.strip()
         if not line or line.startswith("#"):
             continue
         found = None if line == ALWAYS else LINE.fullmatch(line)
         if found is None:
-            templates.append(line)
+            nodes.append(line)
             continue
-        kind, name, text = found[1].upper(), found[2], found[3] or ""
-        kinds.add(kind)
-        if kind != "U":
-            if MACRO.search(text):
+        template = _translated(found[3] or "", columns, place)
+        for kind in found[1].upper().replace("*", "UB"):
+            earlier = places.setdefault((kind, found[2]), place)
+            if earlier != place and found[3]:
                 raise ValueError(
-                    f"{place}: {line!r} makes transitions depend on a token, which is not supported; write U in place "
-                    f"of {line[0]}, and B in a line of its own"
+                    f"{place}: the identifier {line.partition(':')[0]!r} occurs in {earlier} too. CRF++ does not "
+                    "distinguish the features of two such templates (a bag of words), which is not supported; use "
+                    "different identifiers"
                 )
-            continue
-        if text and name in places:
-            raise ValueError(
-                f"{place}: the identifier {line.partition(':')[0]!r} occurs in {places[name]} too. CRF++ does not "
-                "distinguish the features of two such templates (a bag of words), which is not supported; use "
-                "different identifiers"
-            )
-        places[name] = place
-        templates.append(_translated(text, columns, place))
-    if not templates:
-        raise ValueError(f"{path} contains no template; a template for the first column is U00:%x[0,0]")
-    if kinds and not kinds & {"B", "*"}:
+            (nodes if kind == "U" else edges).append(template)
+    if not nodes:
+        raise ValueError(f"{path} contains no template of tokens; one of the first column is U00:%x[0,0]")
+    if places and not edges:
         warnings.warn(f"{path} has no line B, but the model has transitions between labels anyway", stacklevel=2)
-    return [*templates, *_boundaries(templates)] if kinds else templates
+    return Templates([*nodes, *_boundaries(nodes)] if places else nodes, edges or [ALWAYS])
 
 
 def _translated(text, columns, place):
-    """Template of `TokenTemplates` for the text behind the identifier of a unigram template."""
+    """Template of `TokenTemplates` for the text behind the identifier of a template of CRF++."""
     terms = []
     for case, offset, column in MACRO.findall(text):
         if int(column) >= len(columns):

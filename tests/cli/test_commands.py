@@ -63,6 +63,19 @@ def test_the_model_is_that_of_python(run, files):
     assert Path("out.txt").read_text().startswith(out)
 
 
+def test_transitions_that_depend_on_tokens(run, files, write):
+    write("bigrams", TEMPLATE + "B1:%x[0,1]\n")
+    assert run("train -q -t bigrams -m m.skops train.txt")[0] == 0
+    model = load_model("m.skops")
+    names = model[0].get_edge_feature_names_out().tolist()
+    assert sorted(names) == ["bias", "c1[0]=DT", "c1[0]=JJ", "c1[0]=NN", "c1[0]=VB"]
+    assert model[-1].edge_coef_.shape == (5, 3, 3)
+    assert not model[-1].edge_coef_[names.index("c1[0]=DT")].any()  # never the second token of a pair
+    assert run("predict -m m.skops test.txt")[0] == 0
+    table = run("inspect -m m.skops -n 0")[1].split(" transitions\n")[1].split("\n\n")[0].strip()
+    assert {line.split()[0] for line in table.splitlines()} == {"feature", *names} - {"c1[0]=DT"}
+
+
 def test_probabilities(run, files):
     run("train -q -m m.skops train.txt")
     model = load_model("m.skops")

@@ -46,7 +46,8 @@ def read(tmp_path):
 
 
 def test_features_of_crfpp(read):
-    found = read(TEMPLATES + "B\n")
+    found, edges = read(TEMPLATES + "B\n")
+    assert edges == ["bias"]
     assert found[-2:] == ["__BOS__", "__EOS__"]
     vectorizer = TokenTemplates(found[:-2], columns=["w", "pos"])
     X = vectorizer.fit_transform(SEQUENCES).node_features
@@ -61,13 +62,16 @@ def test_features_of_crfpp(read):
 
 
 def test_both_notations(read):
-    text = "U1:%x[0,1]\nB\n# comment\n\nw.suffix(1..2)[0]\nbias\n*:\nU:%X[1,0]"
-    assert read(text) == ["pos[0]", "w.suffix(1..2)[0]", "bias", "w.lower[1]", "__EOS__"]
+    text = "U1:%x[0,1]\nB\n# comment\n\nw.suffix(1..2)[0]\nbias\n*2:%x[-1,0]%x[0,0]\nU:%X[1,0]"
+    nodes = ["pos[0]", "w.suffix(1..2)[0]", "bias", "w[-1]|w[0]", "w.lower[1]", "__BOS__", "__EOS__"]
+    assert read(text) == (nodes, ["bias", "w[-1]|w[0]"])
+    assert read("*\nb01:%x[0,1]\nu02:%x[0,1]") == (["bias", "pos[0]"], ["bias", "pos[0]"])
+    assert read("B1:%x[0,1]\nU1:%x[0,0]") == (["w[0]"], ["pos[0]"])
 
 
 def test_own_notation_is_left_alone(read):
-    assert read("w[-2..2]\npos[-1]|pos[0]\n__BOS__", ["w", "pos"]) == ["w[-2..2]", "pos[-1]|pos[0]", "__BOS__"]
-    assert read("U[0]\nB[0]|U[0]\nb.lower[1]", ["U", "B", "b"]) == ["U[0]", "B[0]|U[0]", "b.lower[1]"]
+    for text in ("w[-2..2]\npos[-1]|pos[0]\n__BOS__", "U[0]\nB[0]|U[0]\nb.lower[1]"):
+        assert read(text, ["w", "pos", "U", "B", "b"]) == (text.split(), ["bias"])
 
 
 def test_without_transitions(read):
@@ -81,10 +85,10 @@ def test_without_transitions(read):
         ("U0:%x[0,0]\nU1:%x[0,2]\nB", "template, line 2: there is no column 2"),
         ("U0:%x[0]\nB", "line 1: cannot read '%x"),
         ("U0:%m[0,0,'a']\nB", "line 1: cannot read .%m"),
-        ("B01:%x[0,0]", "line 1: 'B01:%x.0,0.' makes transitions depend on a token"),
+        ("U0:%x[0,0]\n*1:%x[0,0]\nB1:%x[1,0]", "line 3: the identifier 'B1' occurs in .*template, line 2"),
         ("\nU:%x[0,0]\nU:%x[1,0]\nB", "line 3: the identifier 'U' occurs in .*template, line 2"),
-        ("# nothing\n\n", "contains no template"),
-        ("B", "contains no template"),
+        ("# nothing\n\n", "contains no template of tokens"),
+        ("B", "contains no template of tokens"),
     ],
 )
 def test_refusals(read, text, message):
