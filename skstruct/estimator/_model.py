@@ -89,12 +89,12 @@ class Model:
     def marginals(self, dataset: GraphDataset, known: np.ndarray | None = None) -> np.ndarray:
         """Node marginals, (n_nodes, n_states)."""
         found = self.each_chunk(dataset, lambda chunk, s: queries.marginals(chunk.plan, s).node, known)
-        return _join(found, (0, self.n_states))
+        return _at_most_one(_join(found, (0, self.n_states)))
 
     def edge_marginals(self, dataset: GraphDataset, known: np.ndarray | None = None) -> np.ndarray:
         """Pair marginals of every edge, (n_edges, n_states, n_states)."""
         found = self.each_chunk(dataset, lambda chunk, s: queries.pair_marginals(chunk.plan, s).edge, known)
-        return _join(found, (0, self.n_states, self.n_states))
+        return _at_most_one(_join(found, (0, self.n_states, self.n_states)))
 
     def decode(
         self, dataset: GraphDataset, decoder: Decoder | None = None, known: np.ndarray | None = None
@@ -199,6 +199,11 @@ class Model:
 
         self.each_chunk(dataset, query)
         return report
+
+
+def _at_most_one(probability):
+    """Probabilities without the rounding errors that scikit-learn refuses, such as 1 + 2e-16; in place."""
+    return np.minimum(probability, 1.0, out=probability)
 
 
 def _join(arrays, empty_shape):

@@ -7,8 +7,10 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
+from skstruct.datasets import make_chain
 from skstruct.features import LinearFeatures
 from skstruct.inference import Auto, Edgeless, LoopyBP, Tree
+from skstruct.metrics import node_log_loss
 
 CASES = [
     ("chain", "auto", "full", 0),
@@ -237,3 +239,14 @@ def test_large_scores_stay_finite(make_data):
     assert np.isfinite(crf.log_partition(X)).all()
     log_proba = crf.predict_log_proba(X).values
     assert (log_proba <= 0).all()
+
+
+def test_probabilities_are_at_most_one():
+    """Sums of rounded probabilities may exceed 1, which metrics of scikit-learn refuse."""
+    X, y = make_chain(n_graphs=30, n_nodes=20, return_X_y=True, random_state=0)
+    crf = GraphCRFClassifier(tol=1e-3).fit(X, y)
+    for factor in (1, 10, 1000):
+        sharp = X.with_node_features(factor * X.node_features)
+        assert crf.predict_proba(sharp).values.max() <= 1
+        assert crf.predict_edge_proba(sharp).values.max() <= 1
+        assert np.isfinite(node_log_loss(crf, sharp, y))
