@@ -14,7 +14,9 @@ LEVELS = [
     {"features", "inference", "optim"},
     {"decoding", "objectives"},
     {"estimator"},
-    {"functional", "inspection", "metrics", "model_selection", "preprocessing", "datasets", "io", "testing", "compat"},
+    {"functional", "inspection", "metrics", "model_selection", "preprocessing", "datasets", "testing"},
+    {"calibration"},
+    {"io", "compat"},
     {"plotting", "cli", "distributed"},
     {"__main__"},
 ]

@@ -16,7 +16,7 @@ from skstruct.estimator._callbacks import FitTask, with_callbacks
 from skstruct.estimator._chunks import KeptPlans
 from skstruct.estimator._input import find_codes, read_X
 from skstruct.estimator._known import known_codes
-from skstruct.estimator._parameters import check_query_parameters
+from skstruct.estimator._parameters import check_query_parameters, query_temperature
 from skstruct.estimator._partial import is_incremental
 from skstruct.estimator._probabilities import gives_probabilities
 from skstruct.estimator._rollback import unchanged_by_errors
@@ -25,6 +25,11 @@ from skstruct.exceptions import numbered_by
 from skstruct.inference import BACKENDS, InferenceBackend, queries
 from skstruct.objectives import MISSING
 from skstruct.version import Versioned
+
+
+def _has_probabilities(crf):
+    """Whether the objective of training defines probabilities, or a temperature does."""
+    return crf.temperature is not None or gives_probabilities(crf)
 
 
 class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimator):
@@ -78,6 +83,10 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         the backend is exact. "marginal": the most probable label of each node, which has the highest expected accuracy.
         "auto": for graphs where inference is not exact, the best labelling at affordable cost, by cuts, expansion moves
         or integer programs. May be set after `fit`.
+    temperature : float, default=None
+        Number by which `predict` and the other queries divide all scores of nodes and edges, so that probabilities are
+        less extreme with a number above 1; see `skstruct.calibration.TemperatureScalingCV`. Training does not use it.
+        None: 1, and there are probabilities only if the objective defines them. May be set after `fit`.
     missing_label : int, float, str or None, default=None
         Value in `y` that means "unknown", e.g. -1 or nan (which also matches None). Training sums over the labels of
         such nodes, and `score` excludes them. None: all labels are known.
@@ -195,6 +204,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         class_weight=None,
         classes=None,
         decoding="map",
+        temperature=None,
         missing_label=None,
         transductive=False,
         max_iter=1000,
@@ -216,6 +226,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         self.class_weight = class_weight
         self.classes = classes
         self.decoding = decoding
+        self.temperature = temperature
         self.missing_label = missing_label
         self.transductive = transductive
         self.max_iter = max_iter
@@ -332,11 +343,14 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         return hasattr(self, "_model")
 
     def _current_model(self):
-        """Return the model, with the parameters `n_jobs` and `inference` if these have been changed after `fit`."""
-        given = resolve(self.inference, InferenceBackend, BACKENDS)
+        """Return the model, with the parameters that may be set after `fit`."""
+        model, given = self._model, resolve(self.inference, InferenceBackend, BACKENDS)
+        temperature = query_temperature(self)
         if not same_settings(given, self._fitted_inference):
-            return replace(self._model, backend=given, n_jobs=self.n_jobs, kept_plans=KeptPlans())
-        return self._model if self.n_jobs == self._model.n_jobs else replace(self._model, n_jobs=self.n_jobs)
+            model = replace(model, backend=given, kept_plans=KeptPlans())
+        if self.n_jobs != model.n_jobs or temperature != model.temperature:
+            model = replace(model, n_jobs=self.n_jobs, temperature=temperature)
+        return model
 
     def _check_edge_features(self, dataset):
         """Refuse another number of edge features than in `fit`."""
@@ -422,7 +436,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         codes, log_likelihood = model.top_k(inputs.dataset, k, self._known_codes(inputs, known))
         return RaggedArray(self.classes_[codes], inputs.dataset.node_ptr), log_likelihood
 
-    @available_if(gives_probabilities)
+    @available_if(_has_probabilities)
     def sample(self, X, n_samples=1, known=None, random_state=None):
         """Draw labellings from the model: exactly if inference is exact, otherwise by Gibbs sweeps.
 
@@ -445,7 +459,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         codes = model.sample(inputs.dataset, n_samples, random_state, self._known_codes(inputs, known))
         return inputs.wrap(self.classes_[codes])
 
-    @available_if(gives_probabilities)
+    @available_if(_has_probabilities)
     def predict_proba(self, X, known=None):
         """Probability of every label at every node, summed over the labels of all other nodes.
 
@@ -463,7 +477,30 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         model, inputs = self._query(X)
         return inputs.wrap(self._probabilities(model, inputs, known))
 
-    @available_if(gives_probabilities)
+    @available_if(_has_probabilities)
+    def decision_function(self, X, known=None):
+        """Log-odds of two classes, or log-probabilities of more classes, summed over the labels of all other nodes.
+
+        For scikit-learn's tools that need finite values: a probability of 0 counts as the smallest positive number.
+        With ``decoding="marginal"``, `predict` returns the label with the largest value. The softmax of the values is
+        `predict_proba`, as for `LogisticRegression`.
+
+        Parameters
+        ----------
+        X : GraphDataset, NodeView, list of graphs, or array-like of shape (n_samples, n_features)
+        known : like `y` in `fit`, default=None
+            Labels to condition on, as in `predict`.
+
+        Returns
+        -------
+        values : RaggedArray of (n_nodes, n_classes), or ndarray of shape (n_samples, n_classes)
+            For two classes: one value per node, which is positive if the second class is more probable.
+        """
+        model, inputs = self._query(X)
+        values = np.log(np.maximum(self._probabilities(model, inputs, known), np.finfo(np.float64).tiny))
+        return inputs.wrap(values[:, 1] - values[:, 0] if len(self.classes_) == 2 else values)
+
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X, known=None):
         """Logarithm of `predict_proba`, in nats.
 
@@ -481,7 +518,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         with np.errstate(divide="ignore"):  # log 0 is -inf
             return inputs.wrap(np.log(self._probabilities(model, inputs, known)))
 
-    @available_if(gives_probabilities)
+    @available_if(_has_probabilities)
     def predict_edge_proba(self, X, known=None):
         """Probability of every pair of labels at every edge.
 
@@ -588,7 +625,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         model, inputs = self._query(X)
         return model.log_partition_bounds(inputs.dataset)
 
-    @available_if(gives_probabilities)
+    @available_if(_has_probabilities)
     def entropy(self, X, known=None):
         """Entropy of the labelling of each graph, ``log Z - E[score]``.
 
@@ -607,7 +644,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         model, inputs = self._query(X)
         return model.entropy(inputs.dataset, self._known_codes(inputs, known))
 
-    @available_if(gives_probabilities)
+    @available_if(_has_probabilities)
     def log_likelihood(self, X, y):
         """Joint log-probability of the labels of each graph. Missing labels are summed over.
 
@@ -625,7 +662,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         codes, _ = self._encode(inputs, y, self.classes_, self.missing_label)
         return model.log_likelihood(inputs.dataset, codes)
 
-    @available_if(gives_probabilities)
+    @available_if(_has_probabilities)
     def saliency(self, X, y):
         """Gradient of the log-likelihood of labels with respect to the features of nodes and edges.
 

@@ -33,6 +33,8 @@ class Model:
         The label of each state.
     n_jobs : int or None
         Number of threads that process chunks, as in scikit-learn.
+    temperature : float
+        Number by which all scores are divided.
     kept_plans : KeptPlans
         Of `backend`.
     """
@@ -42,6 +44,7 @@ class Model:
     backend: InferenceBackend
     classes: np.ndarray
     n_jobs: int | None = None
+    temperature: float = 1.0
     kept_plans: KeptPlans = field(default_factory=KeptPlans, compare=False, repr=False)
 
     def __getstate__(self):
@@ -66,7 +69,7 @@ class Model:
 
         def run(chunk):
             with numbered_from(chunk.graphs.start):
-                scores = self._scores(chunk.batch)
+                scores = self.batch_scores(chunk.batch)
                 return query(chunk, scores if known is None else clamp(scores, known[chunk.nodes]))
 
         if len(chunks) == 1:
@@ -74,16 +77,19 @@ class Model:
         with thread_map(self.n_jobs) as in_threads:
             return in_threads(run, chunks)
 
-    def _scores(self, batch):
+    def batch_scores(self, batch: GraphDataset) -> Scores:
+        """Scores of a batch, divided by the temperature."""
         found = self.feature_plan.scores(self.feature_plan.prepare(batch), self.coef)[0]
         n = self.n_states
         if found.node.shape[1] != n or found.edge.shape[1:] != (n, n):  # compiled code would read out of bounds
             raise ValueError(f"the feature map has scores of {found.node.shape[1]} states, but there are {n} classes")
-        return found
+        if self.temperature == 1.0:
+            return found
+        return found._replace(node=found.node / self.temperature, edge=found.edge / self.temperature)
 
     def scores(self, dataset: GraphDataset) -> tuple[np.ndarray, np.ndarray]:
         """Score tensors, (n_nodes, n_states) and (n_edges, n_states, n_states)."""
-        found = self._scores(dataset)
+        found = self.batch_scores(dataset)
         return found.node, found.edge[edge_rows(found, dataset.n_edges)]
 
     def marginals(self, dataset: GraphDataset, known: np.ndarray | None = None) -> np.ndarray:
@@ -159,6 +165,7 @@ class Model:
 
         def query(chunk, scores):
             d_scores = queries.log_likelihood_gradient(chunk.plan, scores, codes[chunk.nodes])
+            d_scores = d_scores._replace(node=d_scores.node / self.temperature, edge=d_scores.edge / self.temperature)
             return self.feature_plan.input_gradient(self.feature_plan.prepare(chunk.batch), self.coef, d_scores)
 
         found = self.each_chunk(dataset, query)

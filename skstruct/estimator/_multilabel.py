@@ -304,6 +304,23 @@ class MultiLabelCRFClassifier(Versioned, ClassifierMixin, BaseEstimator):
             return np.log(self.predict_proba(X))
 
     @available_if(gives_probabilities)
+    def decision_function(self, X):
+        """Log-odds of each label, summed over the other labels.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_odds : ndarray of shape (n_samples, n_labels), or (n_samples,) if `y` was 1-D
+            Finite: a probability of 0 counts as the smallest positive number. If `y` was 1-D: of the second class.
+        """
+        crf, graphs = self._query(X)
+        log_odds = crf.decision_function(graphs).values
+        return log_odds.reshape(-1, self.n_labels_) if self._is_table else log_odds
+
+    @available_if(gives_probabilities)
     def log_likelihood(self, X, y):
         """Joint log-probability of the labels of each sample.
 

@@ -10,6 +10,14 @@ from skstruct.decoding import DECODERS, Decoder
 from skstruct.estimator._input import is_label_list
 
 
+def query_temperature(estimator: BaseEstimator) -> float:
+    """Number by which queries divide the scores; refuse it if it is out of range."""
+    if estimator.temperature is None:
+        return 1.0
+    require_number(estimator, "temperature", lambda number: 0 < number < np.inf, "None or a positive number")
+    return float(estimator.temperature)
+
+
 def check_query_parameters(estimator: BaseEstimator) -> None:
     """Refuse the parameters that predictions read, too, and that can be set after `fit`, if they are out of range."""
     if estimator.n_jobs is not None:
@@ -28,6 +36,7 @@ def check_parameters(estimator: BaseEstimator) -> None:
     require_integers(estimator, "max_iter", "n_iter_no_change")
     require_number(estimator, "validation_fraction", lambda fraction: 0 < fraction < 1, "a number between 0 and 1")
     check_query_parameters(estimator)
+    query_temperature(estimator)
     require(estimator, "classes", estimator.classes is None or is_label_list(estimator.classes), "a list of labels")
     require(
         estimator,

@@ -12,6 +12,7 @@ def gives_probabilities(estimator: BaseEstimator) -> bool:
     if isinstance(objective, Objective) and not objective.probabilistic:
         raise AttributeError(
             f"objective={given!r} trains scores that define no probabilities; predict needs none, and "
-            "objective='likelihood' trains probabilities."
+            "objective='likelihood' trains probabilities. skstruct.calibration.TemperatureScalingCV chooses a "
+            "temperature, which defines probabilities for any objective."
         )
     return True

@@ -58,7 +58,7 @@ def explain(
         - ``part``: the kind of the part.
 
           - "feature": the value of a feature times the difference of its weights; features of value 0 have no row.
-          - "intercept": the difference of the intercepts.
+          - "intercept": the difference of the intercepts. Both are divided by the `temperature`, if there is one.
           - "score": the difference of the scores of the node, in place of the two above if the map is not linear.
           - "constraint": inf or -inf, if a constraint or a known label forbids one of the two labels.
           - "neighbour": the message of a neighbour. If the graph has a cycle through the node, and inference is exact,
@@ -118,8 +118,7 @@ def explain(
     graph = _position("graph", graph, len(dataset), "X")
     one, first = dataset[[graph]], dataset.node_ptr[graph]
     node = _position("node", node, one.n_nodes, f"graph {graph}")
-    feature_plan = fitted.feature_plan
-    scores = feature_plan.scores(feature_plan.prepare(one), fitted.coef)[0]
+    scores = fitted.batch_scores(one)
     if codes is not None:
         scores = clamp(scores, codes[first : first + one.n_nodes])
     with numbered_by([graph]):
@@ -130,7 +129,7 @@ def explain(
     labels = fitted.classes[pair].tolist()
     if np.isneginf(scores.node[node, pair] + incoming.log_messages.sum(axis=0)).all():
         raise ValueError(f"{labels[0]!r} and {labels[1]!r} are both forbidden at node {node} of graph {graph}.")
-    parts = _node_parts(steps, one.node_features[[node]], scores.node[node], pair)
+    parts = _node_parts(steps, one.node_features[[node]], scores.node[node], pair, fitted.temperature)
     parts += [
         ("neighbour", _numbers(neighbours), np.nan, in_favour - in_opposition)
         for neighbours, (in_favour, in_opposition) in zip(incoming.neighbours, incoming.log_messages)
@@ -170,7 +169,7 @@ def _two_codes(classes, proba, label, against):
     return np.array([a, next(n for n in ranking if n != a) if against is None else code[against]])
 
 
-def _node_parts(steps, x, node_scores, pair):
+def _node_parts(steps, x, node_scores, pair, temperature):
     """Parts of the score of the node with the features `x`, (1, n_features)."""
     crf, (a, b) = steps.crf, pair
     log_odds = node_scores[a] - node_scores[b]
@@ -179,8 +178,8 @@ def _node_parts(steps, x, node_scores, pair):
         return score
     columns = x.nonzero()[1]
     values, weights = (_dense(table) for table in (x[:, columns], crf.coef_[:, columns][[a, b]]))
-    contributions = values[0] * (weights[0] - weights[1])
-    intercept = crf.intercept_[a] - crf.intercept_[b]
+    contributions = values[0] * (weights[0] - weights[1]) / temperature
+    intercept = (crf.intercept_[a] - crf.intercept_[b]) / temperature
     names = steps.node_feature_names()[columns]
     parts = list(zip(repeat("feature"), names, values[0].tolist(), contributions.tolist()))
     parts.append(("intercept", INTERCEPT, np.nan, intercept))

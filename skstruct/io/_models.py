@@ -12,13 +12,22 @@ from zipfile import ZipFile
 from scipy.sparse import csc_array, csr_array
 from sklearn.base import BaseEstimator
 
-from skstruct import decoding, estimator, features, inference, objectives, optim, preprocessing
+from skstruct import calibration, decoding, estimator, features, inference, objectives, optim, preprocessing
 from skstruct.data.optional import optional_module
 from skstruct.io._archives import Budget, check_files, read_schema, stored_copy
 from skstruct.io._array_files import open_regular
 from skstruct.version import STAMP, refuse_newer
 
-MODULES: tuple[ModuleType, ...] = (estimator, preprocessing, inference, decoding, features, objectives, optim)
+MODULES: tuple[ModuleType, ...] = (
+    estimator,
+    calibration,
+    preprocessing,
+    inference,
+    decoding,
+    features,
+    objectives,
+    optim,
+)
 STATES = (  # classes of what a fitted model contains, beside the public ones
     "skstruct.compat._crf.CRF",
     "skstruct.compat._features.CRFsuiteFeatures",

@@ -78,7 +78,7 @@ def test_seqeval(scheme, types, n):
 
 def test_seqeval_of_single_sequences():
     metrics = pytest.importorskip("seqeval.metrics")
-    y, predictions = random_sequences("conll", ["x", "y"], 300)
+    y, predictions = random_sequences("conll", ["x", "y"], 100)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # seqeval warns of sequences without entities
         expected = [metrics.f1_score([a], [b]) for a, b in zip(y, predictions)]
