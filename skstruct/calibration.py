@@ -73,8 +73,7 @@ class TemperatureScalingCV(Versioned, MetaEstimatorMixin, ClassifierMixin, BaseE
     ----------
     estimator_ : estimator
         The calibrated model: a clone of `estimator`, trained on all graphs, or a copy of the frozen model. The
-        parameter `temperature` of its `GraphCRFClassifier` is set. All queries of `GraphCRFClassifier` and
-        `skstruct.inspection` are available for it.
+        parameter `temperature` of its `GraphCRFClassifier` is set, so that all its queries are calibrated.
     temperature_ : float
         The temperature.
     classes_ : ndarray of shape (n_classes,)

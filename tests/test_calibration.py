@@ -19,7 +19,7 @@ from skstruct import GraphCRFClassifier, RaggedArray, functional
 from skstruct.calibration import TemperatureScalingCV
 from skstruct.datasets import make_chain, make_tree
 from skstruct.features import ConstrainedFeatures, NetworkFeatures
-from skstruct.inspection import explain
+from skstruct.inspection import Steps, explain, node_entropy
 from skstruct.metrics import expected_calibration_error, node_log_loss, node_scorer
 from skstruct.preprocessing import NodeTransformer
 
@@ -180,6 +180,8 @@ def test_pipelines_searches_and_routing(data):
     calibrated = TemperatureScalingCV(pipe, cv=2).fit(X, y)
     assert calibrated.estimator_[-1].temperature == calibrated.temperature_
     assert calibrated.n_features_in_ == 12
+    assert Steps.of(calibrated).crf is calibrated.estimator_[-1]
+    np.testing.assert_array_equal(node_entropy(calibrated, X).values, node_entropy(calibrated.estimator_, X).values)
     proba = calibrated.predict_proba(X)
     assert isinstance(proba, RaggedArray)
     np.testing.assert_allclose(np.exp(calibrated.predict_log_proba(X).values), proba.values, rtol=0, atol=1e-12)

@@ -11,6 +11,7 @@ from skstruct.components import require_component
 from skstruct.estimator import GraphCRFClassifier
 
 REQUIREMENT = "model must be a fitted GraphCRFClassifier, or a fitted Pipeline or search that ends in one"
+INNER = ("best_estimator_", "estimator_")  # the fitted model of a search, and of TemperatureScalingCV
 
 
 class Steps(NamedTuple):
@@ -28,11 +29,10 @@ class Steps(NamedTuple):
 
     @classmethod
     def of(cls, model: Any) -> "Steps":
-        """Open pipelines, also nested ones, and searches, and refuse other models."""
+        """Open pipelines, also nested ones, and meta-estimators such as searches, and refuse other models."""
         steps = [model]
-        while isinstance(steps[-1], Pipeline) or hasattr(steps[-1], "best_estimator_"):
-            last = steps.pop()
-            steps += _leaves(last) if isinstance(last, Pipeline) else [last.best_estimator_]
+        while opened := _opened(steps[-1]):
+            steps[-1:] = opened
         *transformers, crf = steps
         require_component(crf, GraphCRFClassifier, REQUIREMENT)
         check_is_fitted(crf)
@@ -64,6 +64,13 @@ class Steps(NamedTuple):
         if names is None or len(names) != n_features:  # a transformer may return graphs unchanged, without its names
             names = [f"x{k}" for k in range(n_features)]
         return np.asarray(names, dtype=object)
+
+
+def _opened(model):
+    """Steps of a pipeline, or the fitted model of a meta-estimator, in a list; empty if `model` is neither."""
+    if isinstance(model, Pipeline):
+        return _leaves(model)
+    return [getattr(model, name) for name in INNER if hasattr(model, name)]
 
 
 def _leaves(pipeline):

@@ -9,7 +9,14 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, get_scorer, get_scorer_names, log_loss
-from sklearn.model_selection import GridSearchCV, GroupKFold, LearningCurveDisplay, cross_val_score, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    LearningCurveDisplay,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+)
 
 from skstruct import metrics
 from skstruct.data.dataset import GraphDataset
@@ -224,20 +231,31 @@ def test_cross_validation(data):
     assert nodes.shape == (2,)
 
 
-def test_names(data):
+def test_names():
     for name in NODE_SCORERS:
         scorer = getattr(metrics, name)
         assert scorer.__name__ == pickle.loads(pickle.dumps(scorer)).__name__ == name
     assert node_scorer("f1_micro").__name__ == "node_f1_micro"
     assert graph_scorer(f1_score).__name__ == "graph_f1_score"
     assert node_scorer(partial(f1_score, average="macro")).__name__ == "node_partial"
+
+
+@pytest.mark.parametrize("data", [3], indirect=True)
+@pytest.mark.parametrize("name", NODE_SCORERS)
+def test_every_tool(data, name):
+    """All ready scorers, by object; `entity_f1` is tested with sequences of entities."""
     pytest.importorskip("matplotlib")
     X, y = data
-    for scorer in (metrics.node_f1_macro, metrics.node_log_loss, node_scorer("precision_macro", zero_division=0)):
-        display = LearningCurveDisplay.from_estimator(
-            NodeByNode(), X, y, train_sizes=[0.5, 1.0], cv=2, scoring=scorer, error_score="raise"
-        )
-        assert display.ax_.get_ylabel() == scorer.__name__.replace("_", " ").capitalize()
+    options = {"cv": 2, "scoring": getattr(metrics, name), "error_score": "raise"}
+    expected = options["scoring"](NodeByNode().fit(X[4:], y[4:]), X[:4], y[:4])  # the first fold
+    assert cross_validate(NodeByNode(), X, y, **options)["test_score"][0] == expected
+    search = GridSearchCV(NodeByNode(), {"C": [0.1, 1.0]}, **options).fit(X, y)
+    assert search.score(X, y) == options["scoring"](search.best_estimator_, X, y)
+    sizes = {"train_sizes": [0.5, 1.0]}
+    _, _, test = learning_curve(NodeByNode(), X, y, **sizes, **options)
+    assert test[-1, 0] == expected
+    display = LearningCurveDisplay.from_estimator(NodeByNode(), X, y, **sizes, **options)
+    assert display.ax_.get_ylabel() == name.replace("_", " ").capitalize()
 
 
 def test_metadata_routing(data):
