@@ -222,8 +222,10 @@ class NodeWeights:
         if self.places is None:
             nothing = (np.zeros(1, np.int64), np.zeros(0, np.uint32), self.pair_labels, np.zeros(0), 0)
             return NodeInputs(ptr, features.indices.astype(np.int32, copy=False), values, *nothing)
-        row_ptr, pair_ptr = np.zeros_like(ptr), np.zeros_like(ptr)
-        _count_tiers(ptr, features.indices, self.places, row_ptr, pair_ptr)
+        numbers = self.places[features.indices, 1]
+        in_table = numbers == IN_TABLE
+        numbers[in_table] = 0
+        row_ptr, pair_ptr = (np.append(0, np.cumsum(uses, dtype=np.int64))[ptr] for uses in (in_table, numbers))
         n_rows, n_pairs = row_ptr[-1], pair_ptr[-1]
         inputs = NodeInputs(
             row_ptr,
@@ -268,19 +270,6 @@ class NodeWeights:
         values = np.concatenate([table[row[at], label], singles])
         rows, columns = np.concatenate([feature[at], single]), np.concatenate([label, self.pair_labels])
         return csr_array((values, (rows, columns)), shape=(self.n_features, self.n_states))
-
-
-@kernel
-def _count_tiers(ptr, columns, places, row_out, pair_out):
-    for t in range(len(ptr) - 1):
-        n_rows, n_pairs = row_out[t], pair_out[t]
-        for k in range(ptr[t], ptr[t + 1]):
-            number = places[columns[k], 1]
-            if number == IN_TABLE:
-                n_rows += 1
-            else:
-                n_pairs += number
-        row_out[t + 1], pair_out[t + 1] = n_rows, n_pairs
 
 
 @kernel

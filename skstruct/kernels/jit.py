@@ -12,7 +12,7 @@ MOST_INTERPRETED = 20_000  # elements in the arrays of the arguments
 
 
 class _Interpretation(local):
-    """Until when the kernels of this thread are interpreted."""
+    """CPU time of this thread until which its kernels are interpreted, or 0."""
 
     deadline = 0.0
 
@@ -42,10 +42,10 @@ class kernel:
         Whether each caller gets a copy of the code. A call passes an array as seven numbers or more, so that calls with
         a few arrays take 10 to 40 ns. This is for short functions in inner loops.
     patience : float, default=0.0
-        Seconds, in total, for which Python interprets the function and the kernels that it calls, if the arrays are
-        small and there is no compiled code. A call that takes longer is repeated with compiled code. This is for
-        kernels that run once per graph and take longer to compile. Their results must be the same to the bit, and must
-        not depend on earlier contents of the arrays that they write.
+        Seconds of CPU time, in total, for which Python interprets the function and the kernels that it calls, if the
+        arrays are small and there is no compiled code. A call that takes longer is repeated with compiled code. This is
+        for kernels that run once per graph and take longer to compile. Their results must be the same to the bit, and
+        must not depend on earlier contents of the arrays that they write.
     """
 
     def __init__(self, function=None, *, fastmath=(), inline=False, patience=0.0):
@@ -59,7 +59,7 @@ class kernel:
         if self.function is None:  # used as @kernel(fastmath=...)
             return kernel(args[0], fastmath=self.fastmath, inline=self.inline, patience=self.patience)
         if _INTERPRETATION.deadline:
-            if time.perf_counter() > _INTERPRETATION.deadline:
+            if time.thread_time() > _INTERPRETATION.deadline:
                 raise _TooSlowError
             return self.function(*args)
         if self.patience > 0.0 and _n_elements(args) <= MOST_INTERPRETED:
@@ -72,13 +72,13 @@ class kernel:
 
     def _interpreted(self, *args):
         """Interpret this kernel and the kernels that it calls."""
-        start = time.perf_counter()
+        start = time.thread_time()
         _INTERPRETATION.deadline = start + self.patience
         try:
             return self.function(*args)
         finally:
             _INTERPRETATION.deadline = 0.0
-            self.patience -= time.perf_counter() - start
+            self.patience -= time.thread_time() - start
 
     @property
     def _has_code(self):

@@ -16,10 +16,9 @@ class LBFGS(QuasiNewton):
     Parameters
     ----------
     n_corrections : int, default=10
-        Number of pairs of steps and gradient changes that approximate the curvature. A pair needs the memory of one
-        vector of parameters, as it is stored in 32 bits. With 131,072 parameters or more it is stored in 8 bits and
-        needs a quarter of that. Ten instead of six pairs save about a tenth of the evaluations in trainings of chain
-        models.
+        Number of pairs of steps and gradient changes that approximate the curvature. A pair needs the memory of two
+        vectors of parameters. With 131,072 parameters or more it is stored in 8 bits and needs an eighth of that. Ten
+        instead of six pairs save about a tenth of the evaluations in trainings of chain models.
     start_with : Optimizer or None, default=None
         An optimiser that runs first, and whose result is the start. ``AveragedSGD(n_epochs=2)`` saves some of the
         evaluations where there are many data and weights. Its iterations count, and come first in `loss_curve`.

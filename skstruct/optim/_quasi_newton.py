@@ -222,10 +222,9 @@ class History:
     a matrix and a vector. One is :math:`S^\top g, Y^\top g`; its differences from one iteration to the next are the new
     entries of :math:`S^\top Y` and :math:`Y^\top Y`. The other one is the sum on the left.
 
-    The pairs would be most of the memory of a training with many weights. They are stored in 32 bits, and from `LONG`
-    parameters in 8 bits, where each group of `GROUP` numbers has a scale. Trainings of chains need as many evaluations
-    with 8 bits as with 32 bits. A problem of a few dozen badly scaled parameters, whose Hessian the pairs describe
-    almost completely, would need more. All results have 64 bits.
+    The pairs would be most of the memory of a training with many weights. From `LONG` parameters, they are stored in 8
+    bits, see `RoundedPairs`. Trainings of chains need as many evaluations with 8 bits as with 64 bits. A problem of a
+    few dozen badly scaled parameters, whose Hessian the pairs describe almost completely, would need more.
 
     Parameters
     ----------
@@ -242,9 +241,7 @@ class History:
 
     def __init__(self, gradient, n_corrections):
         self.gradient = gradient.copy()
-        n_coef, n_groups = len(gradient), -(-len(gradient) // GROUP)
-        self.pairs = np.empty((n_corrections, 2, n_coef), np.int8 if n_coef >= LONG else np.float32)  # step, change
-        self.scales = np.empty((n_corrections, 2, n_groups))  # factors of the groups of both
+        self.pairs = (RoundedPairs if len(gradient) >= LONG else Pairs)(n_corrections, len(gradient))
         self.products = np.zeros((n_corrections, 2))  # of the pairs with the gradient
         self.sy, self.yy = np.zeros((2, n_corrections, n_corrections))
         self.places: list[int] = []  # of the pairs in these arrays, oldest first
@@ -264,14 +261,14 @@ class History:
         vector = self.gradient if own else vector
         if not self.places:
             return np.negative(vector, out=self._direction)
-        products = self.products if own else self._products(vector)
+        products = self.products if own else self.pairs.products(vector, self.places)
         k = np.array(self.places)
         r, yy = np.triu(self.sy[np.ix_(k, k)]), self.yy[np.ix_(k, k)]
         gamma = r[-1, -1] / yy[-1, -1]
         a = solve_triangular(r, products[k, 0], check_finite=False)
         c = solve_triangular(r, r.diagonal() * a - gamma * (products[k, 1] - yy @ a), trans="T", check_finite=False)
         np.multiply(vector, -gamma, out=self._direction)
-        _add_pairs(self.pairs, self.scales, k, np.stack([-c, gamma * a], axis=1), self._direction)
+        self.pairs.add_to(self._direction, k, np.stack([-c, gamma * a], axis=1))
         return self._direction
 
     def remember(self, before, after, gradient):
@@ -285,9 +282,9 @@ class History:
             place = self.places.pop(0) if len(self.places) == len(self.sy) else len(self.places)
             self.places.append(place)
             for column, vector in enumerate((s, y)):
-                _round(vector, self.pairs[place, column], self.scales[place, column])
+                self.pairs.store(place, column, vector)
         self.gradient[:] = gradient
-        products = self._products(self.gradient)
+        products = self.pairs.products(self.gradient, self.places)
         if convex:
             k = np.array(self.places[:-1], dtype=int)
             change = products - self.products
@@ -296,11 +293,48 @@ class History:
             self.sy[place, place], self.yy[place, place] = sy, yy
         self.products = products
 
-    def _products(self, vector):
-        """Products of both of each pair with a vector, (n_corrections, 2)."""
-        products = np.zeros((len(self.pairs), 2))
-        _multiply_pairs(self.pairs, self.scales, np.array(self.places, dtype=int), vector, products)
+
+class Pairs:
+    """Steps (column 0) and changes of the gradient (column 1), in 64 bits."""
+
+    def __init__(self, n_pairs, n_coef):
+        self._vectors = np.zeros((2 * n_pairs, n_coef))
+
+    def store(self, place, column, vector):
+        """Copy a vector."""
+        self._vectors[2 * place + column] = vector
+
+    def products(self, vector, places):
+        """Products of both vectors of each pair with a vector, (n_pairs, 2); only those at `places` are of use."""
+        return (self._vectors @ vector).reshape(-1, 2)
+
+    def add_to(self, out, places, coefs):
+        """Add the vectors of the pairs at `places`, multiplied by `coefs`, (n_places, 2)."""
+        factors = np.zeros((len(self._vectors) // 2, 2))
+        factors[places] = coefs
+        out += factors.ravel() @ self._vectors
+
+
+class RoundedPairs:
+    """Do as `Pairs` with integers of 8 bits, where each group of `GROUP` numbers has a scale."""
+
+    def __init__(self, n_pairs, n_coef):
+        self._integers = np.empty((n_pairs, 2, n_coef), np.int8)
+        self._scales = np.empty((n_pairs, 2, -(-n_coef // GROUP)))
+
+    def store(self, place, column, vector):
+        """Round a vector."""
+        _round(vector, self._integers[place, column], self._scales[place, column])
+
+    def products(self, vector, places):
+        """See `Pairs`."""
+        products = np.zeros((len(self._integers), 2))
+        _multiply_pairs(self._integers, self._scales, np.array(places, dtype=int), vector, products)
         return products
+
+    def add_to(self, out, places, coefs):
+        """See `Pairs`."""
+        _add_pairs(self._integers, self._scales, places, coefs, out)
 
 
 # Loops over unsigned numbers of entries compile twice as fast as slices, and run as fast.
@@ -308,7 +342,7 @@ class History:
 
 @kernel
 def _round(vector, out, scales):
-    """Write the scale of each group, and the numbers divided by it: integers up to 127, or numbers of 32 bits."""
+    """Write the scale of each group, and the numbers divided by it: integers up to 127."""
     n = np.uintp(len(vector))
     for group in range(len(scales)):
         start = np.uintp(group * GROUP)
@@ -316,11 +350,10 @@ def _round(vector, out, scales):
         top = SMALLEST_SCALE
         for k in range(start, stop):
             top = max(top, abs(vector[k]))
-        scale = top / 127 if out.itemsize == 1 else math.ldexp(0.5, math.frexp(top)[1])  # a power of two: exact
+        scale = top / 127
         scales[group] = scale
         for k in range(start, stop):
-            value = vector[k] / scale
-            out[k] = math.floor(value + 0.5) if out.itemsize == 1 else value
+            out[k] = math.floor(vector[k] / scale + 0.5)
 
 
 @kernel(fastmath={"contract", "reassoc"})
