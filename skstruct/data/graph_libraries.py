@@ -55,13 +55,37 @@ def _array(rows, names, graph):
 
 def _dicts(rows, names, graph):
     """Attributes as dicts of strings and numbers, without values that are None."""
-    found: list[dict] = [{} for _ in rows]
-    for row, data in zip(found, rows):
-        for name in names:
-            value = data[name] if isinstance(data[name], str) else np.asarray(data[name]).tolist()
-            values = {f"{name}[{k}]": v for k, v in enumerate(np.ravel(value).tolist())}
-            row |= values if isinstance(value, list) else {} if value is None else {name: value}
-    return found
+    found = [dict(item for name in names for item in _items(name, data[name])) for data in rows]
+    return [{name: value for name, value in row.items() if value is not None} for row in found]
+
+
+def _items(name, value):
+    """Pairs of the name and the value of an attribute, one for each number of a vector."""
+    if isinstance(value, str) or np.ndim(value) == 0:
+        return [(name, value if isinstance(value, str) else np.asarray(value).item())]
+    return [(f"{name}[{k}]", item) for k, item in enumerate(np.ravel(value).tolist())]
+
+
+def attribute_names(views, names):
+    """Names of the features in the columns that attributes become.
+
+    Parameters
+    ----------
+    views : iterable
+        Nodes or edges of each networkx graph with their attributes, as ``graph.nodes(data=True)`` returns them.
+    names : str, list of str, or None
+        Attributes.
+
+    Returns
+    -------
+    ndarray of str, or None
+        From the first node or edge. None if there is none, or if one of its attributes is a string.
+    """
+    names = [names] if isinstance(names, str) else names
+    data = next((item[-1] for view in views for item in view), None)
+    if names is None or data is None or any(isinstance(data.get(name), str) for name in names):
+        return None
+    return np.array([key for name in names for key, _ in _items(name, data.get(name))], object)
 
 
 def to_networkx(graph, create_using, node_attributes, edge_attributes):

@@ -6,6 +6,7 @@ from skstruct.preprocessing._edge_templates import EdgeTemplates
 from skstruct.preprocessing._edge_transformer import EdgeTransformer
 from skstruct.preprocessing._images import ImagesToGraphs
 from skstruct.preprocessing._neighbors import DelaunayToGraphs, NearestNeighborsToGraphs, RadiusNeighborsToGraphs
+from skstruct.preprocessing._networkx import NetworkxToGraphs
 from skstruct.preprocessing._node_classifier import NodeClassifier
 from skstruct.preprocessing._node_transformer import NodeTransformer
 from skstruct.preprocessing._sequences import SequencesToGraphs
@@ -22,6 +23,7 @@ __all__ = [
     "NearestNeighborsToGraphs",
     "RadiusNeighborsToGraphs",
     "DelaunayToGraphs",
+    "NetworkxToGraphs",
     "TokenTemplates",
     "EdgeTemplates",
     "AttributeVectorizer",

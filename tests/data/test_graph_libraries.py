@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 from sklearn.feature_extraction import DictVectorizer
+from sklearn.pipeline import make_pipeline
 
-from skstruct import Graph, GraphDataset, as_ragged
-from skstruct.preprocessing import EdgeTransformer, NodeTransformer
+from skstruct import Graph, GraphCRFClassifier, GraphDataset, as_ragged
+from skstruct.preprocessing import EdgeTransformer, NetworkxToGraphs, NodeTransformer
 
 
 def test_networkx():
@@ -63,6 +64,27 @@ def test_molecules():
     words = [nx.Graph(), nx.path_graph(1)]
     nx.set_node_attributes(words[1], "C", "element")
     assert [len(graph.node_features) for graph in GraphDataset.from_networkx(words, "element")] == [0, 1]
+
+
+def test_molecules_in_a_pipeline():
+    graphs = [molecule("CCO", [(0, 1, 1), (1, 2, 2)]), molecule("N", [])] * 3
+    y = [[element == "O" for _, element in graph.nodes(data="element")] for graph in graphs]
+    reader = NetworkxToGraphs(["element", "place"], ["order"])
+    assert reader.get_feature_names_out() is None
+    model = make_pipeline(reader, NodeTransformer(DictVectorizer()), GraphCRFClassifier()).fit(graphs, y)
+    assert model.score(graphs, y) == 1
+    assert model[:-1].get_feature_names_out().tolist() == [
+        *["element=C", "element=N", "element=O", "place[0]", "place[1]"],
+    ]
+    assert reader.get_edge_feature_names_out().tolist() == ["order"]
+    dataset = reader.transform(graphs)
+    assert reader.transform(dataset) is dataset
+    numbers = NetworkxToGraphs(["charge", "place"]).fit(iter(graphs))
+    assert numbers.get_feature_names_out() is None
+    assert numbers.fit(graphs).get_feature_names_out().tolist() == ["charge", "place[0]", "place[1]"]
+    assert numbers.get_edge_feature_names_out() is None
+    with pytest.raises(ValueError, match="graph 0, node 0 has no attribute 'weight'"):
+        NetworkxToGraphs("weight").fit(graphs).transform(graphs)
 
 
 TABLES = {

@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import networkx as nx
 import numpy as np
 import pytest
 from sklearn import config_context
@@ -20,6 +21,7 @@ from skstruct.preprocessing import (
     EdgeTransformer,
     ImagesToGraphs,
     NearestNeighborsToGraphs,
+    NetworkxToGraphs,
     NodeClassifier,
     NodeTransformer,
     RadiusNeighborsToGraphs,
@@ -33,6 +35,10 @@ GRAPHS = GraphDataset.from_graphs([(RNG.normal(size=(n, 2)), [(0, 1)], RNG.norma
 TABLES = [RNG.normal(size=(n, 2)) for n in (6, 1, 4)]
 IMAGES = [RNG.random((6, 7, 3)), RNG.random((5, 4, 3))]
 DICTS = [[{"w": "the"}, {"w": "dog"}], [{"w": "sleep", "n": 2}]]
+MOLECULES = [nx.path_graph(3), nx.path_graph(2)]
+for molecule in MOLECULES:
+    nx.set_node_attributes(molecule, {i: [i, 0.5] for i in molecule}, "place")
+    nx.set_edge_attributes(molecule, {edge: {"order": 1, "length": 0.5} for edge in molecule.edges})
 EXAMPLES = {
     NodeTransformer: (NodeTransformer(StandardScaler()), GRAPHS),
     EdgeTransformer: (EdgeTransformer(StandardScaler()), GRAPHS),
@@ -43,6 +49,7 @@ EXAMPLES = {
     NearestNeighborsToGraphs: (NearestNeighborsToGraphs(2), TABLES),
     RadiusNeighborsToGraphs: (RadiusNeighborsToGraphs(), TABLES),
     DelaunayToGraphs: (DelaunayToGraphs(), TABLES),
+    NetworkxToGraphs: (NetworkxToGraphs("place", ["order", "length"]), MOLECULES),
     TokenTemplates: (TokenTemplates(["w[-1..0]"]), DICTS),
     EdgeTemplates: (EdgeTemplates(["bias", "n[0]"], ["w", "n"]), [[("1", "7"), ("2", "7")], [("1", "3")]]),
     AttributeVectorizer: (AttributeVectorizer(), DICTS),
@@ -99,6 +106,10 @@ def tables(dataset):
     return [table for table in found if table is not None]
 
 
+def content(X):
+    return repr([x.nodes(data=True) if isinstance(x, nx.Graph) else x for x in X])
+
+
 def test_fit_and_transform(example):
     """No argument changes, results are the same each time, and parameters stay as they are."""
     estimator, X = clone(example[0]), example[1]
@@ -108,7 +119,7 @@ def test_fit_and_transform(example):
     result = estimator.transform(X)
     assert isinstance(result, GraphDataset)
     assert pickle.dumps(estimator) == state
-    assert repr(X) == repr(before)
+    assert content(X) == content(before)
     assert all(value is parameters[name] for name, value in estimator.get_params(deep=False).items())
     assert same(result, clone(estimator).fit_transform(X))
     assert same(result, pickle.loads(state).transform(X))

@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -20,6 +21,7 @@ from skstruct.preprocessing import (
     EdgeTransformer,
     ImagesToGraphs,
     NearestNeighborsToGraphs,
+    NetworkxToGraphs,
     NodeTransformer,
     SequencesToGraphs,
     SuperpixelsToGraphs,
@@ -34,6 +36,10 @@ BONDS = pd.DataFrame(
 )
 PIXELS, MEANS = ["channel0"], ["mean_channel0", "std_channel0", "row", "column", "size"]
 QUARTERS = {"segmentation": lambda image: np.arange(image.size).reshape(image.shape) // 2}
+
+GRAPH = nx.path_graph(6)
+nx.set_node_attributes(GRAPH, {i: {"place": RNG.random(2), "mass": RNG.random()} for i in GRAPH})
+nx.set_edge_attributes(GRAPH, {edge: {"w": RNG.random()} for edge in GRAPH.edges})
 
 # first step, its input, names of node features, names of edge features
 FIRST = {
@@ -50,6 +56,11 @@ FIRST = {
     "points of frames": (NearestNeighborsToGraphs(2), [NODES[:5], NODES[5:]], ["a", "b"], []),
     "images": (ImagesToGraphs(), IMAGES, PIXELS, []),
     "images with contrast": (ImagesToGraphs(contrast=True), IMAGES, PIXELS, ["constant", "contrast"]),
+    "networkx": (
+        NetworkxToGraphs(["place", "mass"], ["w"]),
+        [GRAPH, nx.path_graph(0)],
+        *(["place[0]", "place[1]", "mass"], ["w"]),
+    ),
     "superpixels": (SuperpixelsToGraphs(contrast=True, **QUARTERS), IMAGES, MEANS, ["constant", "contrast"]),
 }
 SCALE = StandardScaler()
