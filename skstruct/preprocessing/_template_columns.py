@@ -69,14 +69,18 @@ class Template:
     first_column: int = 0
 
     @classmethod
-    def learn(cls, terms, token_codes, min_count, first_column):
-        """Create a template from the conjunctions in at least `min_count` tokens; also return the columns of tokens."""
+    def learn(cls, terms, token_codes, min_count, first_column, known):
+        """Create a template from the conjunctions in at least `min_count` tokens; also return the columns of tokens.
+
+        The keys of the table of each term begin with those of the list `known`.
+        """
         codes = np.zeros(len(token_codes), np.int64)
         tables = []
-        for term in terms:
-            table, codes = PairTable.learn(codes, token_codes.of(term))
+        for term, keys in zip(terms, known):
+            table, codes = PairTable.learn(codes, token_codes.of(term), keys)
             tables.append(table)
         counts = np.bincount(codes[codes >= 0], minlength=len(table.keys))
+        counts[: len(known[-1])] += min_count  # these occurred before
         kept = np.flatnonzero(counts >= min_count)
         if len(kept) < len(counts):
             tables[-1] = PairTable(table.keys[kept])

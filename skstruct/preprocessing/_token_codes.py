@@ -5,7 +5,7 @@ all terms but the last, and the code of the last one. So two codes always fit in
 of any length are exact.
 """
 
-from itertools import repeat
+from itertools import count, repeat
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from sklearn.utils import murmurhash3_32
 from skstruct.data.packed_texts import pack_texts, unpack_texts
 from skstruct.kernels.jit import kernel
 
+NO_KEYS = np.empty(0, np.int64)
 HASH_FACTORS = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)  # of the finaliser of MurmurHash3
 
 
@@ -82,6 +83,8 @@ class ColumnCodes:
     def learn(self, stack, read, functions):
         """Number the distinct values, and assign codes to the strings derived from them.
 
+        What was learnt before is kept, and new values and strings follow.
+
         Parameters
         ----------
         stack : TokenStack
@@ -94,11 +97,13 @@ class ColumnCodes:
         """
         values = list(map(read, stack.tokens))
         self._check(stack, values)
-        self.numbers = {value: i for i, value in enumerate(dict.fromkeys(values))}
+        fresh = [value for value in dict.fromkeys(values) if value not in self.numbers]
+        self.numbers.update(zip(fresh, count(len(self.numbers))))
         for key, texts in self.texts.items():
-            derived = _derive(functions[key], self.numbers)
-            texts.update((text, i) for i, text in enumerate(dict.fromkeys(t for t in derived if t is not None)))
-            self._codes[key] = _codes(texts, derived)
+            derived = _derive(functions[key], fresh)
+            new = dict.fromkeys(text for text in derived if text is not None and text not in texts)
+            texts.update(zip(new, count(len(texts))))
+            self._codes[key] = np.concatenate([self._codes[key], _codes(texts, derived)])
 
     def encode(self, stack, read, functions):
         """Code the tokens of a TokenStack under each key.
@@ -184,14 +189,16 @@ class PairTable:
         self.keys, self._slots = keys, slots
 
     @classmethod
-    def learn(cls, left, right):
+    def learn(cls, left, right, known=NO_KEYS):
         """Create a table from the pairs of two arrays of codes; also return the codes of the pairs.
 
-        A code is -1 if one of the two is -1. Codes are in the order of first appearance.
+        A code is -1 if one of the two is -1. Codes are in the order of first appearance, after those of the keys
+        `known`, which are in the table already.
         """
+        left, right = np.concatenate([known >> 32, left]), np.concatenate([known & 0xFFFFFFFF, right])
         keys = np.empty_like(left)
         codes, n = insert(left, right, keys, _empty_slots(len(left)))
-        return cls(keys[:n].copy()), codes  # a table of the size that the distinct pairs need
+        return cls(keys[:n].copy()), codes[len(known) :]  # a table of the size that the distinct pairs need
 
     def find(self, left, right):
         """Codes of pairs, -1 for unknown pairs and where one of the two is -1."""

@@ -1,6 +1,7 @@
 """TokenTemplates: sparse binary features of tokens from their columns and those of their neighbours."""
 
 import re
+from copy import deepcopy
 from dataclasses import replace
 from numbers import Integral
 from operator import itemgetter, methodcaller
@@ -10,10 +11,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from skstruct.data.tables import is_frame
-from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows
+from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows, stack_tokens
 from skstruct.preprocessing._template_columns import Template, TemplateTables, TokenCodes, look_up, pack_rows
 from skstruct.preprocessing._template_notation import CONSTANTS, DERIVATIONS, column_functions, parse_templates
-from skstruct.preprocessing._token_codes import ColumnCodes, PairTable
+from skstruct.preprocessing._token_codes import NO_KEYS, ColumnCodes, PairTable
 
 MAX_FEATURES = 2**31 - 1
 
@@ -137,13 +138,54 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         self.derivations = derivations
         self.dtype = dtype
 
-    def _learn(self, stack):
+    def partial_fit(self, X, y=None):
+        """Add the features of more sequences to the vocabulary.
+
+        The result is that of `fit` on the sequences of all calls. The columns of features that are known already can
+        change, because features are in the order of the templates.
+
+        Parameters
+        ----------
+        X : list of sequences of tokens, or GraphDataset
+            As in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If ``min_count`` is larger than 1: features that have been too rare so far are not known.
+        """
+        if self.min_count != 1:
+            raise ValueError(
+                f"partial_fit of TokenTemplates needs min_count=1, got {self.min_count!r}: features that have been too "
+                "rare so far are not known. LinearFeatures(node_weights='observed') costs little for rare features, "
+                "and n_bits needs no vocabulary."
+            )
+        known = None
+        if hasattr(self, "_templates"):
+            keys = [[table.keys for table in template.tables] for template in self._templates if self.n_bits is None]
+            known = self.templates_, deepcopy(self._codes), keys
+        self._learn(stack_tokens(X), known)
+        return self
+
+    def _learn(self, stack, known=None):
+        """Learn the vocabulary; `known` contains the templates, codes, and keys of tables that it begins with."""
         columns = self._check_parameters()
         derivations = {**DERIVATIONS, **(self.derivations or {})}
         parsed = parse_templates(self.templates, columns, derivations)
         hashed = self.n_bits is not None
         functions = column_functions(parsed.values(), derivations)
-        codes = {name: ColumnCodes(name, used, hashed) for name, used in functions.items()}
+        if known is None:
+            codes = {name: ColumnCodes(name, used, hashed) for name, used in functions.items()}
+            known = list(parsed), codes, [[NO_KEYS] * len(terms) for terms in parsed.values()]
+        if known[0] != list(parsed):
+            raise ValueError("the templates differ from those of the earlier calls of partial_fit")
+        codes = known[1]
         stack, readers = _read_tokens(stack, columns)
         if not hashed:
             for name, column in codes.items():
@@ -157,7 +199,7 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
                 template = Template.hashed(terms, self.n_bits)
                 table[:, t] = template.columns(token_codes)
             else:
-                template, table[:, t] = Template.learn(terms, token_codes, self.min_count, n_features)
+                template, table[:, t] = Template.learn(terms, token_codes, self.min_count, n_features, known[2][t])
                 n_features += len(template.tables[-1].keys)
             found.append(template)
         if n_features > MAX_FEATURES:

@@ -336,3 +336,33 @@ def test_hashing():
     assert few.data.max() > 1
     assert few.has_canonical_format
     assert not hasattr(hashed, "get_feature_names_out")
+
+
+@pytest.mark.parametrize("parameters", [{}, {"n_bits": 12}], ids=["vocabulary", "hashing"])
+def test_partial_fit_is_fit_on_all_sequences(parameters):
+    rng = np.random.default_rng(0)
+    words, tags = np.array(["a", "b|c", "The", "x1", "y-z", "\\"]), np.array(["N", "V", "D"])
+    sentences = [list(zip(words[rng.integers(6, size=n)], tags[rng.integers(3, size=n)])) for n in [3, 1, 4, 5, 2, 3]]
+    sentences = [[tuple(map(str, token)) for token in sentence] for sentence in sentences]
+    templates = ["w[-1]|pos[0]", "w.prefix(1..2)[0]", "w[-1..0]|w[0..1]", "bias", "__BOS__", "pos[1]"]
+    whole = TokenTemplates(templates, columns=["w", "pos"], **parameters).fit(sentences)
+    part = clone(whole)
+    for some in (sentences[:1], sentences[1:4], sentences[4:], sentences[:2]):
+        assert part.partial_fit(some) is part
+        part = pickle.loads(pickle.dumps(part))
+    assert_array_equal(
+        part.transform(sentences).node_features.toarray(), whole.transform(sentences).node_features.toarray()
+    )
+    if not parameters:
+        assert_array_equal(part.get_feature_names_out(), whole.get_feature_names_out())
+
+
+def test_partial_fit_needs_all_features_and_the_same_templates():
+    with pytest.raises(ValueError, match=r"partial_fit of TokenTemplates needs min_count=1, got 2"):
+        TokenTemplates(["w[0]"], min_count=2).partial_fit([["a"]])
+    vectorizer = TokenTemplates(["w[0]"]).partial_fit([["a"]])
+    with pytest.raises(TypeError, match="sequence 0, token 1"):
+        vectorizer.partial_fit([["b", 1]])
+    assert vectorizer.get_feature_names_out().tolist() == ["w[0]=a"]
+    with pytest.raises(ValueError, match="the templates differ"):
+        vectorizer.set_params(templates=["w[1]"]).partial_fit([["a"]])
