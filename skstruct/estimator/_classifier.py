@@ -12,7 +12,6 @@ from skstruct.data.class_columns import require_comparable
 from skstruct.data.label_types import plain_labels
 from skstruct.data.ragged import RaggedArray
 from skstruct.decoding import DECODERS, Decoder
-from skstruct.estimator._callbacks import FitTask, with_callbacks
 from skstruct.estimator._chunks import KeptPlans
 from skstruct.estimator._input import find_codes, read_X
 from skstruct.estimator._known import known_codes
@@ -21,6 +20,7 @@ from skstruct.estimator._partial import is_incremental
 from skstruct.estimator._probabilities import gives_probabilities
 from skstruct.estimator._rollback import unchanged_by_errors
 from skstruct.estimator._training_mixin import TrainingMixin
+from skstruct.estimator.callbacks import FitTask, with_callbacks
 from skstruct.exceptions import numbered_by
 from skstruct.inference import BACKENDS, InferenceBackend, queries
 from skstruct.objectives import MISSING
@@ -278,7 +278,8 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         """
         task = FitTask(self, X, y)
         with unchanged_by_errors(self):
-            interrupt = self._fit(X, y, sample_weight, task)
+            interrupt = self._fit(X, y, sample_weight, task.iteration)
+            task.end()
         if interrupt is not None:  # Ctrl-C: the best iterate is kept before the interrupt is raised again
             raise interrupt
         return self

@@ -16,6 +16,7 @@ from skstruct.estimator._input import FLOATS, checked_weights, refuse_zero
 from skstruct.estimator._label_graph import label_edges
 from skstruct.estimator._probabilities import gives_probabilities
 from skstruct.estimator._rollback import unchanged_by_errors
+from skstruct.estimator.callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skstruct.features import LabelFeatures
 from skstruct.version import Versioned
 
@@ -36,7 +37,7 @@ SHARED = (
 AFTER_FIT = ("inference", "decoding", "n_jobs")
 
 
-class MultiLabelCRFClassifier(Versioned, ClassifierMixin, BaseEstimator):
+class MultiLabelCRFClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     r"""Multi-label classifier: a conditional random field whose nodes are the labels of a sample.
 
     A sample ``x`` has a set of labels, given as a row of zeros and ones. The probability of the whole set is
@@ -187,6 +188,7 @@ class MultiLabelCRFClassifier(Versioned, ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_label = True
         return tags
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None):
         """Estimate the weights.
 
@@ -211,13 +213,15 @@ class MultiLabelCRFClassifier(Versioned, ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If the optimiser stopped early, or inference did not converge on some samples.
         """
+        task = FitTask(self, X, y)
         with unchanged_by_errors(self):
-            interrupt = self._fit(X, y, sample_weight)
+            interrupt = self._fit(X, y, sample_weight, task)
+            task.end()
         if interrupt is not None:  # Ctrl-C: the best iterate is kept
             raise interrupt
         return self
 
-    def _fit(self, X, y, sample_weight):
+    def _fit(self, X, y, sample_weight, task):
         X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS)
         labels = read_indicators(y)
         check_consistent_length(X, labels)
@@ -232,17 +236,14 @@ class MultiLabelCRFClassifier(Versioned, ClassifierMixin, BaseEstimator):
         graphs = LabelGraphs(X, states.shape[1], edges)
         parameters = {name: getattr(self, name) for name in SHARED}
         crf = GraphCRFClassifier(LabelFeatures(self.edge_penalty), classes=[0, 1], **parameters)
-        interrupt = None
-        try:
-            crf.fit(graphs, RaggedArray(states.ravel(), graphs.node_ptr), weights)
-        except KeyboardInterrupt as error:
-            if not hasattr(crf, "classes_"):  # there is no iterate yet
-                raise
-            interrupt = error
-        self.classes_, self.n_labels_, self.edges_, self.crf_ = classes, states.shape[1], edges, crf
-        self._is_table = is_table
-        for name in ("coef_", "intercept_", "edge_coef_", "n_iter_", "loss_curve_"):
-            setattr(self, name, getattr(crf, name))
+        fitted = {"classes_": classes, "n_labels_": states.shape[1], "edges_": edges, "_is_table": is_table}
+
+        def report(state, attributes_at):
+            return task.iteration(state, lambda coef: fitted | _attributes_of(crf, attributes_at(coef)))
+
+        interrupt = crf._fit(graphs, RaggedArray(states.ravel(), graphs.node_ptr), weights, report)
+        self.__dict__.update(fitted | _attributes_of(crf, vars(crf)))
+        self.n_iter_, self.loss_curve_ = crf.n_iter_, crf.loss_curve_
         return interrupt
 
     # ---- queries
@@ -353,3 +354,10 @@ class MultiLabelCRFClassifier(Versioned, ClassifierMixin, BaseEstimator):
         """
         crf, graphs = self._query(X)
         return crf.inference_report(graphs)
+
+
+def _attributes_of(crf, attributes):
+    """Attributes of an estimator whose estimator of graphs is a copy of `crf` with these attributes."""
+    fitted = copy(crf)
+    fitted.__dict__.update(attributes)
+    return {"crf_": fitted, **{name: attributes[name] for name in ("coef_", "intercept_", "edge_coef_")}}

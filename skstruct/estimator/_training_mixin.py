@@ -12,7 +12,6 @@ from skstruct.components import resolve
 from skstruct.data.node_view import NodeView
 from skstruct.data.ragged import is_ragged
 from skstruct.data.sklearn_callers import refuse_flat_scoring
-from skstruct.estimator._callbacks import CallbackSupportMixin
 from skstruct.estimator._early_stopping import EarlyStopping
 from skstruct.estimator._fitting import Progress, Training
 from skstruct.estimator._input import encode, read_classes, read_X
@@ -25,6 +24,7 @@ from skstruct.estimator._stages import Stages
 from skstruct.estimator._training import warn_inference, warn_not_converged
 from skstruct.estimator._warnings import stack_level
 from skstruct.estimator._weights import weighted_targets, without_weightless
+from skstruct.estimator.callbacks import CallbackSupportMixin
 from skstruct.features import FEATURE_MAPS, FeatureMap
 from skstruct.inference import BACKENDS, InferenceBackend
 from skstruct.objectives import MISSING, OBJECTIVES, Objective, stages
@@ -37,7 +37,8 @@ class TrainingMixin(CallbackSupportMixin):
     _attributes: tuple[str, ...] = ()  # names of the attributes from the feature map of the last fit
     _progress: Progress | None = None  # from which `warm_start` and `partial_fit` continue
 
-    def _fit(self, X, y, sample_weight, task):
+    def _fit(self, X, y, sample_weight, report):
+        """Train, call ``report(state, attributes_at)`` after each iteration, and return the interrupt or None."""
         feature_map, backend, objective, optimizer = self._components()
         whole, classes = self._read_training(X, y, sample_weight, objective, reset=True)
         earlier = self._progress if self.warm_start else None
@@ -55,16 +56,16 @@ class TrainingMixin(CallbackSupportMixin):
 
         table = ProgressTable(type(self).__name__, training.scale, stopper is not None)
 
-        def report(state, score):
+        def watch(state, score):
             if self.verbose:
                 table(state, score)
-            return task.iteration(state, partial(self._attributes_at, sequence.main, classes))
+            return report(state, partial(self._attributes_at, sequence.main, classes))
 
         with training.threads() as in_threads:
             sequence = Stages(training, objectives, in_threads)
             if stopper is not None:
                 stopper.predict = lambda coef, *data: self._decode(sequence.main.model_at(coef, classes), *data)
-            trained = sequence.train(coef, earlier, stopper, report)
+            trained = sequence.train(coef, earlier, stopper, watch)
 
         result, self._progress = trained.result, trained.progress
         # scikit-learn requires n_iter_ >= 1: an end before the first iteration counts as one iteration
@@ -83,7 +84,6 @@ class TrainingMixin(CallbackSupportMixin):
             interrupt = error
         if trained.warning:
             warnings.warn(trained.warning, UserWarning, stacklevel=stack_level())
-        task.end()
         return interrupt
 
     def _partial_fit(self, X, y, classes, sample_weight):

@@ -9,13 +9,20 @@ from skstruct.data.distances import contrast, root_mean_square, row_norms
 from skstruct.data.graph_input import as_dataset, check_finite, is_graph_input, refuse_more_dimensions
 from skstruct.data.node_view import NodeView
 from skstruct.data.tables import as_floats, is_frame, is_sparse, join_columns, n_columns, take_columns
+from skstruct.estimator.callbacks import CallbackSupportMixin, one_task
 from skstruct.preprocessing._graph_mixins import GraphOutput, KeptNodeFeatures
 from skstruct.version import Versioned
 
 
 class EdgeFeatures(
-    GraphOutput, KeptNodeFeatures, Versioned, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
-):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+    GraphOutput,
+    KeptNodeFeatures,
+    Versioned,
+    CallbackSupportMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn untyped keyword
+):
     r"""Compute features of edges from the features of their two nodes.
 
     New features are put after the edge features that the graphs have. Node features do not change.
@@ -79,6 +86,7 @@ class EdgeFeatures(
         self.functions = functions
         self.columns = columns
 
+    @one_task
     def fit(self, X, y=None):
         """Learn the scale of the contrast, and the names of the features.
 

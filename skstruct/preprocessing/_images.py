@@ -10,6 +10,7 @@ from skstruct.data.images import as_pixels, own_features
 from skstruct.data.missing import missing_mask
 from skstruct.data.ragged import RaggedArray
 from skstruct.data.structure import offsets
+from skstruct.estimator.callbacks import one_task
 from skstruct.preprocessing._sequences import GraphBuilder
 
 
@@ -23,6 +24,7 @@ class ImageBuilder(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[ca
     def regions(self, images):
         """Return the number of the node of each pixel."""
 
+    @one_task
     def fit(self, X, y=None):
         """Count the features of the first image, for their names.
 

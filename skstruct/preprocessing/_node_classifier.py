@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skstruct.data.labels import flatten_labels
 from skstruct.data.ragged import RaggedArray, is_ragged
 from skstruct.data.sklearn_callers import refuse_flat_scoring
+from skstruct.estimator.callbacks import CallbackSupportMixin, one_task
 from skstruct.preprocessing._stacked import routed, routing_owner, stack_nodes
 from skstruct.version import Versioned
 
@@ -24,7 +25,7 @@ def _inner_has(method):
     return check
 
 
-class NodeClassifier(Versioned, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class NodeClassifier(Versioned, CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Classify each node on its own, by any classifier of tables.
 
     It is a baseline: the gain of `GraphCRFClassifier` over it is the gain by edges. Both accept the same input and
@@ -60,6 +61,7 @@ class NodeClassifier(Versioned, MetaEstimatorMixin, ClassifierMixin, BaseEstimat
     def __init__(self, estimator):
         self.estimator = estimator
 
+    @one_task
     def fit(self, X, y, **params):
         """Fit the classifier to all nodes.
 

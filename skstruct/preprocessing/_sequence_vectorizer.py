@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skstruct.data.builders import chain_edges
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.tables import csr_of_sorted, is_sparse
+from skstruct.estimator.callbacks import CallbackSupportMixin, one_task
 from skstruct.preprocessing._graph_mixins import GraphOutput
 from skstruct.version import Versioned
 
@@ -121,7 +122,14 @@ def sparse_rows(data, indices, indptr, n_columns, is_sorted=False):
     return matrix
 
 
-class SequenceVectorizer(GraphOutput, Versioned, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class SequenceVectorizer(
+    GraphOutput,
+    Versioned,
+    CallbackSupportMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn untyped keyword
+):
     """Base of the transformers that learn a vocabulary: a subclass has ``_learn(stack)`` and ``_look_up(stack)``.
 
     Both return the feature matrix of the tokens.
@@ -144,6 +152,7 @@ class SequenceVectorizer(GraphOutput, Versioned, TransformerMixin, BaseEstimator
         self.fit_transform(X)
         return self
 
+    @one_task
     def fit_transform(self, X, y=None):
         """Learn the vocabulary and transform, in one pass.
 

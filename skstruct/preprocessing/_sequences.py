@@ -6,18 +6,26 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skstruct.data.dataset import GraphDataset
+from skstruct.estimator.callbacks import CallbackSupportMixin, one_task
 from skstruct.preprocessing._graph_mixins import GraphOutput, KeptNodeFeatures
 from skstruct.version import Versioned
 
 
 class GraphBuilder(
-    GraphOutput, KeptNodeFeatures, Versioned, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
-):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+    GraphOutput,
+    KeptNodeFeatures,
+    Versioned,
+    CallbackSupportMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn untyped keyword
+):
     """Base class of the transformers that make graphs of raw data. A subclass implements `transform`.
 
     They need no fit. `fit` remembers the names of the features.
     """
 
+    @one_task
     def fit(self, X, y=None):
         """Remember the names of the features of the first graph.
 

@@ -19,6 +19,7 @@ from skstruct.data.node_view import NodeView
 from skstruct.data.ragged import is_ragged
 from skstruct.data.sparse_checks import check_sparse
 from skstruct.data.tables import is_frame, is_sparse, n_rows, take_rows
+from skstruct.estimator.callbacks import CallbackSupportMixin, one_task
 from skstruct.version import Versioned
 
 
@@ -119,7 +120,14 @@ def inner_has(method):
     return check
 
 
-class StackedTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class StackedTransformer(
+    Versioned,
+    CallbackSupportMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn untyped keyword
+):
     """Base class of the transformers that apply a transformer of tables to a stacked table.
 
     A subclass implements ``_stack(X)`` and ``_target(y, stack)``. It must also pass ``auto_wrap_output_keys=None``:
@@ -130,6 +138,7 @@ class StackedTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEs
     def __init__(self, transformer):
         self.transformer = transformer
 
+    @one_task
     def fit(self, X, y=None, **params):
         """Fit a clone of the transformer.
 
@@ -147,13 +156,16 @@ class StackedTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEs
         -------
         self
         """
-        stack = self._stack(X)
+        self._fit(X, y, self._stack(X), params)
+        return self
+
+    def _fit(self, X, y, stack, params):
         self._remember(X, stack)
         self.transformer_ = self._unfitted()
         params = routed(self, "transformer", "fit", params, stack.ptr)
         self.transformer_.fit(stack.table, self._target(y, stack), **params)
-        return self
 
+    @one_task
     def fit_transform(self, X, y=None, **params):
         """Fit a clone of the transformer and transform, by its method ``fit_transform`` if there is one.
 
@@ -169,7 +181,8 @@ class StackedTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEs
         """
         stack = self._stack(X)
         if stack.all_nodes is not None or not hasattr(self._unfitted(), "fit_transform"):
-            return self.fit(X, y, **params).transform(X)
+            self._fit(X, y, stack, params)
+            return self.transform(X)
         self._remember(X, stack)
         self.transformer_ = self._unfitted()
         params = routed(self, "transformer", "fit_transform", params, stack.ptr)

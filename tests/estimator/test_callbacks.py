@@ -7,14 +7,24 @@ import sys
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skstruct import GraphCRFClassifier
+import skstruct
+from skstruct import GraphCRFClassifier, MultiLabelCRFClassifier, preprocessing
 from skstruct.datasets import make_chain
 from skstruct.metrics import node_accuracy
-from skstruct.preprocessing import NodeTransformer
+from skstruct.preprocessing import (
+    AttributeVectorizer,
+    EdgeTransformer,
+    ImagesToGraphs,
+    NodeClassifier,
+    NodeTransformer,
+    SequencesToGraphs,
+    TokenTemplates,
+)
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from version 1.9 on")
 
@@ -101,16 +111,120 @@ def test_early_stopping_and_callbacks(chains):
     assert watch.calls.count("end iteration") == crf.n_iter_ == len(crf.validation_scores_)
 
 
-def test_tools_of_scikit_learn_accept_the_estimator(chains):
+def rows(monitor):
+    """Logged scores of the last run, a list of dicts."""
+    log = monitor.get_logs()
+    return log.data if hasattr(log, "data") else log[0].data
+
+
+def iterations(monitor):
+    return [row["score"] for row in rows(monitor) if row["task_name"] == "iteration"]
+
+
+def test_a_monitor_sees_every_iteration(chains):
     X, y = chains
     monitor = callback.ScoringMonitor(scoring=node_accuracy)
     crf = GraphCRFClassifier().set_callbacks(monitor).fit(X, y)
-    log = monitor.get_logs()
-    rows = log.data if hasattr(log, "data") else log[0].data
-    assert len([row for row in rows if row["task_name"] == "iteration"]) == crf.n_iter_
-    pipeline = make_pipeline(NodeTransformer(StandardScaler()), clone(crf).set_callbacks())
-    search = GridSearchCV(pipeline, {"graphcrfclassifier__C": [1.0]}, cv=2)
-    assert search.fit(X, y).best_score_ > 0.5
+    assert len(iterations(monitor)) == crf.n_iter_
+    assert iterations(monitor)[-1] == crf.score(X, y)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_monitor_in_a_search(chains, n_jobs):
+    """Each candidate and split has its own rows, also if other processes fit them."""
+    X, y = chains
+    monitor = callback.ScoringMonitor(scoring=node_accuracy)
+    crf = GraphCRFClassifier(optimizer="sgd", random_state=0).set_callbacks(monitor)
+    pipeline = make_pipeline(NodeTransformer(StandardScaler()), crf)
+    search = GridSearchCV(pipeline, {"graphcrfclassifier__C": [0.1, 1.0]}, cv=2, scoring=node_accuracy, n_jobs=n_jobs)
+    search.fit(X, y)
+    paths = [row["parent_task_id_path"] for row in rows(monitor) if row["task_name"] == "iteration"]
+    assert len(set(paths)) == 2 * 2 + 1  # and the best candidate once more
+    assert len(paths) == 8 * len(set(paths))
+    refit = [row["score"] for row in rows(monitor) if row["task_id_path"] == (0, 1, 1)]
+    assert refit == [search.score(X, y)]
+
+
+def test_progress_bars(chains, capsys, monkeypatch):
+    """No step of a pipeline is without support, about which scikit-learn would warn."""
+    pytest.importorskip("rich")
+    monkeypatch.setenv("COLUMNS", "200")
+    X, y = chains
+    pipeline = make_pipeline(NodeTransformer(StandardScaler()), EdgeTransformer("passthrough"), GraphCRFClassifier())
+    X = X.with_edge_features(np.ones((X.n_edges, 1)))
+    pipeline.set_callbacks(callback.ProgressBar()).fit(X, y)
+    shown = capsys.readouterr().out
+    for name in ("Pipeline", "NodeTransformer", "EdgeTransformer", "GraphCRFClassifier"):
+        assert f"{name} - fit" in shown
+    search = GridSearchCV(pipeline.set_callbacks(), {"graphcrfclassifier__C": [0.1, 1.0]}, cv=2, scoring=node_accuracy)
+    search.set_callbacks(callback.ProgressBar()).fit(X, y)
+    shown = capsys.readouterr().out
+    assert "GridSearchCV - search" in shown
+    assert "refit-with-best-params" in shown
+
+
+RAW = [[{"w": "the"}, {"w": "dog"}], [{"w": "a"}]]
+WORDS = [["the", "dog"], ["a"]]
+TRANSFORMERS = {
+    "SequencesToGraphs": (SequencesToGraphs(), RAW),
+    "ImagesToGraphs": (ImagesToGraphs(), np.zeros((2, 3, 3, 1))),
+    "TokenTemplates": (TokenTemplates(["w[0]"]), WORDS),
+    "AttributeVectorizer": (AttributeVectorizer(), RAW),
+    "NodeTransformer": (NodeTransformer(StandardScaler()), [([[1.0], [2.0]], [(0, 1)])]),
+    "EdgeTransformer": (EdgeTransformer(StandardScaler()), [([[1.0], [2.0]], [(0, 1)], [[1.0]])]),
+}
+
+
+class WatchTask(Watch):
+    """Notes what it is called with."""
+
+    def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+        self.calls.append(f"end {context.task_name}")
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_the_fit_of_a_transformer_is_a_task(name, method):
+    transformer, X = TRANSFORMERS[name]
+    watch = WatchTask()
+    getattr(clone(transformer).set_callbacks(watch), method)(X)
+    assert watch.calls == ["setup", "begin fit", "end fit", "teardown"]
+
+
+def test_a_baseline_is_a_task(chains):
+    watch = WatchTask()
+    NodeClassifier(LogisticRegression()).set_callbacks(watch).fit(*chains)
+    assert watch.calls == ["setup", "begin fit", "end fit", "teardown"]
+
+
+def test_every_estimator_supports_callbacks():
+    for module in (skstruct, preprocessing):
+        for name in module.__all__:
+            kind = getattr(module, name)
+            assert not hasattr(kind, "fit") or hasattr(kind, "set_callbacks"), name
+
+
+@pytest.fixture
+def table():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    return X, (X @ np.eye(3)[[1, 2, 0]] + X > 0).astype(int)
+
+
+def test_labels_of_a_table(table):
+    """Callbacks of the multi-label classifier see a multi-label classifier after each iteration."""
+    watch = Watch()
+    crf = MultiLabelCRFClassifier().set_callbacks(watch).fit(*table)
+    assert watch.calls.count("end iteration") == crf.n_iter_
+    assert watch.calls[-2:] == ["end fit", "teardown"]
+    assert watch.scores[-1] == crf.log_likelihood(*table).sum()
+    assert watch.scores[0] < watch.scores[-1]
+    stopped = MultiLabelCRFClassifier().set_callbacks(Watch(last=2)).fit(*table)
+    assert stopped.n_iter_ == 2
+    failing = MultiLabelCRFClassifier().set_callbacks(Watch(fails_at=2))
+    before = dict(vars(failing))
+    with pytest.raises(FloatingPointError):
+        failing.fit(*table)
+    assert vars(failing) == before
 
 
 def test_older_versions_of_scikit_learn(chains, tmp_path):

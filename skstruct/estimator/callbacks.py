@@ -1,4 +1,8 @@
-"""scikit-learn's callbacks, which exist from version 1.9 on: each iteration of the optimiser is a task of ``fit``."""
+"""scikit-learn's callbacks, which exist from version 1.9 on.
+
+Each iteration of an optimiser is a task of ``fit``. The ``fit`` of a transformer is a task without subtasks. A pipeline
+passes callbacks on to its steps, and warns if a step does not support them.
+"""
 
 import functools
 from collections.abc import Callable
@@ -38,7 +42,7 @@ except ImportError:  # scikit-learn < 1.9: the same names without any effect
         return callback_managed_method
 
 
-__all__ = ["CallbackSupportMixin", "FitTask", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "FitTask", "one_task", "with_callbacks"]
 
 
 class FitTask:
@@ -49,11 +53,13 @@ class FitTask:
     estimator : CallbackSupportMixin
     X, y : object
         Arguments of ``fit``, which callbacks receive.
+    n_subtasks : int or None, default=None
+        Number of iterations. None: it is not known.
     """
 
-    def __init__(self, estimator: BaseEstimator, X: Any, y: Any):
+    def __init__(self, estimator: BaseEstimator, X: Any, y: Any, n_subtasks: int | None = None):
         self.data = {"estimator": estimator, "X": X, "y": y}
-        self.context = estimator._init_callback_context(max_subtasks=None)  # how many iterations, is not known
+        self.context = estimator._init_callback_context(max_subtasks=n_subtasks)
         self.context.call_on_fit_task_begin(**self.data)
 
     def iteration(self, state: OptimizerState, attributes_at: Callable[..., dict]) -> bool:
@@ -72,3 +78,20 @@ class FitTask:
     def end(self) -> None:
         """Report the end; the estimator has its attributes."""
         self.context.call_on_fit_task_end(**self.data, reconstruction_attributes={})
+
+
+def one_task(fit: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a method that fits an estimator without iterations: callbacks see its begin and its end.
+
+    The estimator is a `CallbackSupportMixin`. A decorated method must not call another one.
+    """
+
+    @with_callbacks
+    @functools.wraps(fit)
+    def reported_fit(estimator, X, *args, **kwargs):
+        task = FitTask(estimator, X, args[0] if args else kwargs.get("y"), n_subtasks=0)
+        result = fit(estimator, X, *args, **kwargs)
+        task.end()
+        return result
+
+    return reported_fit
