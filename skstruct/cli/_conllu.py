@@ -5,7 +5,7 @@ import re
 
 from sklearn.feature_extraction import DictVectorizer
 
-from skstruct.cli._files import numbered_lines
+from skstruct.cli._files import name_of, numbered_lines
 from skstruct.cli._formats import Format, Record, blocks_of, cells
 from skstruct.cli._templates import template_steps
 from skstruct.data.dataset import GraphDataset
@@ -48,7 +48,7 @@ class CoNLLU(Format):
         if numbered and numbered[0][1].startswith(PLUS):
             raise ValueError(f"{path} is in the format CoNLL-U Plus, which is not supported here; see read_conllu")
         text = io.StringIO("\n".join(line for _, line in numbered))
-        text.name = path  # for messages
+        text.name = name_of(path)
         X, y = read_conllu(text, columns=self.columns, target=self.label, edges=self.edges)
         sentences = [block for block in blocks_of(numbered) if any(map(TOKEN.match, block[1]))]
         found = y.tolist()  # type: ignore[union-attr]  # there are labels, since there is a target

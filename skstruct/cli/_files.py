@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def numbered_lines(path: str) -> Iterator[tuple[str, str]]:
 
     "-" is the standard input. A file whose name ends with ``.gz`` is decompressed.
     """
-    name = "standard input" if path == "-" else path
+    name = name_of(path)
     try:
         with _opened(path) as file:
             for number, line in enumerate(file, 1):
@@ -32,6 +32,11 @@ def numbered_lines(path: str) -> Iterator[tuple[str, str]]:
         raise ValueError(f"{name} is not a text file in UTF-8: {error}") from error
     except (EOFError, zlib.error) as error:
         raise ValueError(f"{name} cannot be decompressed: {error}") from error
+
+
+def name_of(path: str) -> str:
+    """Name of a file for messages."""
+    return "standard input" if path == "-" else path
 
 
 def _opened(path):
@@ -44,11 +49,14 @@ def _opened(path):
     return open(path, encoding="utf-8-sig")
 
 
-def check_writable(path: str) -> None:
-    """Raise an OSError if there can be no file of this name: before a long training, not after it."""
+def check_output(path: str, inputs: Iterable[str]) -> None:
+    """Raise an OSError if a file cannot be written, or is also an input: before a long training, not after it."""
     folder = Path(path).absolute().parent
     if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise OSError(f"{path} cannot be written: name a file in an existing folder that you may write to")
+    for name in inputs:
+        if Path(path).exists() and Path(name).exists() and Path(path).samefile(name):
+            raise OSError(f"{path} cannot be written, because it is also read; name another file")
 
 
 def save(model: Any, path: str, settings: dict) -> None:

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # Python flushes it at its end
             return FAILED
         except ERRORS as error:
-            _say(f"error: {error}")
+            _say(f"error: {str(error) or type(error).__name__}")
             return FAILED
     return 0
 

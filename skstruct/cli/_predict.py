@@ -9,8 +9,9 @@ from itertools import islice
 import numpy as np
 
 from skstruct.cli._data import add_format_arguments, read_all, saved_format
-from skstruct.cli._files import check_writable, load
+from skstruct.cli._files import check_output, load
 from skstruct.cli._formats import Prediction, labels_of
+from skstruct.exceptions import numbered_from
 from skstruct.inspection import transformed
 
 SUMMARY = "Label data with a trained model."
@@ -47,20 +48,23 @@ def add_decoding(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     if options.output is not None:
-        check_writable(options.output)
+        check_output(options.output, [*options.data, options.model])
     model, settings = load(options.model)
     form = saved_format(options, settings)
     records = read_all(form, options.data)
+    n_done = 0
     with ExitStack() as stack:
         file = sys.stdout
         if options.output is not None:
             file = stack.enter_context(open(options.output, "w", encoding="utf-8"))
         while batch := list(islice(records, BATCH)):
-            crf, X = transformed(model, form.stack(batch))
-            crf.set_params(decoding=options.decoding)
-            known = labels_of(batch) if options.known else None
-            for record, predictions in zip(batch, _predictions(crf, X, known, options)):
+            with numbered_from(n_done):  # errors name graphs by their numbers in all data
+                crf, X = transformed(model, form.stack(batch))
+                crf.set_params(decoding=options.decoding)
+                answers = _predictions(crf, X, labels_of(batch) if options.known else None, options)
+            for record, predictions in zip(batch, answers):
                 file.writelines(f"{line}\n" for line in form.written(record, predictions))
+            n_done += len(batch)
 
 
 def _predictions(crf, X, known, options) -> Iterable[list[Prediction]]:

@@ -10,7 +10,7 @@ from math import nan
 from sklearn.pipeline import Pipeline
 
 from skstruct.cli._data import add_format_arguments, chosen_format, read_all, saved_format
-from skstruct.cli._files import check_writable, load, save
+from skstruct.cli._files import check_output, load, save
 from skstruct.cli._formats import labels_of
 from skstruct.data.optional import optional_module
 from skstruct.estimator import GraphCRFClassifier
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     optional_module("skops.io", "cli", "The command line")  # before a long training
-    check_writable(options.model)
+    check_output(options.model, filter(None, [*options.data, options.template]))
     model, form = _resumed(options) if options.resume else (None, chosen_format(options))
     records = list(read_all(form, options.data))
     if not records:

@@ -194,6 +194,10 @@ def test_options(run, files, options):
         ("train -m m.skops absent.txt", "absent.txt"),
         ("train -m absent/m.skops train.txt", "absent/m.skops cannot be written"),
         ("train -m . train.txt", ". cannot be written"),
+        ("train -m train.txt train.txt", "train.txt cannot be written, because it is also read"),
+        ("train -m template train.txt -t template", "template cannot be written, because it is also read"),
+        ("predict -m ok.skops test.txt -o ./test.txt", "test.txt cannot be written, because it is also read"),
+        ("predict -m ok.skops test.txt -o ok.skops", "ok.skops cannot be written, because it is also read"),
         ("train -m m.skops test.txt --columns w,pos", "test.txt, line 1: there are no labels"),
         ("train -m m.skops empty.txt", "empty.txt contains no data"),
         ("train -m m.skops train.txt -c 1 --c2 1", "--cost and --c1, --c2"),
@@ -235,6 +239,20 @@ def test_help(run, command):
     code, out, _ = run(command)
     assert code == 0
     assert "skstruct" in out
+
+
+def test_batches(run, files, write, monkeypatch):
+    run("train -q -m g.skops graphs.jsonl")
+    whole = run("predict -m g.skops graphs.jsonl graphs.jsonl")
+    monkeypatch.setattr("skstruct.cli._predict.BATCH", 1)
+    assert run("predict -m g.skops graphs.jsonl graphs.jsonl") == whole
+    tree, triangle = (json.dumps(graph) + "\n" for graph in GRAPHS[::-1])
+    write("trees.jsonl", tree)
+    write("mixed.jsonl", tree + triangle)
+    run("train -q -m tree.skops --inference tree trees.jsonl")
+    code, out, err = run("predict -m tree.skops mixed.jsonl")
+    assert (code, len(out.splitlines())) == (1, 1)
+    assert "graph 1: inference='tree' supports graphs without cycles" in err
 
 
 def test_empty_input(run, files, write):
