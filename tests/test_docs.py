@@ -85,6 +85,12 @@ def test_code_of_the_guide(page, capsys, tmp_path, monkeypatch, shared_data):
     assert not failed, capsys.readouterr().out
 
 
+def test_tasks_are_solved_in_few_lines():
+    for page in (DOCS / "tasks").glob("*.rst"):
+        lines = [line for line in page.read_text().splitlines() if line.startswith((">>> ", "... "))]
+        assert len(lines) < 30, page.name
+
+
 def test_there_are_pages_with_code():
     with_code = {page.stem for page in PAGES if ">>>" in page.read_text()}
     assert with_code >= {"index", "model", "data", "inference", "scikit_learn"}

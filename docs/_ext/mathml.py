@@ -17,7 +17,7 @@ from sphinx.util import logging
 FONT = files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"
 FENCE = re.compile("<mo>([⟨⟩‖|])</mo>")
 APPLICATION = re.compile(r"<mo>&ApplyFunction;</mo>(?!\s*(?:<mrow>\s*)?<mo)")  # of log x, not of log(x)
-ACCENT = re.compile(r'<munder>(\s*<mover accent="true">[^()]*?</mover>\s*<m\w+>[^<]*</m\w+>\s*)</munder>')
+ACCENT = re.compile(r"<munderover>\s*(<mi>\w</mi>)(.*?)(<mo[^>]*>[ˆ˜¯]</mo>)\s*</munderover>", re.DOTALL)
 LOGGER = logging.getLogger(__name__)
 
 
@@ -29,7 +29,7 @@ def mathml(node, as_block):
         LOGGER.warning("%s in the formula %s", error, node.astext(), location=node)
         return f"<code>{node.astext()}</code>"
     formula = FENCE.sub(r'<mo stretchy="false">\1</mo>', formula)
-    formula = ACCENT.sub(r"<msub>\1</msub>", formula)  # beside the letter, not below
+    formula = ACCENT.sub(r'<msub><mover accent="true">\1\3</mover>\2</msub>', formula)  # the index beside the letter
     return APPLICATION.sub('<mo rspace="0.1667em">&ApplyFunction;</mo>', formula)
 
 
