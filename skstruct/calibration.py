@@ -258,14 +258,15 @@ class TemperatureScalingCV(Versioned, MetaEstimatorMixin, ClassifierMixin, BaseE
 
 def _indexable(X, y, sample_weight):
     """Convert the samples to forms of which `_select` can select some."""
-    if is_graph_input(X) and not isinstance(X, NodeView):
+    has_graphs = is_graph_input(X) and not isinstance(X, NodeView)
+    if has_graphs:
         X = as_dataset(X)  # once, instead of in each fold
+    if has_graphs or (is_ragged(y) and getattr(y, "shape", (0,))[1:] != (1,)):  # not a column of a table
+        y = as_ragged(y, missing_label=-1)  # the most usual missing label may occur among labels of another type
+    else:
+        y = column_or_1d(y)
     if is_ragged(sample_weight):
         sample_weight = as_ragged(sample_weight, "sample_weight")
-    if isinstance(X, NodeView) or not is_ragged(y) or np.shape(y)[1:] == (1,):
-        y = column_or_1d(y)
-    else:
-        y = as_ragged(y, missing_label=-1)  # the most usual missing label may occur among labels of another type
     return indexable(X, y, sample_weight)
 
 

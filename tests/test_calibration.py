@@ -21,7 +21,7 @@ from skstruct.datasets import make_chain, make_tree
 from skstruct.features import ConstrainedFeatures, NetworkFeatures
 from skstruct.inspection import Steps, explain, node_entropy
 from skstruct.metrics import expected_calibration_error, node_log_loss, node_scorer
-from skstruct.preprocessing import NodeTransformer
+from skstruct.preprocessing import NodeTransformer, TokenTemplates
 
 # a weight of zero changes the number of graphs in the training part of a split
 BY_SPLITS = dict.fromkeys(
@@ -197,6 +197,21 @@ def test_pipelines_searches_and_routing(data):
         found = cross_validate(outer, X, y, cv=2, params=params, scoring=scorer, return_estimator=True)
     expected = TemperatureScalingCV(crf, cv=2).fit(X[15:], y[15:], np.arange(15.0, 30.0))
     assert found["estimator"][0].temperature_ == expected.temperature_
+
+
+def test_lists_of_graphs_and_of_tokens(data):
+    X, y = data[0][:20], data[1][:20]
+    crf = GraphCRFClassifier(C=1e3, tol=1e-2)
+    expected = TemperatureScalingCV(crf, cv=2).fit(X, y).temperature_
+    assert TemperatureScalingCV(crf, cv=2).fit(list(X), y.tolist()).temperature_ == expected
+    weighted = TemperatureScalingCV(crf, cv=2).fit(list(X), list(y), np.ones(20))
+    assert weighted.temperature_ == pytest.approx(expected, rel=1e-3)
+    texts = [text.split() for text in ["the dog barks", "a cat sleeps", "the cat sees a dog", "a dog sees the dog"] * 2]
+    tags = [text.split() for text in ["D N V", "D N V", "D N V D N", "D N V D N"] * 2]
+    tagger = make_pipeline(TokenTemplates(["w[0]"]), GraphCRFClassifier(C=0.1, tol=1e-2))
+    calibrated = TemperatureScalingCV(tagger, cv=2).fit(texts, tags)
+    assert calibrated.temperature_ < 1  # the penalty keeps the model from being certain
+    assert calibrated.predict(texts).tolist() == tags
 
 
 @pytest.mark.parametrize("missing", [-1, np.nan])
