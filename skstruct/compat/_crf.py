@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 
 from skstruct.compat._algorithms import CRFSUITE_NAMES, FEATURES, read_settings
 from skstruct.compat._features import CRFsuiteFeatures
 from skstruct.compat._model_file import from_crfsuite, is_crfsuite
-from skstruct.compat._sequences import read_sequences
+from skstruct.compat._sequences import read_labels, read_sequences
 from skstruct.compat._tagger import Tagger
 from skstruct.compat._training import HeldOut, Watch, WatchedOptimizer
 from skstruct.data.optional import optional_module
@@ -209,8 +210,8 @@ calibration_max_trials : default=None
             raise ValueError("Pass both X_dev and y_dev to use the holdout data")
         algorithm, settings = read_settings(self)
         vectorizer = AttributeVectorizer(separator=":", keep_zeros=True)
-        dataset, labels = vectorizer.fit_transform(read_sequences(X)), [list(sequence) for sequence in y]
-        held_out_labels = [] if y_dev is None else [list(sequence) for sequence in y_dev]
+        dataset, labels = vectorizer.fit_transform(read_sequences(X)), read_labels(y)
+        held_out_labels = [] if y_dev is None else read_labels(y_dev)
         classes = list(dict.fromkeys(chain(*labels, *held_out_labels)))
         features = CRFsuiteFeatures(*(settings[name] for name in FEATURES))
         held_out = None
@@ -321,9 +322,7 @@ calibration_max_trials : default=None
         accuracy : float
         """
         found, expected = (list(chain.from_iterable(sequences)) for sequences in (self.predict(X), y))
-        if len(found) != len(expected):
-            raise ValueError(f"X has {len(found)} tokens, but y has {len(expected)} labels")
-        return sum(map(str.__eq__, found, expected)) / len(expected)
+        return float(accuracy_score(expected, found))
 
     @property
     def tagger_(self):

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 
 def read_sequences(X: Iterable) -> list[list[Any]]:
     """Sequences whose tokens are all dicts, or all lists of strings, as `AttributeVectorizer` accepts them.
@@ -21,6 +23,11 @@ def read_sequences(X: Iterable) -> list[list[Any]]:
     convert = Counter if any(issubclass(kind, dict) for kind in kinds) else list
     collections = (list, tuple, set, frozenset)
     return [[convert(token) if isinstance(token, collections) else token for token in tokens] for tokens in sequences]
+
+
+def read_labels(y: Iterable) -> list[list[Any]]:
+    """Labels of all sequences as lists of Python's types."""
+    return [labels.tolist() if isinstance(labels, np.ndarray) else list(labels) for labels in y]
 
 
 def _tokens(sequence):

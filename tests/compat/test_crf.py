@@ -19,6 +19,7 @@ from skstruct.preprocessing import AttributeVectorizer
 
 pycrfsuite = pytest.importorskip("pycrfsuite")
 sklearn_crfsuite = pytest.importorskip("sklearn_crfsuite")
+metrics = pytest.importorskip("sklearn_crfsuite.metrics")
 
 ROUNDED = 6e-7  # python-crfsuite shows weights and losses with six decimals
 METHODS = ["fit", "predict", "predict_single", "predict_marginals", "predict_marginals_single", "score"]
@@ -239,8 +240,16 @@ def test_outputs_are_lists(fitted, test):
     assert fitted.predict(iter(X)).tolist() == labels.tolist()
 
 
+def test_labels_in_arrays(train, test):
+    X, y = train
+    crf = CRF(max_iterations=5).fit(X, [np.array(labels) for labels in y])
+    assert crf.predict(test[0]).tolist() == CRF(max_iterations=5).fit(X, y).predict(test[0]).tolist()
+    assert {type(label) for label in crf.classes_} == {str}
+    assert_allclose(crf.score(test[0], list(map(np.array, test[1]))), crf.score(*test))
+
+
 def test_selection_with_a_scorer_of_lists(train):
-    scorer = make_scorer(sklearn_crfsuite.metrics.flat_f1_score, average="weighted", labels=["A", "B"])
+    scorer = make_scorer(metrics.flat_f1_score, average="weighted", labels=["A", "B"])
     search = GridSearchCV(CRF(max_iterations=5, c2=0.1), {"c1": [0.1, 100.0]}, scoring=scorer, cv=3).fit(*train)
     assert search.best_params_ == {"c1": 0.1}
     assert search.best_estimator_.predict(train[0]).shape == (50,)
