@@ -1,6 +1,5 @@
 """Transformers that join points to their neighbours: the first step of a pipeline for clouds of points."""
 
-from abc import abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,7 +8,7 @@ from sklearn.utils.validation import check_scalar
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.neighbors import delaunay_edges, nearest_neighbor_edges, radius_edges
 from skstruct.data.structure import offsets
-from skstruct.data.tables import as_floats, as_table, first_nonfinite, is_sparse, take_columns
+from skstruct.data.tables import as_floats, as_table, first_nonfinite, is_frame, is_sparse, take_columns
 from skstruct.preprocessing._sequences import GraphBuilder
 
 NO_EDGES = np.zeros((0, 2), np.intp)
@@ -18,9 +17,9 @@ NO_EDGES = np.zeros((0, 2), np.intp)
 class PointsToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
     """Base class: a subclass has the parameter `columns`, and implements `edges_between`."""
 
-    @abstractmethod
     def edges_between(self, points):
         """Edges between points of shape (n_points, n_coordinates)."""
+        raise NotImplementedError
 
     def transform(self, X):
         """Make a graph of each table, with an edge between neighbouring rows.
@@ -48,7 +47,7 @@ class PointsToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[
             edges = [self._edges(graph.node_features, g) for g, graph in enumerate(X)]
             edge_ptr = offsets(list(map(len, edges)))
             return GraphDataset(X.node_features, np.concatenate([NO_EDGES, *edges]), None, X.node_ptr, edge_ptr)
-        if getattr(X, "ndim", 3) == 2:  # an array, a sparse matrix or a data frame
+        if is_frame(X) or getattr(X, "ndim", 0) == 2:
             raise TypeError(f"got one table ({type(X).__name__}); pass a list of tables")
         tables = [as_table(table, f"table {g}") for g, table in enumerate(X)]
         return GraphDataset.from_graphs([(table, self._edges(table, g)) for g, table in enumerate(tables)])

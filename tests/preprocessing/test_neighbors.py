@@ -122,6 +122,7 @@ def test_edges_replace_those_of_a_dataset():
     [
         (np.zeros((3, 2)), TypeError, r"got one table \(ndarray\); pass a list of tables"),
         (pd.DataFrame({"a": [1.0]}), TypeError, r"got one table \(DataFrame\)"),
+        (pl.DataFrame({"a": [1.0]}), TypeError, r"got one table \(DataFrame\)"),
         ([POINTS[0], [["a", "b"]]], ValueError, "could not convert|mixes"),
         ([POINTS[0], ["a", "b"]], TypeError, "graph 1 has dicts or strings as nodes; apply a vectorizer first"),
         ([POINTS[0], [[0.0, np.inf]]], ValueError, "graph 1, node 0 has a coordinate that is not finite"),
