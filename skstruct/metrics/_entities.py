@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skstruct.data.chunk_labels import split_chunk_labels
+from skstruct.data.labels import refuse_blank
 from skstruct.data.ragged import as_ragged
 
 # prefixes with the same code have the same meaning in different schemes
@@ -127,6 +128,7 @@ def entity_arrays(labels: np.ndarray, ptr: np.ndarray, scheme: str, name: str) -
     """
     if not isinstance(scheme, str) or scheme not in RULES:
         raise ValueError(f"scheme must be one of {list(RULES)}, got {scheme!r}.")
+    refuse_blank(labels, name, None, ptr)
     rules = RULES[scheme]
     kinds, kind = np.unique(labels, return_inverse=True)
     parts = list(split_chunk_labels(kinds, name).values())

@@ -183,6 +183,8 @@ def test_refusals():
         entity_f1_score(y, [["V-x", "O"], ["O"]])
     with pytest.raises(ValueError, match=r"predictions must be strings such as 'O', 'B-x' .* got 'NOUN'"):
         entity_f1_score(y, [["NOUN", "O"], ["O"]])
+    with pytest.raises(ValueError, match=r"predictions contains NaN or None: predictions\[1\]\[0\] is None"):
+        entity_f1_score(y, [["B-x", "O"], [None]])
     with pytest.raises(TypeError, match=r"y must be strings .* got 0, a int"):
         entity_f1_score([[1, 0], [0]], [[1, 0], [0]])
     with pytest.raises(ValueError, match="need one array of labels per sequence, but the predictions are flat"):
