@@ -1,5 +1,6 @@
 """DaskGraphCRFClassifier: the estimator whose training data are partitions on the workers of a Dask cluster."""
 
+import inspect
 from copy import copy
 
 import numpy as np
@@ -12,9 +13,21 @@ from skstruct.distributed._pieces import Pieces, named
 from skstruct.distributed._sources import is_partitioned, sources
 from skstruct.distributed._training import ClusterPart, ClusterTraining, plain, read_parts, require_labelled
 from skstruct.estimator import GraphCRFClassifier
-from skstruct.estimator.pieces import gives_probabilities, read_classes
+from skstruct.estimator.pieces import read_classes
 
 NO_KNOWN = "known must be None for partitions; to_local() returns an estimator for data in memory, which accepts it."
+
+
+def _with_client(init):
+    """Signature of a function with one more parameter, `client`."""
+    signature = inspect.signature(init)
+    client = inspect.Parameter("client", inspect.Parameter.KEYWORD_ONLY, default=None)
+    return signature.replace(parameters=[*signature.parameters.values(), client])
+
+
+def _as_local(method):
+    """Whether the base class has a method with the current parameters; its error says why not."""
+    return available_if(lambda crf: callable(getattr(super(DaskGraphCRFClassifier, crf), method)))
 
 
 class DaskGraphCRFClassifier(GraphCRFClassifier):
@@ -28,27 +41,18 @@ class DaskGraphCRFClassifier(GraphCRFClassifier):
 
     Parameters
     ----------
-    features, inference, objective, optimizer, C, l1_ratio, class_weight, classes, decoding, missing_label : object
-        As for `GraphCRFClassifier`. All partitions together determine the classes, the scale of the objective and the
-        weights of ``class_weight="balanced"``. With `optimizer` "sgd" or "adam", a mini-batch consists of a mini-batch
-        of each partition. "sgd" averages the parameters of the partitions about ten times in an epoch.
-    transductive : bool, default=False
-        True is not supported for partitions.
-    max_iter, tol, warm_start : object
-        As for `GraphCRFClassifier`.
-    early_stopping : bool, default=False
-        True is not supported for partitions.
-    validation_fraction, n_iter_no_change, n_jobs, random_state, verbose : object
-        As for `GraphCRFClassifier`. `n_jobs` is for data in memory: on the cluster, each thread of a worker computes
-        for one partition at a time.
+    *args, **parameters
+        Parameters of `GraphCRFClassifier`. All partitions together determine the classes, the scale of the objective
+        and the weights of ``class_weight="balanced"``. With ``optimizer="sgd"`` or ``"adam"``, a mini-batch consists of
+        a mini-batch of each partition. `early_stopping` and `transductive` are not supported for partitions. `n_jobs`
+        is for data in memory: on the cluster, each thread of a worker computes for one partition at a time.
     client : distributed.Client, default=None
         None: the current client, as `distributed.get_client` returns it. The client is not part of a pickle.
 
     Attributes
     ----------
-    classes_, coef_, intercept_, edge_coef_, n_features_in_, feature_names_in_, n_edge_features_in_, \
-edge_feature_names_in_, inference_, n_iter_, n_evaluations_, loss_curve_, validation_scores_, best_validation_score_
-        As those of `GraphCRFClassifier`.
+    classes_ : ndarray of shape (n_classes,)
+        It and all other attributes are as those of `GraphCRFClassifier`.
 
     See Also
     --------
@@ -74,54 +78,12 @@ edge_feature_names_in_, inference_, n_iter_, n_evaluations_, loss_curve_, valida
     GraphCRFClassifier(C=0.1)
     """
 
-    def __init__(
-        self,
-        features="linear",
-        inference="auto",
-        objective="likelihood",
-        optimizer="lbfgs",
-        *,
-        C=1.0,
-        l1_ratio=0.0,
-        class_weight=None,
-        classes=None,
-        decoding="map",
-        missing_label=None,
-        transductive=False,
-        max_iter=1000,
-        tol=1e-6,
-        warm_start=False,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-        client=None,
-    ):
-        super().__init__(
-            features,
-            inference,
-            objective,
-            optimizer,
-            C=C,
-            l1_ratio=l1_ratio,
-            class_weight=class_weight,
-            classes=classes,
-            decoding=decoding,
-            missing_label=missing_label,
-            transductive=transductive,
-            max_iter=max_iter,
-            tol=tol,
-            warm_start=warm_start,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            n_jobs=n_jobs,
-            random_state=random_state,
-            verbose=verbose,
-        )
+    def __init__(self, *args, client=None, **parameters):
+        super().__init__(*args, **parameters)
         self.client = client
+
+    # scikit-learn reads the names of the parameters here: those of the base class are not listed a second time
+    __init__.__signature__ = _with_client(GraphCRFClassifier.__init__)  # type: ignore[attr-defined]  # mypy does not know this attribute of functions
 
     def __getstate__(self):
         return {**super().__getstate__(), "client": None}
@@ -246,7 +208,7 @@ edge_feature_names_in_, inference_, n_iter_, n_evaluations_, loss_curve_, valida
         """
         return self._over_partitions("predict", X, known) if is_partitioned(X) else super().predict(X, known)
 
-    @available_if(gives_probabilities)
+    @_as_local("predict_proba")
     def predict_proba(self, X, known=None):
         """Probability of every label at every node.
 
@@ -264,7 +226,7 @@ edge_feature_names_in_, inference_, n_iter_, n_evaluations_, loss_curve_, valida
             return self._over_partitions("predict_proba", X, known)
         return super().predict_proba(X, known)
 
-    @available_if(gives_probabilities)
+    @_as_local("predict_log_proba")
     def predict_log_proba(self, X, known=None):
         """Logarithm of `predict_proba`, in nats.
 

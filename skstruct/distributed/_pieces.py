@@ -128,11 +128,11 @@ class Pieces:
         try:
             return self.cluster.client.gather(futures)
         except Exception:
-            self._raise_first(futures)
+            self.raise_first(futures)
             raise
 
-    def _raise_first(self, futures):
-        """Raise the error of the first piece that has failed, if there is one."""
+    def raise_first(self, futures: list) -> None:
+        """Raise the error of the first of some futures, one for each piece, that has failed; none may have failed."""
         for future, number, name in zip(futures, self.numbers, self.names):
             if future.status == "error":
                 error = future.exception()
@@ -177,9 +177,9 @@ class Pieces:
                 sent = self.cluster.send(vectors)
                 return root(self.reduce(add_vectors, function, *sent, *args).result())
             except (CancelledError, OSError):  # the worker with the vectors, or that to which they were sent, has died
-                self._raise_first(self.futures)
+                self.raise_first(self.futures)
             except Exception:
-                self._raise_first(self.futures)
+                self.raise_first(self.futures)
                 raise
         raise RuntimeError(f"workers have died in {ATTEMPTS} evaluations, one after the other; their logs say why")
 

@@ -95,7 +95,7 @@ def read_parts(
     PartitionError
         If a partition is malformed, or does not fit an earlier one.
     """
-    labelled = pieces.map(_read, plain(estimator))
+    labelled = pieces.map(_read, GraphCRFClassifier(missing_label=estimator.missing_label))
     descriptions = labelled.gather(_description)
     facts, misfit = agree(descriptions)
     if misfit is not None:

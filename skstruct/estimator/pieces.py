@@ -6,7 +6,6 @@ from skstruct.estimator._input import read_classes
 from skstruct.estimator._labelled import Labelled, agree, class_totals
 from skstruct.estimator._part import Part
 from skstruct.estimator._penalized import PenalizedLoss
-from skstruct.estimator._probabilities import gives_probabilities
 from skstruct.estimator._weights import weights_of_classes
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "Training",
     "agree",
     "class_totals",
-    "gives_probabilities",
     "read_classes",
     "single_blas_thread",
     "weights_of_classes",
