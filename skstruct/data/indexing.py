@@ -88,3 +88,33 @@ def numpy_namespace():
         except ImportError:
             continue
     return np
+
+
+def item_number(name, number, n, owner):
+    """Return the number of one item as an index that is not negative.
+
+    Parameters
+    ----------
+    name : str
+        What is counted, such as "graph".
+    number : int
+        A negative number counts from the end.
+    n : int
+        Number of items.
+    owner : str
+        What has the items, for messages.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no integer, or out of range.
+    """
+    if not isinstance(number, numbers.Integral) or isinstance(number, bool):
+        raise TypeError(f"{name} must be the number of a {name}, an integer, got {number!r}.")
+    if not -n <= number < n:
+        raise ValueError(f"{name} is {number}, but {owner} has {n} {name}s.")
+    return int(number) % n

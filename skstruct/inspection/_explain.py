@@ -1,12 +1,12 @@
 """Why a node has its label: additive parts of the log-odds of two labels."""
 
 from itertools import repeat
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
+from skstruct.data.indexing import item_number
 from skstruct.data.optional import optional_module
 from skstruct.estimator import fitted_model
 from skstruct.exceptions import numbered_by
@@ -115,9 +115,9 @@ def explain(
     pandas = optional_module("pandas", "interop", "explain")
     steps = Steps.of(model)
     fitted, dataset, codes = fitted_model(steps.crf, steps.transform(X), known)
-    graph = _position("graph", graph, len(dataset), "X")
+    graph = item_number("graph", graph, len(dataset), "X")
     one, first = dataset[[graph]], dataset.node_ptr[graph]
-    node = _position("node", node, one.n_nodes, f"graph {graph}")
+    node = item_number("node", node, one.n_nodes, f"graph {graph}")
     scores = fitted.batch_scores(one)
     if codes is not None:
         scores = clamp(scores, codes[first : first + one.n_nodes])
@@ -143,15 +143,6 @@ def explain(
     frame = frame.sort_values("contribution", key=np.abs, ascending=False, kind="stable", ignore_index=True)
     frame.attrs = {"graph": graph, "node": node, "label": labels[0], "against": labels[1]}
     return frame
-
-
-def _position(name, number, n, owner):
-    """Return `number` as an index that is not negative."""
-    if not isinstance(number, Integral):
-        raise TypeError(f"{name} must be the number of a {name}, an integer, got {number!r}.")
-    if not -n <= number < n:
-        raise ValueError(f"{name} is {number}, but {owner} has {n} {name}s.")
-    return int(number) % n
 
 
 def _two_codes(classes, proba, label, against):

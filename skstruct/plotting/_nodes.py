@@ -1,6 +1,5 @@
 """What pictures of one graph have in common: probabilities, predicted labels and true labels of its nodes."""
 
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from skstruct.data.class_columns import position
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.graph_input import as_dataset, is_graph_input
+from skstruct.data.indexing import item_number
 from skstruct.data.labels import flatten_values
 from skstruct.data.missing import missing_mask
 from skstruct.data.ragged import as_ragged
@@ -101,14 +101,13 @@ def predict_graph(model: Any, X: Any, graph: int, y: Any = None, known: Any = No
     if not is_graph_input(X):
         raise TypeError(f"X must contain graphs, got a {type(X).__name__}, whose rows have no edges.")
     dataset = as_dataset(X)
-    if not isinstance(graph, Integral) or isinstance(graph, bool):
-        raise TypeError(f"graph must be the number of a graph, an integer, got {graph!r}.")
-    if not -len(dataset) <= graph < len(dataset):
-        raise ValueError(f"graph is {graph}, but X has {len(dataset)} graphs.")
-    graph = int(graph) % len(dataset)
-    one, start, stop = dataset[[graph]], *dataset.node_ptr[[graph, graph + 1]]
-    known = None if known is None else as_ragged(known, "known", crf.missing_label)[[graph]]
+    graph = item_number("graph", graph, len(dataset), "X")
+    one, (start, stop) = dataset[[graph]], dataset.node_ptr[[graph, graph + 1]]
     y_true = None if y is None else flatten_values(y, dataset.node_ptr, missing_label=crf.missing_label)[start:stop]
-    proba, y_pred = crf.predict_proba(one, known)[0], crf.predict(one, known)[0]
+    asked, at = dataset, graph
+    if not crf.transductive:  # otherwise X must contain all graphs of the training
+        asked, at = one, 0
+        known = None if known is None else as_ragged(known, "known", crf.missing_label)[[graph]]
+    proba, y_pred = crf.predict_proba(asked, known)[at], crf.predict(asked, known)[at]
     labels = {"classes": crf.classes_, "y_pred": y_pred, "y_true": y_true, "missing_label": crf.missing_label}
     return OneGraph(one, {"proba": proba, **labels})

@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skstruct import GraphCRFClassifier, plotting
+from skstruct import GraphCRFClassifier, RaggedArray, plotting
 from skstruct.datasets import make_chain
 from skstruct.metrics import node_accuracy
 from skstruct.preprocessing import NodeTransformer
@@ -154,5 +154,9 @@ def test_decoding_and_known_labels(models, data):
     np.testing.assert_allclose(display.proba, crf.predict_proba(X, known)[1], atol=1e-12)
     np.testing.assert_array_equal(display.y_pred, crf.predict(X, known)[1])
     np.testing.assert_array_equal(display.im_.get_array(), display.proba.T)
+    some = RaggedArray(np.where(np.arange(200) % 3, -1, y.values), y.ptr)
+    transductive = GraphCRFClassifier(transductive=True, missing_label=-1).fit(X, some)
+    shown = plotting.SequenceDisplay.from_estimator(transductive, X, 1)
+    np.testing.assert_allclose(shown.proba, transductive.predict_proba(X)[1], atol=1e-12)
     negative = plotting.SequenceDisplay.from_estimator(crf, X, -1, y=y)
     np.testing.assert_array_equal(negative.y_true, y[19])
