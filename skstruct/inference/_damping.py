@@ -5,7 +5,9 @@ import numpy as np
 from skstruct.kernels.jit import kernel
 
 STAGNATION_SWEEPS, STAGNATION = 5, 0.9  # damp if changes fall by less than this factor in the messages of 5 sweeps
+OSCILLATION = 1.0  # damp more if they do not fall at all
 LARGEST_FRACTION = 0.5  # of the change of a damped belief
+LEAST_FRACTION = 2.0**-6  # a larger fraction is halved if changes do not decrease
 
 
 @kernel
@@ -23,3 +25,11 @@ def fill_fractions(bounds, rho, damping, attempt, fraction):
         fraction[i] = 1.0 - damping
         if attempt > 0:
             fraction[i] *= min(LARGEST_FRACTION, 2.0 / (2.0 + echo))
+
+
+@kernel
+def halve_fractions(n_nodes, fraction):
+    """Halve the fractions above `LEAST_FRACTION` of the first nodes."""
+    for i in range(n_nodes):
+        if fraction[i] > LEAST_FRACTION:
+            fraction[i] *= 0.5

@@ -52,8 +52,9 @@ class TreeReweightedBP(InferenceBackend):
     Messages are sent in sweeps over the nodes as in `LoopyBP`. If the changes of the messages no longer decrease, or
     after `max_iter` sweeps, beliefs are damped in up to `max_iter` further sweeps: the log-belief of node `i`, from
     which its messages are computed, moves by ``2 / (2 + sum_j rho_ij (1 - rho_ij))`` of its change, at most by half of
-    it. Irregular graphs oscillate undamped. On large graphs, changes travel far in many sweeps in which only few nodes
-    send; these are not damped. `decode` is the same as for `LoopyBP`: tree-reweighted max-product.
+    it. Each time that changes still do not decrease, this fraction is halved. Irregular graphs oscillate undamped. On
+    large graphs, changes travel far in many sweeps in which only few nodes send; these are not damped. `decode` is the
+    same as for `LoopyBP`: tree-reweighted max-product.
 
     Parameters
     ----------

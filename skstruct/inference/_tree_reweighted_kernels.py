@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct.inference._damping import STAGNATION, STAGNATION_SWEEPS, fill_fractions
+from skstruct.inference._damping import OSCILLATION, STAGNATION, STAGNATION_SWEEPS, fill_fractions, halve_fractions
 from skstruct.inference._edge_potentials import EdgePotentials, exponentiate_edges
 from skstruct.inference._tree_reweighted_bound import pass_down, pass_to_centres, pass_up
 from skstruct.kernels.jit import kernel
@@ -61,13 +61,14 @@ def _move_belief(graph, i, begin, stop, fraction, lanes):
 
 
 @kernel
-def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
+def _sweeps(graph, matrices, fraction, most, tol, stagnation, rooted, lanes):
     """Sweep until no message moves by more than `tol`, or changes stagnate, at most `most` times: sweeps, last change.
 
     The log-belief of node `i` moves by ``fraction[i]`` of its change; with `rooted`, all fractions must be 1.
 
-    Changes stagnate if their sum does not decrease while as many messages are sent as in a few complete sweeps. The
-    largest change is no measure: on large graphs a few strong changes travel far, and their neighbours only wait.
+    Changes stagnate if their sum does not fall below the fraction `stagnation` of the former sum while as many messages
+    are sent as in a few complete sweeps. The largest change is no measure: on large graphs a few strong changes travel
+    far, and their neighbours only wait.
     """
     bounds, ends, rho, number, form, node, potential, message, log_message, belief, _, cavity, dirty = graph
     psi, n_nodes = matrices.potential, len(bounds)
@@ -111,7 +112,7 @@ def _sweeps(graph, matrices, fraction, most, tol, rooted, lanes):
         if change <= tol:
             break
         if n_sent >= STAGNATION_SWEEPS * len(ends):
-            if total > STAGNATION * earlier:
+            if total > stagnation * earlier:
                 break
             n_sent, earlier = 0.0, total
     return sweep, change
@@ -135,7 +136,8 @@ def _settle(graph, matrices, settings, rooted, fraction, lanes):
     """Sweep, then again with damping: sweeps, last change.
 
     If changes stagnate, damped sweeps start anew, because messages that oscillate are far from the fixed point. If
-    sweeps end before that, only a few nodes still move, and damped sweeps continue.
+    sweeps end before that, only a few nodes still move, and damped sweeps continue. Where changes do not decrease in
+    damped sweeps, these continue with smaller steps.
     """
     sweeps, change = 0, np.inf
     for attempt in range(2):
@@ -153,12 +155,14 @@ def _settle(graph, matrices, settings, rooted, fraction, lanes):
                 begin, stop = np.int64(graph.bounds[i, 0]), np.int64(graph.bounds[i, 2])
                 weighted_sum(graph.node, i, graph.log_message, begin, stop, graph.rho, graph.held, lanes)
         fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction)
-        limit = sweeps + settings.max_iter
+        limit, stagnation = sweeps + settings.max_iter, STAGNATION if attempt == 0 else OSCILLATION
         while sweeps < limit:
-            more, change = _sweeps(graph, matrices, fraction, limit - sweeps, settings.tol, rooted, lanes)
+            most = limit - sweeps
+            more, change = _sweeps(graph, matrices, fraction, most, settings.tol, stagnation, rooted, lanes)
             sweeps += more
-            if change <= settings.tol or attempt == 0:  # the damped attempt continues where it stagnates
+            if change <= settings.tol or attempt == 0:
                 break
+            halve_fractions(len(graph.bounds), fraction)
     return sweeps, change
 
 

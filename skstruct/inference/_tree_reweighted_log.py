@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct.inference._damping import STAGNATION, STAGNATION_SWEEPS, fill_fractions
+from skstruct.inference._damping import OSCILLATION, STAGNATION, STAGNATION_SWEEPS, fill_fractions, halve_fractions
 from skstruct.inference._log_domain import log_sum, scale_log
 from skstruct.inference._tree_reweighted_bound import REST
 from skstruct.kernels.jit import kernel
@@ -85,7 +85,7 @@ def _move_belief(held, belief, fraction):
 
 
 @kernel
-def _sweeps(graph, scores, held, fraction, most, tol):
+def _sweeps(graph, scores, held, fraction, most, tol, stagnation):
     """Sweep until no message moves by more than `tol` or changes stagnate, at most `most` times; sweeps, change."""
     n_nodes, n_states = graph.node.shape
     belief, cavity, out, pair = (
@@ -121,7 +121,7 @@ def _sweeps(graph, scores, held, fraction, most, tol):
         if change <= tol:
             break
         if sweep % STAGNATION_SWEEPS == 0:
-            if total > STAGNATION * earlier:
+            if total > stagnation * earlier:
                 break
             earlier = total
     return sweep, change
@@ -142,12 +142,13 @@ def _settle(graph, scores, settings):
         for i in range(len(held)):
             _belief(graph, i, held[i])
         fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction)
-        limit = sweeps + settings.max_iter
+        limit, stagnation = sweeps + settings.max_iter, STAGNATION if attempt == 0 else OSCILLATION
         while sweeps < limit:
-            more, change = _sweeps(graph, scores, held, fraction, limit - sweeps, settings.tol)
+            more, change = _sweeps(graph, scores, held, fraction, limit - sweeps, settings.tol, stagnation)
             sweeps += more
             if change <= settings.tol or attempt == 0:
                 break
+            halve_fractions(len(held), fraction)
     return sweeps, change
 
 

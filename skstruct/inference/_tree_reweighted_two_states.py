@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct.inference._damping import STAGNATION, STAGNATION_SWEEPS, fill_fractions
+from skstruct.inference._damping import OSCILLATION, STAGNATION, STAGNATION_SWEEPS, fill_fractions, halve_fractions
 from skstruct.inference._tree_reweighted_bound import REST
 from skstruct.inference._tree_reweighted_kernels import LOWEST
 from skstruct.kernels.jit import kernel
@@ -63,7 +63,7 @@ def _received(graph, begin, stop):
 
 
 @kernel
-def _sweeps(graph, fraction, most, tol, rooted):
+def _sweeps(graph, fraction, most, tol, stagnation, rooted):
     """Sweep until no message moves by more than `tol`, or changes stagnate, at most `most` times: sweeps, last change.
 
     The node sends ``(a * psi[0, y] + b * psi[1, y] / ratio[s])``; multiplied by ``ratio[s]``, nothing is divided twice.
@@ -125,7 +125,7 @@ def _sweeps(graph, fraction, most, tol, rooted):
         if change <= tol:
             break
         if n_sent >= STAGNATION_SWEEPS * len(ends):
-            if total > STAGNATION * earlier:
+            if total > stagnation * earlier:
                 break
             n_sent, earlier = 0.0, total
     return sweep, change
@@ -154,12 +154,13 @@ def _settle(graph, settings, rooted, fraction):
                 begin, stop = np.uint64(graph.bounds[i, 0]), np.uint64(graph.bounds[i, 2])
                 graph.held[i] = graph.node[i, 1] - graph.node[i, 0] + _received(graph, begin, stop)
         fill_fractions(graph.bounds, graph.rho, settings.damping, attempt, fraction)
-        limit = sweeps + settings.max_iter
+        limit, stagnation = sweeps + settings.max_iter, STAGNATION if attempt == 0 else OSCILLATION
         while sweeps < limit:
-            more, change = _sweeps(graph, fraction, limit - sweeps, settings.tol, rooted)
+            more, change = _sweeps(graph, fraction, limit - sweeps, settings.tol, stagnation, rooted)
             sweeps += more
-            if change <= settings.tol or attempt == 0:  # the damped attempt continues where it stagnates
+            if change <= settings.tol or attempt == 0:
                 break
+            halve_fractions(len(graph.bounds), fraction)
     return sweeps, change
 
 

@@ -109,3 +109,18 @@ def test_on_grids_the_bound_is_as_tight_as_that_of_spanning_trees(rng):
         assert 0.0 < gap < 1.1 * reference
         gaps += gap, reference
     assert gaps[0] < 1.05 * gaps[1]
+
+
+@pytest.mark.parametrize("n_states", [2, 3])
+def test_strong_edges_do_not_oscillate(n_states, rng):
+    """On a graph with hubs, the steps of the first damped sweeps are too large: messages would move from end to end."""
+    n = 200
+    edges = np.array([(i, int(i * rng.random() ** 2)) for i in range(1, n) for _ in range(2)])
+    topology = Topology.from_edges(np.unique(edges, axis=0), n)
+    scores = Scores(rng.normal(size=(n, n_states)), 4.0 * np.eye(n_states)[None], np.zeros(topology.n_edges, np.int32))
+    plan = TreeReweightedBP().plan(topology, n_states)
+    assert plan.marginals(scores).residual[0] < 0.1
+    edge = np.full((1, n_states + 1, n_states + 1), -1000.0)  # out of the range of the fast kernels
+    edge[:, :-1, :-1] = scores.edge
+    wide = Scores(np.c_[scores.node, np.zeros(n)], edge, scores.edge_matrix)
+    assert TreeReweightedBP().plan(topology, n_states + 1).marginals(wide).residual[0] < 0.1
