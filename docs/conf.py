@@ -29,6 +29,7 @@ templates_path = ["_templates"]
 autosummary_generate = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 doctest_default_flags = 0  # code is run by tests/test_docs.py and pytest --doctest-modules
