@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.doctest",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "initials",
     "mathml",
     "public_api",
 ]

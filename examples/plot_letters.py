@@ -43,10 +43,11 @@ print(f"correct letters, most probable word (MAP):         {(together.values == 
 print(f"correct letters, most probable letters (marginal): {marginal:.4f}")
 
 # %%
-# Words that the chain predicts correctly
-# ---------------------------------------
+# Words that the chain predicts correctly, and weights of pairs of letters
+# ------------------------------------------------------------------------
 #
-# Below each letter are two predictions: from the letter alone, and from the chain.
+# Below each letter are two predictions: from the letter alone, and from the chain. The map shows the weight of each
+# pair of letters, learnt from 704 words. For example, "u" follows "q".
 
 corrected = [
     w
@@ -69,12 +70,6 @@ for axes, w in zip(rows, corrected):
         axes.text(10 * i + 4.5, 23.5, together[w][i], ha="center", va="center", color="tab:green", weight="bold")
     axes.set(xlim=(-0.5, 89.5), ylim=(26, -0.5))
     axes.axis("off")
-
-# %%
-# Weights of pairs of letters
-# ---------------------------
-#
-# The figure shows the weight of each pair of letters, learnt from 704 words. For example, "u" follows "q".
 
 axes = right.subplots()
 weights = crf.edge_coef_[0]
