@@ -4,13 +4,19 @@ from docutils import nodes
 
 
 def restore_initials(app, doctree):
-    """Replace a list that is the beginning of a reference by its text, with the initial."""
+    """Replace lists that begin a reference, one in another if there are two initials, by their text."""
     for listing in list(doctree.findall(nodes.enumerated_list)):
-        if isinstance(listing.parent, nodes.footnote | nodes.citation) and listing["enumtype"].startswith("upper"):
-            initial = "I" if listing["enumtype"] == "upperroman" else chr(ord("A") + listing.get("start", 1) - 1)
-            paragraph = listing[0][0]
-            paragraph.insert(0, nodes.Text(f"{initial}. "))
-            listing.replace_self(listing[0].children)
+        if not isinstance(listing.parent, nodes.footnote | nodes.citation):
+            continue
+        initials, inner = "", listing
+        while isinstance(inner, nodes.enumerated_list) and inner["enumtype"].startswith("upper"):
+            is_roman = inner["enumtype"] == "upperroman"
+            initials += "I. " if is_roman else f"{chr(ord('A') + inner.get('start', 1) - 1)}. "
+            item = inner[0]
+            inner = item[0]
+        if initials:
+            inner.insert(0, nodes.Text(initials))
+            listing.replace_self(item.children)
 
 
 def setup(app):
