@@ -147,6 +147,18 @@ def test_a_constrained_tagger():
     assert_array_equal(probability.values, model.predict_proba(WORDS).values)
 
 
+@pytest.mark.parametrize("n_features", [3, 2**16])  # the pairs of long L-BFGS states are rounded
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # the trainings stop early
+def test_a_stopped_training_continues(n_features):
+    columns = np.arange(24) % n_features
+    X = CHAINS.with_node_features(csr_array((np.linspace(1, 2, 24), (np.arange(24), columns)), shape=(24, n_features)))
+    whole = GraphCRFClassifier(max_iter=6, tol=0.0).fit(X, LABELS)
+    stopped = restored(GraphCRFClassifier(max_iter=3, tol=0.0).fit(X, LABELS))
+    stopped.set_params(max_iter=6, warm_start=True).fit(X, LABELS)
+    assert_array_equal(stopped.coef_, whole.coef_)
+    assert stopped.n_iter_ == whole.n_iter_ == 6
+
+
 TRANSFORMERS = {
     "templates": (TokenTemplates(TEMPLATES), WORDS),
     "templates hashed": (TokenTemplates(TEMPLATES, n_bits=12), WORDS),
