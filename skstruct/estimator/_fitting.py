@@ -53,6 +53,12 @@ class Progress:
     stage: int = 0
     is_complete: bool = False
 
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        best = None if self.validation is None else self.validation.best_coef
+        if best is not None and best.shape != self.state.x.shape:  # compiled code would read out of bounds
+            raise ValueError("the state of a training is damaged: its vectors of parameters have different lengths")
+
 
 @dataclass(frozen=True)
 class Training:
@@ -233,7 +239,8 @@ class Training:
 
     def _continues(self, earlier, loss):
         same_optimizer = earlier.optimizer is type(self.optimizer)
-        return same_optimizer and self._value(loss, earlier.state.x) == earlier.value
+        same_size = earlier.state.x.shape == (self.feature_plan.n_coef,)
+        return same_optimizer and same_size and self._value(loss, earlier.state.x) == earlier.value
 
     def _value(self, loss, coef):
         """The minimised function, with the L1 term."""

@@ -53,6 +53,16 @@ class OptimizerState:
     success: bool = False
     message: str = ""
 
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if not self.is_consistent():
+            raise ValueError("the state of an optimiser is damaged: its arrays do not fit each other")
+
+    def is_consistent(self) -> bool:
+        """Whether the arrays have an entry for each parameter along their last axis; compiled code relies on it."""
+        arrays = [value for value in vars(self).values() if isinstance(value, np.ndarray)]
+        return all(array.shape[-1:] == self.x.shape for array in arrays)
+
 
 class Loss(Protocol):
     """What an optimiser minimises; most optimisers accept a plain function.

@@ -150,6 +150,11 @@ class _BCFWState(OptimizerState):
     bound: float = -math.inf
     gap: float = math.inf
 
+    def is_consistent(self):
+        """See `OptimizerState`; an offset and a gradient for each mini-batch."""
+        vectors = self.coef, self.average, self.gradients
+        return self.offsets.shape == self.gradients.shape[:1] and all(v.shape[-1:] == self.x.shape for v in vectors)
+
 
 @kernel(fastmath={"contract", "reassoc"})
 def _move(value, gradient, inverse, place, coef, average, fraction):

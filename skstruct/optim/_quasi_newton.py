@@ -109,6 +109,10 @@ class LBFGSState(OptimizerState):
     near: bool = False
     n_searches: int = 0
 
+    def is_consistent(self):
+        """See `OptimizerState`; the history has the same number of parameters."""
+        return super().is_consistent() and (self.history is None or self.history.is_consistent(len(self.x)))
+
     @classmethod
     def at(cls, start):
         """State before the first evaluation."""
@@ -247,6 +251,17 @@ class History:
         self.places: list[int] = []  # of the pairs in these arrays, oldest first
         self._direction = np.empty(len(gradient))
 
+    def is_consistent(self, n_coef):
+        """Whether the arrays fit each other, and this number of parameters."""
+        n = len(self.sy)
+        return (
+            self.gradient.shape == self._direction.shape == (n_coef,)
+            and self.products.shape == (n, 2)
+            and self.sy.shape == self.yy.shape == (n, n)
+            and set(self.places) <= set(range(n))
+            and self.pairs.is_consistent(n, n_coef)
+        )
+
     def first_step(self):
         """Multiple of the direction to try first: 1 where the curvature is known, else a step of length one."""
         return 1.0 if self.places else (self.gradient @ self.gradient) ** -0.5
@@ -300,6 +315,10 @@ class Pairs:
     def __init__(self, n_pairs, n_coef):
         self._vectors = np.zeros((2 * n_pairs, n_coef))
 
+    def is_consistent(self, n_pairs, n_coef):
+        """Whether there is room for this number of pairs of vectors."""
+        return self._vectors.shape == (2 * n_pairs, n_coef)
+
     def store(self, place, column, vector):
         """Copy a vector."""
         self._vectors[2 * place + column] = vector
@@ -321,6 +340,11 @@ class RoundedPairs:
     def __init__(self, n_pairs, n_coef):
         self._integers = np.empty((n_pairs, 2, n_coef), np.int8)
         self._scales = np.empty((n_pairs, 2, -(-n_coef // GROUP)))
+
+    def is_consistent(self, n_pairs, n_coef):
+        """See `Pairs`."""
+        n_groups = -(-n_coef // GROUP)
+        return self._integers.shape == (n_pairs, 2, n_coef) and self._scales.shape == (n_pairs, 2, n_groups)
 
     def store(self, place, column, vector):
         """Round a vector."""
