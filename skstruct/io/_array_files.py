@@ -5,6 +5,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from math import prod
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,34 +19,97 @@ def is_storable(dtype: np.dtype) -> bool:
     return 0 < dtype.itemsize <= 8 if dtype.kind in "biuf" else dtype.kind in "US" and dtype.itemsize > 0
 
 
-def write_array(path: os.PathLike, array: np.ndarray) -> dict[str, Any]:
-    """Write an array to a new .npy file: little-endian, row by row.
+class ArrayWriter:
+    """Writes an array to a new .npy file, little-endian, in pieces of consecutive rows.
+
+    The header is written last, by `close`. Memory is that of a block, also for pieces that are memory-mapped or have
+    another order.
 
     Parameters
     ----------
     path : path
-    array : ndarray of booleans, numbers or strings
-        It is read in blocks: little memory is needed for an array that is memory-mapped or has another order.
-
-    Returns
-    -------
-    record : dict
-        ``"dtype"``, ``"shape"`` and ``"crc32"``, the checksum of the data followed by the header of the file: an array
-        can be written in pieces, and its header last.
+        There must be no such file.
     """
-    dtype = array.dtype.newbyteorder("<")
-    checksum = 0
-    with open(path, "xb+") as file:
-        header = {"descr": dtype.str, "fortran_order": False, "shape": array.shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        offset = file.tell()
-        for rows in _blocks(array.shape, dtype.itemsize):
-            data = np.ascontiguousarray(array[rows], dtype).tobytes()
-            checksum = zlib.crc32(data, checksum)
-            file.write(data)
-        file.seek(0)
-        checksum = zlib.crc32(file.read(offset), checksum)
-    return {"dtype": dtype.str, "shape": list(array.shape), "crc32": checksum}
+
+    def __init__(self, path: os.PathLike):
+        self.path = Path(path)
+        self.file = open(self.path, "xb+")  # noqa: SIM115 (stays open until `close`)
+        self.dtype: Any = None  # that of the file; None: no piece has been written
+        self.shape: tuple[int, ...] = (0,)
+        self.checksum = self.offset = 0
+
+    def dtype_with(self, array: np.ndarray) -> np.dtype:
+        """Dtype of the whole array after `array` is appended: the wider one of two dtypes of the same kind.
+
+        Raises
+        ------
+        ValueError
+            If the kind of the dtype, or the shape of a row, differs from that of earlier pieces.
+        """
+        if self.dtype is None:
+            return array.dtype.newbyteorder("<")
+        if array.dtype.kind != self.dtype.kind or array.shape[1:] != self.shape[1:]:
+            raise ValueError(
+                f"the array {self.path.stem} has the dtype {array.dtype} and rows of shape {array.shape[1:]}, but "
+                f"{self.dtype} and {self.shape[1:]} in earlier pieces; convert it"
+            )
+        return np.promote_types(array.dtype, self.dtype).newbyteorder("<")
+
+    def append(self, array: np.ndarray) -> None:
+        """Append rows; if their dtype is wider than that of earlier rows, the file is written again."""
+        dtype = self.dtype_with(array)
+        if self.dtype is None:
+            self._begin(dtype, array.shape[1:])
+        elif dtype != self.dtype:
+            self._widen(dtype)
+        self._write(array)
+
+    def _begin(self, dtype, row_shape):
+        self.dtype, self.shape, self.checksum = dtype, (0, *row_shape), 0
+        self._write_header()
+        self.offset = self.file.tell()
+
+    def _write_header(self):
+        header = {"descr": self.dtype.str, "fortran_order": False, "shape": self.shape}
+        np.lib.format.write_array_header_1_0(self.file, header)  # any number of rows has a header of the same length
+
+    def _write(self, array):
+        for rows in _blocks(array.shape, self.dtype.itemsize):
+            data = np.ascontiguousarray(array[rows], self.dtype).tobytes()
+            self.checksum = zlib.crc32(data, self.checksum)
+            self.file.write(data)
+        self.shape = (self.shape[0] + len(array), *self.shape[1:])
+
+    def _widen(self, dtype):
+        """Write the rows again with another dtype."""
+        narrow = self.path.with_name(f"{self.path.name}.narrow")
+        self.file.close()
+        os.replace(self.path, narrow)
+        old_dtype, shape = self.dtype, self.shape
+        with open(narrow, "rb") as old:
+            old.seek(self.offset)
+            self.file = open(self.path, "xb+")  # noqa: SIM115 (stays open until `close`)
+            self._begin(dtype, shape[1:])
+            for rows in _blocks(shape, old_dtype.itemsize):
+                n = min(rows.stop, shape[0]) - rows.start
+                self._write(np.fromfile(old, old_dtype, n * prod(shape[1:])).reshape(n, *shape[1:]))
+        os.remove(narrow)
+
+    def close(self) -> dict[str, Any]:
+        """Complete the file.
+
+        Returns
+        -------
+        record : dict
+            ``"dtype"``, ``"shape"`` and ``"crc32"``, the checksum of the data followed by the header of the file.
+        """
+        assert self.dtype is not None, "no piece has been written"
+        with self.file:
+            self.file.seek(0)
+            self._write_header()
+            self.file.seek(0)
+            checksum = zlib.crc32(self.file.read(self.offset), self.checksum)
+        return {"dtype": self.dtype.str, "shape": list(self.shape), "crc32": checksum}
 
 
 def _blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[slice]:
@@ -55,7 +119,7 @@ def _blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[slice]:
 
 
 def read_array(path: os.PathLike, record: Any, mmap_mode: Literal["r", "c"] | None, verify: bool) -> np.ndarray:
-    """Read an array that `write_array` has written, or map it into memory.
+    """Read an array that `ArrayWriter` has written, or map it into memory.
 
     Nothing is allocated before the size of the file agrees with the record. Nothing but the header and numbers or
     characters is read: no objects, and so no pickles.
@@ -64,7 +128,7 @@ def read_array(path: os.PathLike, record: Any, mmap_mode: Literal["r", "c"] | No
     ----------
     path : path
     record : dict
-        As `write_array` returns it.
+        As `ArrayWriter.close` returns it.
     mmap_mode : {"r", "c"} or None
         None reads the array into memory.
     verify : bool

@@ -51,7 +51,10 @@ def table_arrays(table: Any, name: str) -> tuple[dict[str, Any] | None, dict[str
             table = table.copy()
             table.sum_duplicates()
         _check_dtype(table.dtype, name)
-        arrays = {".data": table.data, ".indices": table.indices, ".indptr": table.indptr}
+        n_stored = table.indptr[-1]  # the arrays may be longer
+        index = np.promote_types(table.indices.dtype, table.indptr.dtype)
+        indices, indptr = (array.astype(index, copy=False) for array in (table.indices[:n_stored], table.indptr))
+        arrays = {".data": table.data[:n_stored], ".indices": indices, ".indptr": indptr}
         return {"kind": "csr", "n_columns": int(table.shape[1])}, arrays
     if is_frame(table):
         raise TypeError(
