@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from skstruct.distributed._memory import keep_freed_memory
 from skstruct.distributed._pieces import Pieces, root
 from skstruct.estimator import GraphCRFClassifier
 from skstruct.estimator.pieces import (
@@ -244,10 +245,12 @@ def _without_edges(piece):
 
 
 def _training(piece, estimator, backend, optimizer, feature_plan, n_states):
-    return piece._replace(value=Training(estimator, backend, optimizer, feature_plan, piece.value, n_states))
+    training = Training(estimator, backend, optimizer, feature_plan, piece.value, n_states, max_groups=1)
+    return piece._replace(value=training)
 
 
 def _loss(piece, objective, factor):
+    keep_freed_memory()
     loss = piece.apply(Training.loss, objective, serial)
     loss.factor = factor  # that of all partitions
     return piece._replace(value=loss)

@@ -15,7 +15,7 @@ from skstruct.estimator._chunks import Chunk, cut, single_blas_thread, thread_ma
 from skstruct.estimator._early_stopping import EarlyStopping, Validation
 from skstruct.estimator._model import Model
 from skstruct.estimator._part import Part
-from skstruct.estimator._training import TrainingLoss
+from skstruct.estimator._training import MAX_GROUPS, TrainingLoss
 from skstruct.exceptions import numbered_by, numbered_from
 from skstruct.features import FeaturePlan
 from skstruct.inference import InferenceBackend
@@ -76,6 +76,8 @@ class Training:
     n_states : int
     least_tol : float
         Lower bound on the tolerance of the optimiser.
+    max_groups : int
+        Of the `TrainingLoss`.
     """
 
     estimator: BaseEstimator
@@ -85,6 +87,7 @@ class Training:
     part: Part
     n_states: int
     least_tol: float = 0.0
+    max_groups: int = MAX_GROUPS
 
     @cached_property
     def chunks(self) -> list[Chunk]:
@@ -120,7 +123,7 @@ class Training:
         """Loss of an objective, computed in threads."""
         e, targets = self.estimator, self.part.targets
         settings = e.C / self.scale, (1 - e.l1_ratio) / self.scale, self.optimizer.batch_size, in_threads
-        return TrainingLoss(self.chunks, self.feature_plan, objective, targets, *settings)
+        return TrainingLoss(self.chunks, self.feature_plan, objective, targets, *settings, self.max_groups)
 
     def run(
         self,

@@ -142,9 +142,22 @@ class TrainingLoss(PenalizedLoss):
         Largest number of graphs in a mini-batch.
     in_threads : callable
         ``in_threads(function, *iterables)``, from `thread_map`.
+    max_groups : int, default=MAX_GROUPS
+        Largest number of groups. One is fastest where there is one thread only.
     """
 
-    def __init__(self, chunks, feature_plan, objective, targets, factor, l2, batch_size, in_threads):
+    def __init__(
+        self,
+        chunks,
+        feature_plan,
+        objective,
+        targets,
+        factor,
+        l2,
+        batch_size,
+        in_threads,
+        max_groups=MAX_GROUPS,
+    ):
         super().__init__(feature_plan, objective, not (targets.codes == MISSING).any(), factor, l2)
         self.chunks, self.batch_size, self.in_threads = chunks, batch_size, in_threads
         inputs = in_threads(feature_plan.prepare, [chunk.batch for chunk in chunks])
@@ -153,8 +166,8 @@ class TrainingLoss(PenalizedLoss):
             for chunk, x in zip(chunks, inputs)
         ]
         n_scores = len(targets.codes) * chunks[0].inference.n_states
-        n_groups = np.clip(n_scores // (SCORES_PER_COEF * feature_plan.n_coef), 2, MAX_GROUPS)
-        self.groups = np.array_split(np.arange(len(chunks)), min(len(chunks), n_groups))
+        n_groups = max(2, n_scores // (SCORES_PER_COEF * feature_plan.n_coef))
+        self.groups = np.array_split(np.arange(len(chunks)), min(len(chunks), n_groups, max_groups))
         self._kept: tuple[np.ndarray, list[tuple[Callable, Any]]] | None = None  # see `product`
         self.spare: list[np.ndarray] = []  # vectors of partial sums, reused in the next evaluation
 

@@ -4,12 +4,10 @@ import os
 import signal
 import threading
 import time
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from skstruct import GraphDataset
 from skstruct.distributed import DaskGraphCRFClassifier
 from skstruct.distributed._training import ClusterLoss
 from skstruct.exceptions import PartitionError
@@ -38,8 +36,9 @@ def at_evaluation(monkeypatch):
     return install
 
 
-def kill_a_worker(client):
-    (pid,) = client.run(os.getpid, workers=[sorted(client.nthreads())[0]]).values()
+def kill_a_worker(client, number=0):
+    workers = sorted(client.nthreads())
+    (pid,) = client.run(os.getpid, workers=[workers[number % len(workers)]]).values()
     os.kill(pid, signal.SIGKILL)
 
 
@@ -77,31 +76,28 @@ def test_workers_that_join_and_leave_change_no_bit(start_cluster, folders, at_ev
         assert len(places[0]) == 3
 
 
-@pytest.mark.slow  # 20 trainings in which workers are killed: some minutes
-def test_twenty_trainings_survive_kills_at_random_moments(start_cluster, shared_data, tmp_path, monkeypatch):
+@pytest.mark.timeout(1800)
+@pytest.mark.slow  # 20 trainings, in each of which a worker is killed: some minutes
+def test_twenty_trainings_survive_kills_at_random_moments(start_cluster, make_data, tmp_path, at_evaluation):
     rng = np.random.default_rng(0)
-    letters = np.load(shared_data("letters.npz"))
-    ptr = letters["word_ptr"][:2001]
-    sequences = [letters["pixels"][a:b].astype(np.float32) for a, b in pairwise(ptr)]
-    labels = [letters["labels"][a:b] for a, b in pairwise(ptr)]
-    X = GraphDataset.from_sequences(sequences)
-    for k in range(6):
-        part = slice(2000 * k // 6, 2000 * (k + 1) // 6)
-        save_dataset(tmp_path / str(k), X[part], labels[part])
+    X, y = make_data(n_graphs=600)
     folders = [tmp_path / str(k) for k in range(6)]
+    for k, folder in enumerate(folders):
+        save_dataset(folder, X[100 * k : 100 * k + 100], y[100 * k : 100 * k + 100])
     with start_cluster(2, processes=True) as client:
-        crf = DaskGraphCRFClassifier(tol=1e-3, max_iter=40)
+        crf = DaskGraphCRFClassifier(tol=1e-3)
         expected = crf.fit(folders)._model.coef
+        n_evaluations, actions = crf.n_evaluations_, {}
+        done = at_evaluation(actions)
         for _ in range(20):
-            delays = np.sort(rng.uniform(0, 10, 2))
-            timers = [threading.Timer(delay, kill_a_worker, [client]) for delay in delays]
-            for timer in timers:
-                timer.start()
-            found = crf.fit(folders)._model.coef
-            for timer in timers:
-                timer.cancel()
-            np.testing.assert_array_equal(found, expected)
             client.wait_for_workers(2)
+            done.clear()
+            actions.clear()
+            timer = threading.Timer(rng.uniform(0, 0.1), kill_a_worker, [client, rng.integers(2)])
+            actions[int(rng.integers(1, n_evaluations - 1))] = timer.start
+            np.testing.assert_array_equal(crf.fit(folders)._model.coef, expected)
+            timer.join()
+            assert timer.finished.is_set()
 
 
 def test_ctrl_c_keeps_the_best_iterate_and_frees_the_workers(client, make_data, cut, at_evaluation, wait_until_empty):

@@ -1,12 +1,13 @@
 """Training on partitions: the same objective, parameters and predictions as on all data in one process."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skstruct import GraphCRFClassifier
 from skstruct.datasets import make_grid
@@ -41,7 +42,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_objective_is_that_of_a_local_training(case, client, make_data, cut):
     data, parameters = CASES[case]
-    parameters = {"tol": 1e-3, **parameters}  # the iterations are the same, apart from rounding
+    parameters = {"tol": 1e-2, **parameters}  # the iterations are the same, apart from rounding
     X, y = make_data(**data)
     local = GraphCRFClassifier(**parameters).fit(X, y)
     crf = DaskGraphCRFClassifier(**parameters).fit(cut(3, X, y))
@@ -60,7 +61,7 @@ def test_weights_and_missing_labels(client, make_data, cut):
     labels = [np.where(np.arange(len(graph)) % 3 == 1, -1, graph) for graph in y]
     labels[8] = np.full(len(labels[8]), -1)
     parts = [slice(0, 4), slice(4, 8), slice(8, 9), slice(9, 16)]
-    parameters = {"missing_label": -1, "class_weight": "balanced", "tol": 1e-3}
+    parameters = {"missing_label": -1, "class_weight": "balanced", "tol": 1e-2}
     local = GraphCRFClassifier(**parameters).fit(X, labels, weights)
     parts = [dask.delayed((X[part], labels[part], weights[part])) for part in parts]
     crf = DaskGraphCRFClassifier(**parameters).fit(parts)
@@ -69,19 +70,21 @@ def test_weights_and_missing_labels(client, make_data, cut):
     assert crf.score(parts) == pytest.approx(local.score(X, labels, weights), abs=1e-12)
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "sgd", Adam(n_epochs=3)], ids=["lbfgs", "sgd", "adam"])
-def test_any_number_of_workers_gives_the_same_bits(optimizer, start_cluster, make_data, cut):
-    X, y = make_data()
-    found = []
+def test_any_number_of_workers_gives_the_same_bits(start_cluster, make_data, cut):
+    parts, found = cut(5, *make_data()), []
     for n_workers in (1, 2, 3):
         with start_cluster(n_workers) as client:
-            crf = DaskGraphCRFClassifier(optimizer=optimizer, tol=1e-3, random_state=0, client=client).fit(cut(5, X, y))
-            found.append(np.r_[crf.loss_curve_, crf._model.coef])
-    np.testing.assert_array_equal(found[1:], found[:1] * 2)
+            crf = DaskGraphCRFClassifier(tol=1e-2, random_state=0, client=client)
+            for optimizer in ("lbfgs", AveragedSGD(3), Adam(n_epochs=3)):
+                crf = crf.set_params(optimizer=optimizer).fit(parts)
+                found.append(np.r_[crf.loss_curve_, crf._model.coef])
+    for k in range(3):
+        np.testing.assert_array_equal(found[k + 3], found[k])
+        np.testing.assert_array_equal(found[k + 6], found[k])
 
 
 def test_stochastic_optimisers_come_near_the_optimum(client, make_data, cut):
-    X, y = make_data(n_graphs=120)
+    X, y = make_data(n_graphs=60)
     best = GraphCRFClassifier().fit(X, y).loss_curve_[-1]
     for optimizer in (AveragedSGD(8, batch_size=2), Adam(8, batch_size=2)):
         crf = DaskGraphCRFClassifier(optimizer=optimizer, random_state=0).fit(cut(4, X, y))
@@ -197,9 +200,20 @@ def test_the_client_survives_clone_and_not_pickle(client):
     assert "client" not in crf.to_local().get_params()
 
 
-@parametrize_with_checks([DaskGraphCRFClassifier()])
+CHECKS = list(estimator_checks_generator(DaskGraphCRFClassifier()))
+QUICK = re.compile("clone|params|pickle|init|repr|sample_weight|requires_y")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        pytest.param(*pair, id=str(number), marks=[] if QUICK.search(str(pair[1])) else pytest.mark.slow)
+        for number, pair in enumerate(CHECKS)
+    ],
+)
 def test_scikit_learn_checks(estimator, check):
-    check(estimator)  # of tables in memory, as no check has a cluster
+    """The checks use tables in memory, as no check has a cluster; most of them repeat those of the base class."""
+    check(estimator)
 
 
 def test_parameters_are_those_of_the_local_estimator():
