@@ -143,14 +143,14 @@ class DaskGraphCRFClassifier(GraphCRFClassifier):
 
     def _read_training(self, X, y, sample_weight, objective, *, reset, classes=None):
         if not isinstance(X, Pieces):
+            if is_partitioned(X):
+                raise TypeError("partial_fit needs data in memory, got partitions; fit accepts partitions.")
             return super()._read_training(X, y, sample_weight, objective, reset=reset, classes=classes)
         for name in ("early_stopping", "transductive"):
             if getattr(self, name):
                 raise ValueError(f"{name}=True is not supported for partitions; use {name}=False, or data in memory.")
         classes = None if self.classes is None else read_classes(self.classes)
         part, classes, facts = read_parts(X, self, classes, objective)
-        if not len(classes):
-            raise ValueError("y has no labelled node: at least one is needed, of at least one class.")
         if not len(part.pieces):
             raise ValueError(
                 "sample_weight and class_weight are zero for every graph that has a labelled node: at least one weight "

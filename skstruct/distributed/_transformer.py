@@ -147,7 +147,7 @@ class DaskTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEstim
         if not is_partitioned(X):
             return self.transformer_.transform(X)
         delayed = optional_module("dask", "dask", "Preprocessing on a cluster").delayed
-        if self._on_workers is None:
+        if self._on_workers is None or self._on_workers.client.status != "running":
             self._on_workers = Cluster(self.client).client.scatter(self.transformer_, broadcast=True, hash=False)
         return [
             delayed(_transform, pure=False)(number, source.name, source.task, self._on_workers)

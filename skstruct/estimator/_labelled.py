@@ -129,8 +129,11 @@ def agree(descriptions: Sequence[Description]) -> tuple[dict[str, Any], tuple[in
 
 def class_totals(descriptions: Sequence[Description], classes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Classes, and the sum of the sample weights of each, both (n_classes,); None: the classes in the data."""
+    present = [found.classes for found in descriptions if len(found.classes)]
+    if not present:
+        raise ValueError("y has no labelled node: at least one is needed, of at least one class.")
     if classes is None:
-        classes = np.unique(plain_labels(join_labels([found.classes for found in descriptions], "y"), "y"))
+        classes = np.unique(plain_labels(join_labels(present, "y"), "y"))
     totals = np.zeros(len(classes))
     for found in descriptions:
         codes = find_codes(found.classes, classes)

@@ -184,7 +184,7 @@ class FeatureMap(BaseEstimator):
         -------
         statistics : object
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement collect, which data in pieces need.")
 
     def merge(self, first: Any, second: Any) -> Any:
         """Combine the statistics of two pieces, in the order of the data."""

@@ -179,6 +179,10 @@ def test_what_is_not_supported_is_refused(client, make_data, cut):
         DaskGraphCRFClassifier().fit(parts[0])
     with pytest.raises(ValueError, match="at least one weight must be a non-zero number"):
         DaskGraphCRFClassifier().fit(cut(2, X, y, np.zeros(len(X))))
+    with pytest.raises(ValueError, match="y has no labelled node"):
+        DaskGraphCRFClassifier(missing_label=-1, classes=[0, 1]).fit([dask.delayed(_same)(([GRAPH], [[-1, -1]]))])
+    with pytest.raises(TypeError, match="partial_fit needs data in memory"):
+        DaskGraphCRFClassifier(optimizer="sgd", classes=[0, 1, 2]).partial_fit(parts, y)
     crf = DaskGraphCRFClassifier(max_iter=1, tol=1.0).fit(parts)
     with pytest.raises(ValueError, match="known must be None for partitions"):
         crf.predict(parts, known=y)

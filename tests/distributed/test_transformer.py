@@ -59,6 +59,14 @@ def test_moments_are_those_of_all_partitions(client, make_data, cut):
     assert bare.n_nodes == X.n_nodes
 
 
+def test_a_fitted_transformer_outlives_its_cluster(start_cluster, tokens):
+    with start_cluster(1):
+        fitted = DaskTransformer(TokenTemplates(["w[0]"])).fit(tokens)
+    with start_cluster(1):
+        (X, _), *_ = dask.compute(*fitted.transform(tokens))
+        assert X.node_features.shape == (5, 8)
+
+
 def test_a_transformer_that_learns_nothing_and_one_that_needs_all_data(client, make_data, cut):
     parts = [dask.delayed(_pair)([([{"a": 1.0}, {"b": 2.0}], [(0, 1)])], [[0, 1]])] * 2
     hasher = NodeTransformer(FeatureHasher(8))
