@@ -74,7 +74,7 @@ class NewtonCG(Optimizer):
             raise ValueError(f"NewtonCG needs Hessian products, without support in {missing}; use optimizer='lbfgs'.")
 
     def iterate(self, loss, start, *, l1=None, max_iter, tol):
-        """Yield the state at the start, and after each step; see `Optimizer`."""
+        """Yield the start, then the state after each step; see `Optimizer`."""
         if isinstance(start, NewtonState):
             state = start
         else:
@@ -83,7 +83,7 @@ class NewtonCG(Optimizer):
             norm = float(np.linalg.norm(gradient))
             state = NewtonState(x=x, value=float(value), gradient_norm=_largest(gradient), n_evaluations=1)
             state.gradient, state.radius, state.first_norm = gradient, norm, norm
-        yield state
+            yield state
         state.message = ""
         while not (message := self._end(state, max_iter, tol)):
             self._step(loss, state)

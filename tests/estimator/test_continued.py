@@ -67,10 +67,10 @@ def test_stopped_by_max_iter(chains, name, max_iter):
     assert crf._progress is None or crf._progress.is_complete  # for `partial_fit`
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "newton_cg"])
 def test_iterations_one_by_one(chains, name):
     """`max_iter` iterations are made in each call."""
-    params = {"random_state": 0, "tol": 1e-5, **OPTIMIZERS[name]}
+    params = {"random_state": 0, "tol": 1e-5, **OPTIMIZERS.get(name, {"optimizer": name})}
     whole = fit(GraphCRFClassifier(**params), chains)
     crf = GraphCRFClassifier(max_iter=1, warm_start=True, **params)
     for n_iter in range(1, 5):
