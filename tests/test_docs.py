@@ -30,6 +30,7 @@ NEEDS = {
     "proteins": ["networkx"],
     "queries": ["pandas"],
     "saving": ["skops"],
+    "stopping": ["skops"],
     "segmentation": ["skimage"],
     "tagging": ["conllu"],
     "trees": ["conllu"],

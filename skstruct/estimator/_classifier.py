@@ -127,6 +127,9 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         With 1, `fit` prints a line after each iteration: the seconds since the begin of training, the value of the
         objective above, the largest component of its gradient as compared with `tol` ("-" if the optimiser does not
         compute it), and with early stopping the score on the held-out graphs.
+    checkpoints : skstruct.io.Checkpoints, default=None
+        Folder to which `fit` writes the state of the training in intervals. If the program is killed, the same program
+        continues from there, with the same result. None: no files are written.
 
     Attributes
     ----------
@@ -216,6 +219,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         n_jobs=None,
         random_state=None,
         verbose=0,
+        checkpoints=None,
     ):
         self.features = features
         self.inference = inference
@@ -238,6 +242,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.checkpoints = checkpoints
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 
+from skstruct.estimator._checkpointing import Checkpointing
 from skstruct.estimator._chunks import Chunk, cut, single_blas_thread, thread_map
 from skstruct.estimator._early_stopping import EarlyStopping, Validation
 from skstruct.estimator._model import Model
@@ -78,6 +79,8 @@ class Training:
         Lower bound on the tolerance of the optimiser.
     max_groups : int
         Of the `TrainingLoss`.
+    checkpointing : Checkpointing or None
+        Writes checkpoints.
     """
 
     estimator: BaseEstimator
@@ -88,6 +91,7 @@ class Training:
     n_states: int
     least_tol: float = 0.0
     max_groups: int = MAX_GROUPS
+    checkpointing: Checkpointing | None = None
 
     @cached_property
     def chunks(self) -> list[Chunk]:
@@ -146,13 +150,12 @@ class Training:
             is_last = stage == len(objectives) - 1
             try:
                 loss = self.loss(objectives[stage], in_threads)
-                result, progress = self.minimize(loss, coef, earlier, stopper if is_last else None, callback)
+                result, progress = self.minimize(loss, coef, earlier, stopper if is_last else None, callback, stage)
             except KeyboardInterrupt as error:  # there is no iterate yet
                 if done is None:
                     raise
                 done[0].interrupt = error
                 break
-            progress = progress and replace(progress, stage=stage)
             result.nfev += n_evaluations
             coef, earlier, n_evaluations = result.x, None, result.nfev
             done = result, progress, loss
@@ -167,6 +170,7 @@ class Training:
         earlier: Progress | None,
         stopper: EarlyStopping | None,
         callback: Callable[[OptimizerState, float | None], Any],
+        stage: int = 0,
     ) -> tuple[OptimizeResult, Progress | None]:
         """Minimise the loss from `coef`, or continue an earlier training of the same loss.
 
@@ -179,6 +183,8 @@ class Training:
         callback : callable
             Called with each state, and its score if there is a `stopper`, else None. The training ends if it returns
             True.
+        stage : int, default=0
+            Number of the objective.
 
         Returns
         -------
@@ -188,20 +194,38 @@ class Training:
         progress : Progress or None
             None if the optimiser has ended by itself and does not support `partial_fit`, or `stopper` has ended it and
             ``warm_start=False``: the state may need much more memory than the parameters.
+
+        Raises
+        ------
+        ValueError
+            If `earlier` is from a checkpoint, and the loss is another function.
         """
         start: Any = coef
-        max_iter, curve = self.estimator.max_iter, np.zeros(0)
+        max_iter, values, writer = self.estimator.max_iter, [], self.checkpointing
         if earlier is not None and self._continues(earlier, loss):
-            start, curve = deepcopy(earlier.state), earlier.loss_curve
-            max_iter += start.n_iter if start.n_iter >= max_iter else 0
+            start, values = deepcopy(earlier.state), earlier.loss_curve.tolist()
+            if writer is None:
+                max_iter += start.n_iter if start.n_iter >= max_iter else 0
             if stopper is not None and earlier.validation is not None:
                 stopper.record = deepcopy(earlier.validation)
-                if len(stopper.record.scores) < len(curve):  # Ctrl-C has interrupted the score of the last iterate
+                if len(stopper.record.scores) < len(values):  # Ctrl-C has interrupted the score of the last iterate
                     stopper(start)
+                if writer is not None and stopper.is_done:
+                    max_iter = start.n_iter
+        elif earlier is not None and writer is not None:
+            raise writer.misfit("a training on other data")
+        record = None if stopper is None else stopper.record
+
+        def progress_at(state):
+            value = self._value(loss, state.x)
+            return Progress(type(self.optimizer), state, value, np.array(values), record, stage)
 
         def watch(state):
+            values.append(state.value)
             is_enough = stopper is not None and stopper(state)
-            is_asked = callback(state, None if stopper is None else stopper.record.scores[-1])
+            is_asked = callback(state, None if record is None else record.scores[-1])
+            if writer is not None:
+                writer.after_iteration(self, partial(progress_at, state))
             return is_enough or is_asked
 
         result = self.optimizer.minimize(
@@ -212,24 +236,24 @@ class Training:
             tol=max(self.least_tol, self.estimator.tol),
             callback=watch,
         )
-        result.loss_curve = np.concatenate([curve, result.loss_curve])
-        progress, is_complete = None, result.success
-        is_kept = self.estimator.warm_start or stopper is None or not stopper.is_done
-        if self.optimizer.incremental if is_complete else is_kept:
-            value = np.nan
+        result.loss_curve = np.array(values)
+        is_complete, is_done = result.success, stopper is not None and stopper.is_done
+        is_kept = self.optimizer.incremental if is_complete else self.estimator.warm_start or not is_done
+        value = np.nan
+        if (writer is not None and writer.n_unsaved) or (is_kept and not is_complete):
             try:
-                value = value if is_complete else self._value(loss, result.state.x)
+                value = self._value(loss, result.state.x)
             except KeyboardInterrupt as error:
                 result.interrupt = error
-            record = None if stopper is None else stopper.record
-            kept = result.state, value, result.loss_curve, record
-            progress = Progress(type(self.optimizer), *kept, is_complete=is_complete)
-        result.success = result.success or result.stopped
+        result.success = is_complete or result.stopped or is_done
         if stopper is not None:
             if not stopper.record.scores:  # no iteration is complete
                 stopper(result.state)
             result.x = stopper.record.best_coef
-        return result, progress
+        progress = Progress(type(self.optimizer), result.state, value, result.loss_curve, record, stage, is_complete)
+        if writer is not None and writer.n_unsaved and not np.isnan(value):
+            writer.write(self, progress)
+        return result, progress if is_kept else None
 
     def update(self, loss: Any, coef: np.ndarray, earlier: Progress | None) -> Progress:
         """Pass once over the data, from the state of the last training if that ended at `coef`."""

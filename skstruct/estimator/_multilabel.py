@@ -33,6 +33,7 @@ SHARED = (
     "n_jobs",
     "random_state",
     "verbose",
+    "checkpoints",
 )
 AFTER_FIT = ("inference", "decoding", "n_jobs")
 
@@ -90,6 +91,9 @@ class MultiLabelCRFClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, 
         Seed of optimisers that draw samples at random ("sgd").
     verbose : int, default=0
         With 1, `fit` prints a line after each iteration, as in `GraphCRFClassifier`.
+    checkpoints : skstruct.io.Checkpoints, default=None
+        Folder to which `fit` writes the state of the training, as in `GraphCRFClassifier`. A checkpoint contains a
+        `GraphCRFClassifier`, the attribute `crf_`.
 
     Attributes
     ----------
@@ -166,6 +170,7 @@ class MultiLabelCRFClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, 
         n_jobs=None,
         random_state=None,
         verbose=0,
+        checkpoints=None,
     ):
         self.graph = graph
         self.inference = inference
@@ -180,6 +185,7 @@ class MultiLabelCRFClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, 
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.checkpoints = checkpoints
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 
 from skstruct.components import require, require_integers, require_number
 from skstruct.decoding import DECODERS, Decoder
+from skstruct.estimator._checkpointing import check_store
 from skstruct.estimator._input import is_label_list
 
 
@@ -61,3 +62,4 @@ def check_parameters(estimator: BaseEstimator) -> None:
         or (isinstance(estimator.class_weight, str) and estimator.class_weight == "balanced"),
         "a dict, 'balanced' or None",
     )
+    check_store(estimator)

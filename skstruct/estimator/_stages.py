@@ -69,9 +69,9 @@ class Stages:
 
     def __init__(self, training: Training, objectives: list[Objective], in_threads: Callable[..., list]):
         self.objectives, self.in_threads = objectives, in_threads
-        first, *others = (replace(training, backend=backend) for backend in training.backend.training_sequence())
-        if others:
-            first = replace(first, least_tol=ROUGH_TOL)
+        backend, *further = training.backend.training_sequence()
+        first = replace(training, backend=backend, least_tol=ROUGH_TOL if further else training.least_tol)
+        others = [replace(training, backend=backend, checkpointing=None) for backend in further]
         is_read = objectives[-1].uses_inference and not training.backend.exact
         self.is_approximate = is_read and not first.is_exact(in_threads)
         self.main, self.others = (first, others) if self.is_approximate else (training, [])
@@ -150,7 +150,8 @@ def without_edges(training: Training) -> Training:
     """Return the training of the same model on the same nodes without edges."""
     part = training.part.without_edges()
     # the tolerance is relative to the number of all nodes, and nodes without a label have no gradient here
-    return replace(training, backend=Edgeless(), part=part, least_tol=ROUGH_TOL * part.labelled_fraction)
+    least_tol = ROUGH_TOL * part.labelled_fraction
+    return replace(training, backend=Edgeless(), part=part, least_tol=least_tol, checkpointing=None)
 
 
 def mean_marginal_loss(loss: TrainingLoss, coef: np.ndarray) -> float:

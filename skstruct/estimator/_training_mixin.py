@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from skstruct.components import resolve
 from skstruct.data.node_view import NodeView
 from skstruct.data.ragged import is_ragged
 from skstruct.data.sklearn_callers import refuse_flat_scoring
+from skstruct.estimator._checkpointing import Checkpointing
 from skstruct.estimator._early_stopping import EarlyStopping
 from skstruct.estimator._fitting import Progress, Training
 from skstruct.estimator._input import encode, read_classes, read_X
@@ -30,6 +32,8 @@ from skstruct.inference import BACKENDS, InferenceBackend
 from skstruct.objectives import MISSING, OBJECTIVES, Objective, stages
 from skstruct.optim import OPTIMIZERS, Optimizer
 
+READ = ("n_features_in_", "feature_names_in_", "edge_feature_names_in_", "_training_labels")  # from the data
+
 
 class TrainingMixin(CallbackSupportMixin):
     """What `fit` and `partial_fit` of `GraphCRFClassifier` do; the class itself documents them, and answers queries."""
@@ -43,6 +47,10 @@ class TrainingMixin(CallbackSupportMixin):
         whole, classes = self._read_training(X, y, sample_weight, objective, reset=True)
         earlier = self._progress if self.warm_start else None
         earlier = None if earlier is None or earlier.is_complete else earlier
+        writer = None
+        if self.checkpoints is not None:
+            writer = Checkpointing(self, partial(self._snapshot, classes))
+            earlier = writer.earlier
         part, stopper = whole, None
         if self.early_stopping:
             part, stopper = EarlyStopping.hold_out(self, whole, None if earlier is None else earlier.validation)
@@ -51,9 +59,12 @@ class TrainingMixin(CallbackSupportMixin):
         coef = self._warm_coef(feature_plan, classes) if self.warm_start else None
         objectives = stages(objective) if coef is None or earlier is not None else [objective]
         if coef is None:
-            coef, earlier = feature_plan.initial_coef(check_random_state(self.random_state)), None
+            coef = feature_plan.initial_coef(check_random_state(self.random_state))
+            earlier = None if writer is None else earlier
         training = self._training(part, backend, optimizer, feature_plan, len(classes))
-
+        if writer is not None:
+            writer.check(feature_plan, classes)
+            training = replace(training, checkpointing=writer)
         table = ProgressTable(type(self).__name__, training.scale, stopper is not None)
 
         def watch(state, score):
@@ -154,6 +165,19 @@ class TrainingMixin(CallbackSupportMixin):
             "_fitted_inference": clone(resolve(self.inference, InferenceBackend, BACKENDS)),
             "_attributes": tuple(of_map),
             **of_map,
+        }
+
+    def _snapshot(self, classes, training, progress):
+        """Attributes of an estimator that is fitted as far as the training is, a dict."""
+        scores, coef = progress.validation, progress.state.x
+        return {
+            **{name: vars(self)[name] for name in READ if name in vars(self)},
+            **self._attributes_at(training, classes, coef if scores is None else scores.best_coef),
+            "n_iter_": len(progress.loss_curve),
+            "n_evaluations_": progress.state.n_evaluations,
+            "loss_curve_": progress.loss_curve * training.scale,
+            "validation_scores_": None if scores is None else np.array(scores.scores),
+            "best_validation_score_": None if scores is None else scores.best_score,
         }
 
     def _set_fitted(self, attributes, loss_curve, n_evaluations):

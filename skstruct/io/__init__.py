@@ -1,5 +1,6 @@
 """Files: annotated sentences, datasets, predictions, fitted models, and graphical models of the UAI competitions."""
 
+from skstruct.io._checkpoints import Checkpoints
 from skstruct.io._conll import read_conll, read_conllu
 from skstruct.io._dataset_folder import load_dataset
 from skstruct.io._dataset_writer import DatasetWriter, save_dataset
@@ -8,6 +9,7 @@ from skstruct.io._predictions import predict_to_file
 from skstruct.io._uai import UAIModel, read_uai, read_uai_log_partition, read_uai_marginals, write_uai
 
 __all__ = [
+    "Checkpoints",
     "DatasetWriter",
     "UAIModel",
     "load_dataset",

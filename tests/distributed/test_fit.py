@@ -14,7 +14,7 @@ from skstruct.datasets import make_grid
 from skstruct.distributed import DaskGraphCRFClassifier
 from skstruct.features import LinearFeatures
 from skstruct.inference import Auto
-from skstruct.io import save_dataset
+from skstruct.io import Checkpoints, load_model, save_dataset
 from skstruct.optim import LBFGS, Adam, AveragedSGD, Optimizer
 
 dask = pytest.importorskip("dask")
@@ -219,3 +219,25 @@ def test_scikit_learn_checks(estimator, check):
 def test_parameters_are_those_of_the_local_estimator():
     ours, theirs = DaskGraphCRFClassifier().get_params(), GraphCRFClassifier().get_params()
     assert ours == {**theirs, "client": None}
+
+
+class Dying(Checkpoints):
+    """The process of the client dies after three checkpoints."""
+
+    def write(self, model, number):
+        super().write(model, number)
+        if number == 3:
+            raise RuntimeError
+
+
+def test_checkpoints(client, make_data, cut, tmp_path):
+    pytest.importorskip("skops")
+    parts = cut(3, *make_data())
+    whole = DaskGraphCRFClassifier(tol=1e-3).fit(parts)
+    crf = DaskGraphCRFClassifier(tol=1e-3, checkpoints=Dying(tmp_path, n_iter=1), client=client)
+    with pytest.raises(RuntimeError):
+        crf.fit(parts)
+    assert load_model(max(tmp_path.iterdir())).n_iter_ == 3
+    crf.set_params(checkpoints=Checkpoints(tmp_path)).fit(parts)
+    np.testing.assert_array_equal(crf._model.coef, whole._model.coef)
+    np.testing.assert_array_equal(crf.loss_curve_, whole.loss_curve_)
