@@ -21,25 +21,21 @@ dask = pytest.importorskip("dask")
 bag = pytest.importorskip("dask.bag")
 pytest.importorskip("distributed")
 
+OBSERVED = LinearFeatures("observed", node_weights="observed")
 CASES = {
-    "dense": ({}, {}),
-    "sparse": ({"sparse": True}, {}),
-    "observed pairs": ({"sparse": True}, {"features": LinearFeatures("observed", node_weights="observed")}),
-    "edge features": ({"n_edge_features": 2}, {}),
-    "cycles": ({"cyclic": True}, {"features": LinearFeatures("symmetric")}),
-    "float32": ({"dtype": np.float32}, {"features": LinearFeatures(dtype="float32")}),
-    "balanced": ({}, {"class_weight": "balanced"}),
-    "class weights": ({}, {"class_weight": {0: 2.0, 1: 0.0}}),
-    "L1 penalty": ({}, {"l1_ratio": 0.5}),
-    "more classes": ({}, {"classes": [0, 1, 2, 3]}),
-    "pseudolikelihood": ({"cyclic": True}, {"objective": "pseudolikelihood"}),
-    "two objectives": ({}, {"objective": "marginal"}),
+    "dense, more classes": ({}, {"classes": [0, 1, 2, 3]}),
+    "observed pairs, balanced": ({"sparse": True}, {"features": OBSERVED, "class_weight": "balanced"}),
+    "edge features, L1": ({"n_edge_features": 2}, {"l1_ratio": 0.5, "class_weight": {0: 2.0, 1: 0.0}}),
+    "cycles": ({"cyclic": True}, {"features": LinearFeatures("symmetric"), "objective": "pseudolikelihood"}),
     "Newton": ({}, {"optimizer": "newton_cg"}),
     "a start by SGD": ({}, {"optimizer": LBFGS(start_with=AveragedSGD(2, random_state=0))}),
+    "float32": ({"dtype": np.float32}, {"features": LinearFeatures(dtype="float32")}),
+    "two objectives": ({}, {"objective": "marginal"}),
 }
+COMPILED = ("float32", "two objectives")  # these compile much that nothing else here uses
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] if c in COMPILED else []) for c in CASES])
 def test_the_objective_is_that_of_a_local_training(case, client, make_data, cut):
     data, parameters = CASES[case]
     parameters = {"tol": 1e-2, **parameters}  # the iterations are the same, apart from rounding
