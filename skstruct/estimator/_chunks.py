@@ -1,5 +1,7 @@
 """A dataset is cut into chunks of the size of the cache, and threads process the chunks."""
 
+import os
+import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
+from joblib.parallel import get_active_backend
 from threadpoolctl import OpenBLASController, threadpool_limits
 
 from skstruct.data.dataset import GraphDataset
@@ -114,12 +117,9 @@ def _chunk(dataset, graphs, n_states, backend):
 def thread_map(n_jobs):
     """Context with a function ``run(function, *iterables) -> list``, like `map`, on the threads that `n_jobs` means.
 
-    joblib determines the number of threads, so that its contexts apply: `parallel_config` can change it, and it is 1 in
-    a parallel `GridSearchCV`. The workers of a cluster do not count, because threads use the processors of this
-    machine. joblib does not run the threads: its dispatch costs 10 ms, more than many evaluations cost.
+    joblib does not run the threads: its dispatch costs 10 ms, more than many evaluations cost.
     """
-    most = n_jobs if n_jobs is not None and n_jobs > 0 else cpu_count()
-    n_threads = min(effective_n_jobs(n_jobs), most)
+    n_threads = _n_threads(n_jobs)
     if n_threads == 1:
         yield lambda *args: list(map(*args))
         return
@@ -149,6 +149,32 @@ def thread_map(n_jobs):
 
     with ThreadPoolExecutor(n_threads - 1) as pool:
         yield run
+
+
+def _n_threads(n_jobs):
+    """Number of threads that `n_jobs` means here.
+
+    joblib determines it, so that its contexts apply: `parallel_config` can change it. The workers of a cluster do not
+    count, because threads use the processors of this machine. In a parallel call, such as a search, other workers use
+    these processors, too. Then it is at most the number of processors per worker: joblib passes it to the processes of
+    loky in an environment variable, and for other workers it is 1.
+    """
+    most = n_jobs if n_jobs is not None and n_jobs > 0 else cpu_count()
+    if get_active_backend()[0].nesting_level or _in_dask_worker():
+        most = min(most, int(os.environ.get("NUMBA_NUM_THREADS", 1)))
+    return min(effective_n_jobs(n_jobs), most)
+
+
+def _in_dask_worker():
+    """Whether this is a task of Dask, on which joblib has no information."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return False
+    try:
+        distributed.get_worker()
+    except ValueError:  # it is the client
+        return False
+    return True
 
 
 class _SingleBLASThread:

@@ -117,7 +117,8 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
     n_iter_no_change : int, default=10
         Number of iterations without improvement after which training stops. Used if `early_stopping` is True.
     n_jobs : int, default=None
-        Number of threads for chunks of graphs. None means 1, and -1 means all processors. Results have the same bits
+        Number of threads for chunks of graphs. None means 1, and -1 means all processors. In the workers of a parallel
+        search it is at most the number of processors per worker, or 1 if that is unknown. Results have the same bits
         for any number of threads, on one machine with the same versions and settings of the libraries, such as the
         number of threads of numpy.
     random_state : int, RandomState or None, default=None
