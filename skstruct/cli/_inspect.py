@@ -2,10 +2,8 @@
 
 import argparse
 
-from sklearn.pipeline import Pipeline
-
 from skstruct.cli._files import load
-from skstruct.inspection import transformed, transitions, weights
+from skstruct.inspection import Steps, transitions, weights
 
 SUMMARY = "Show the settings and the largest weights of a model."
 
@@ -23,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
     if options.top < 0:
         raise ValueError(f"--top must be at least 0, got {options.top}")
     model, settings = load(options.model)
-    crf = _estimator(model)
+    crf = Steps.of(model).crf
     facts = {
         "format": settings.get("format", "unknown; saved by Python code"),
         **settings.get("settings", {}),
@@ -38,13 +36,6 @@ def run(options: argparse.Namespace) -> None:
     if len(vars(crf).get("edge_coef_", ())):
         _show("transitions", _pairs(transitions(model)), ["source", "target"], options)
     _show("weights", weights(model, None), ["label"], options)
-
-
-def _estimator(model):
-    """Return the estimator at the end of a pipeline."""
-    while isinstance(model, Pipeline):
-        model = model[-1]
-    return transformed(model, None)[0]
 
 
 def _pairs(frame):
