@@ -127,7 +127,7 @@ class Pieces:
     def _results(self, futures):
         try:
             return self.cluster.client.gather(futures)
-        except Exception:
+        except Exception:  # whatever a task or the connection raises
             self.raise_first(futures)
             raise
 
@@ -178,7 +178,7 @@ class Pieces:
                 return root(self.reduce(add_vectors, function, *sent, *args).result())
             except (CancelledError, OSError):  # the worker with the vectors, or that to which they were sent, has died
                 self.raise_first(self.futures)
-            except Exception:
+            except Exception:  # whatever a task or the connection raises
                 self.raise_first(self.futures)
                 raise
         raise RuntimeError(f"workers have died in {ATTEMPTS} evaluations, one after the other; their logs say why")

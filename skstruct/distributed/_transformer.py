@@ -122,7 +122,7 @@ class DaskTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEstim
                 futures.append(fitted)
             try:
                 self.transformer_ = fitted.result()
-            except Exception:
+            except Exception:  # whatever a task or the connection raises
                 pieces.raise_first(futures)
                 raise
             cluster.futures.discard(fitted)  # it stays: if its worker dies, the others compute it again

@@ -136,8 +136,8 @@ def thread_map(n_jobs):
                     return
                 try:
                     results[number] = function(*args)
-                except BaseException:
-                    tasks.clear()  # the other threads stop, too
+                except BaseException:  # also Ctrl-C: the other threads stop, too
+                    tasks.clear()
                     raise
 
         # The calling thread works, too. If it waited, the operating system would often start a thread on its core.

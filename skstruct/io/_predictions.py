@@ -78,7 +78,7 @@ def predict_to_file(path: Any, estimator: Any, X: GraphDataset, *, method: str =
             piece = X[graphs]
             writer.append(_values(getattr(estimator, method)(piece), piece, method))
         writer.close()
-    except BaseException:
+    except BaseException:  # also Ctrl-C: the file is not complete
         writer.file.close()
         partial.unlink()
         raise

@@ -3,7 +3,7 @@
 test_tutorial.py runs this file as it is, and with the first import changed.
 """
 
-import sklearn_crfsuite  # isort: skip
+import sklearn_crfsuite  # isort: skip  # the test changes this line
 from collections import Counter
 
 from sklearn_crfsuite import metrics

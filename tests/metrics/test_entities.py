@@ -108,7 +108,7 @@ def test_conll_reads_every_scheme(scheme):
     forms = {  # labels of a chunk of 1, 2, ... nodes
         "BIO": "B BI BII", "IOB1": "I II III", "IOE2": "E IE IIE",
         "IOBES": "S BE BIE", "BILOU": "U BL BIL", "BMES": "S BE BME",
-    }[scheme].split()  # fmt: skip
+    }[scheme].split()  # fmt: skip  # a table of two lines instead of six
     rng = np.random.default_rng(0)
     sequences, expected = [], []
     for _ in range(50):
