@@ -1,12 +1,9 @@
 """Files with one token per line and its label in the last column, as of CRF++, Wapiti and CoNLL tasks."""
 
-import re
-
 from skstruct.cli._files import numbered_lines
-from skstruct.cli._formats import Format, Record, blocks_of, cells, next_place, ranked
+from skstruct.cli._formats import Format, Record, cells, ranked
 from skstruct.cli._templates import template_steps
-
-SEPARATOR = re.compile("[ \t]+")
+from skstruct.io.token_lines import blocks_of, cells_of, next_place
 
 
 class Columns(Format):
@@ -30,7 +27,7 @@ class Columns(Format):
         width = None if self.columns is None else len(self.columns)
         n_cells = None
         for place, lines in blocks_of(numbered_lines(path)):
-            rows = [SEPARATOR.split(line.strip(" \t")) for line in lines]
+            rows = [cells_of(line) for line in lines]
             if n_cells is None:
                 n_cells = self._checked_size(len(rows[0]), place)
             for i, row in enumerate(rows):

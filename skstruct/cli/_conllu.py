@@ -6,10 +6,11 @@ import re
 from sklearn.feature_extraction import DictVectorizer
 
 from skstruct.cli._files import name_of, numbered_lines
-from skstruct.cli._formats import Format, Record, blocks_of, cells
+from skstruct.cli._formats import Format, Record, cells
 from skstruct.cli._templates import template_steps
 from skstruct.data.dataset import GraphDataset
 from skstruct.io import read_conllu
+from skstruct.io.token_lines import blocks_of
 from skstruct.preprocessing import EdgeTransformer
 
 FIELDS = ["id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc"]

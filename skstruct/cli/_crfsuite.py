@@ -3,7 +3,8 @@
 import re
 
 from skstruct.cli._files import numbered_lines
-from skstruct.cli._formats import Format, Record, blocks_of, cells, next_place, ranked, refuse_templates
+from skstruct.cli._formats import Format, Record, cells, ranked, refuse_templates
+from skstruct.io.token_lines import blocks_of, next_place
 from skstruct.preprocessing import AttributeVectorizer
 
 ESCAPED = re.compile(r"\\(.)")

@@ -117,27 +117,6 @@ def refuse_templates(path: str | None, name: str) -> None:
         raise ValueError(f"--template is for formats with columns; the format {name!r} contains features already")
 
 
-def blocks_of(numbered: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
-    """Numbered lines in blocks between empty lines, each with the place of its first line."""
-    lines: list[str] = []
-    first = ""
-    for place, line in numbered:
-        if line.strip(" \t"):
-            first = first if lines else place
-            lines.append(line)
-        elif lines:
-            yield first, lines
-            lines = []
-    if lines:
-        yield first, lines
-
-
-def next_place(place: str, n: int) -> str:
-    """Place of the line that is `n` lines below another one."""
-    name, _, number = place.rpartition(" ")
-    return f"{name} {int(number) + n}"
-
-
 def ranked(blocks_of_lines: Iterable[Iterable[str]], predictions: Sequence[Prediction]) -> Iterator[str]:
     """Write one block of lines for each prediction, with an empty line behind it.
 

@@ -1,7 +1,6 @@
 """Readers of annotated sentences: column files of the CoNLL shared tasks, and CoNLL-U files with dependency trees."""
 
 import io
-import re
 from collections.abc import Sequence
 from os import PathLike
 from typing import TextIO
@@ -11,6 +10,7 @@ from skstruct.data.optional import optional_module
 from skstruct.data.ragged import RaggedArray
 from skstruct.data.structure import offsets
 from skstruct.io._text_tokens import read_text
+from skstruct.io.token_lines import blocks_of, cells_of, next_place
 
 UNSPECIFIED = "_"  # the value of an empty column of a CoNLL-U file
 WORDS = ("form", "lemma")  # columns in which "_" can also be a word
@@ -69,19 +69,23 @@ def read_conll(
     if target is not None and target not in columns:
         raise ValueError(f"target must be one of the columns {columns} or None, got {target!r}.")
     name, text = read_text(file)
-    sentences: list[list[dict]] = [[]]
-    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: a word may contain a line separator
-        words = re.split("[ \t]+", line.strip(" \t\r"))
-        if words == [""]:
-            sentences.append([])
-        elif words[0] != DOCUMENT:
+    # not splitlines: a word may contain a line separator
+    numbered = ((f"{name}, line {number}", line) for number, line in enumerate(text.split("\n"), start=1))
+    sentences = []
+    for place, lines in blocks_of(numbered):
+        sentence = []
+        for i, words in enumerate(map(cells_of, lines)):
+            if words[0] == DOCUMENT:
+                continue
             if len(words) != len(columns):
                 raise ValueError(
-                    f"{name}, line {number}: expected {len(columns)} columns ({', '.join(columns)}), got {len(words)}: "
-                    f"{line.strip():.100}"
+                    f"{next_place(place, i)}: expected {len(columns)} columns ({', '.join(columns)}), "
+                    f"got {len(words)}: {lines[i].strip():.100}"
                 )
-            sentences[-1].append(dict(zip(columns, words)))
-    return _packed([sentence for sentence in sentences if sentence], target, name)
+            sentence.append(dict(zip(columns, words)))
+        if sentence:
+            sentences.append(sentence)
+    return _packed(sentences, target, name)
 
 
 def read_conllu(
