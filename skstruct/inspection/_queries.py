@@ -23,6 +23,19 @@ def inference_report(model: Any, X: Any) -> dict[str, np.ndarray]:
     -------
     report : dict of ndarray
         As by `GraphCRFClassifier.inference_report`.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skstruct import GraphCRFClassifier
+    >>> from skstruct.datasets import make_chain
+    >>> from skstruct.inspection import inference_report
+    >>> from skstruct.preprocessing import NodeTransformer
+    >>> X, y = make_chain(n_graphs=10, return_X_y=True, random_state=0)
+    >>> model = make_pipeline(NodeTransformer(StandardScaler()), GraphCRFClassifier()).fit(X, y)
+    >>> inference_report(model, X[:2])["backend"].tolist()
+    ['chain', 'chain']
     """
     crf, X = transformed(model, X)
     return crf.inference_report(X)
@@ -37,12 +50,30 @@ def sample(model: Any, X: Any, n_samples: int = 1, known: Any = None, random_sta
         Fitted.
     X : object
         Input of `model`.
-    n_samples, known, random_state
-        As for `GraphCRFClassifier.sample`.
+    n_samples : int, default=1
+        Number of labellings of each graph.
+    known : like `y` in `GraphCRFClassifier.fit`, default=None
+        Labels to condition on.
+    random_state : int, RandomState instance or None, default=None
+        Determines the labellings.
 
     Returns
     -------
     labels : RaggedArray of (n_nodes, n_samples), or ndarray for a table or a NodeView
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skstruct import GraphCRFClassifier
+    >>> from skstruct.datasets import make_chain
+    >>> from skstruct.inspection import sample
+    >>> from skstruct.preprocessing import NodeTransformer
+    >>> X, y = make_chain(n_graphs=10, return_X_y=True, random_state=0)
+    >>> model = make_pipeline(NodeTransformer(StandardScaler()), GraphCRFClassifier()).fit(X, y)
+    >>> labels = sample(model, X, n_samples=3, random_state=0)
+    >>> labels[0].shape
+    (10, 3)
     """
     crf, X = transformed(model, X)
     return crf.sample(X, n_samples, known, random_state)
@@ -57,12 +88,26 @@ def predict_edge_proba(model: Any, X: Any, known: Any = None) -> RaggedArray:
         Fitted.
     X : object
         Input of `model`.
-    known
-        As for `GraphCRFClassifier.predict_edge_proba`.
+    known : like `y` in `GraphCRFClassifier.fit`, default=None
+        Labels to condition on.
 
     Returns
     -------
     probability : RaggedArray of (n_edges, n_classes, n_classes)
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skstruct import GraphCRFClassifier
+    >>> from skstruct.datasets import make_chain
+    >>> from skstruct.inspection import predict_edge_proba
+    >>> from skstruct.preprocessing import NodeTransformer
+    >>> X, y = make_chain(n_graphs=10, return_X_y=True, random_state=0)
+    >>> model = make_pipeline(NodeTransformer(StandardScaler()), GraphCRFClassifier()).fit(X, y)
+    >>> proba = predict_edge_proba(model, X)
+    >>> proba[0].shape, round(float(proba[0][0].sum()), 6)
+    ((9, 3, 3), 1.0)
     """
     crf, X = transformed(model, X)
     return crf.predict_edge_proba(X, known)
@@ -77,13 +122,36 @@ def predict_top_k(model: Any, X: Any, k: int, known: Any = None) -> tuple[Ragged
         Fitted.
     X : object
         Input of `model`.
-    k, known
-        As for `GraphCRFClassifier.predict_top_k`.
+    k : int
+        Number of labellings.
+    known : like `y` in `GraphCRFClassifier.fit`, default=None
+        Labels to condition on.
 
     Returns
     -------
     labels : RaggedArray of (n_nodes, k)
+        A column for each labelling. If a graph has fewer than `k`, the remaining columns repeat the best labelling.
     log_likelihood : ndarray of shape (n_graphs, k)
+        Log-probability of each labelling, in nats, in decreasing order; -inf for repeated labellings.
+
+    Raises
+    ------
+    UnsupportedTopology
+        If inference on a graph is approximate.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skstruct import GraphCRFClassifier
+    >>> from skstruct.datasets import make_chain
+    >>> from skstruct.inspection import predict_top_k
+    >>> from skstruct.preprocessing import NodeTransformer
+    >>> X, y = make_chain(n_graphs=10, return_X_y=True, random_state=0)
+    >>> model = make_pipeline(NodeTransformer(StandardScaler()), GraphCRFClassifier()).fit(X, y)
+    >>> labels, log_likelihood = predict_top_k(model, X, k=2)
+    >>> labels[0].shape, bool((log_likelihood[:, 0] >= log_likelihood[:, 1]).all())
+    ((10, 2), True)
     """
     crf, X = transformed(model, X)
     return crf.predict_top_k(X, k, known)
@@ -98,12 +166,25 @@ def entropy(model: Any, X: Any, known: Any = None) -> np.ndarray:
         Fitted.
     X : object
         Input of `model`.
-    known
-        As for `GraphCRFClassifier.entropy`.
+    known : like `y` in `GraphCRFClassifier.fit`, default=None
+        Labels to condition on.
 
     Returns
     -------
     entropy : ndarray of shape (n_graphs,)
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skstruct import GraphCRFClassifier
+    >>> from skstruct.datasets import make_chain
+    >>> from skstruct.inspection import entropy
+    >>> from skstruct.preprocessing import NodeTransformer
+    >>> X, y = make_chain(n_graphs=10, return_X_y=True, random_state=0)
+    >>> model = make_pipeline(NodeTransformer(StandardScaler()), GraphCRFClassifier()).fit(X, y)
+    >>> entropy(model, X).shape
+    (10,)
     """
     crf, X = transformed(model, X)
     return crf.entropy(X, known)
@@ -122,8 +203,8 @@ def node_entropy(model: Any, X: Any, known: Any = None) -> Any:
         Fitted.
     X : object
         Input of `model`.
-    known
-        Labels to condition on, as for `GraphCRFClassifier.predict_proba`.
+    known : like `y` in `GraphCRFClassifier.fit`, default=None
+        Labels to condition on.
 
     Returns
     -------

@@ -56,6 +56,21 @@ def load_dataset(
     ValueError
         If the folder is no complete dataset, a file is damaged, or a newer version of skstruct has written it. The
         message names the file.
+
+    See Also
+    --------
+    predict_to_file : Predict a dataset that is larger than memory.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from skstruct.datasets import make_chain
+    >>> from skstruct.io import load_dataset, save_dataset
+    >>> folder = mkdtemp()
+    >>> save_dataset(folder, *make_chain(n_graphs=10, return_X_y=True, random_state=0))
+    >>> X, y = load_dataset(folder)
+    >>> X.node_features.flags.writeable
+    False
     """
     if mmap_mode not in ("r", "c", None):
         raise ValueError(f'mmap_mode must be "r", "c" or None, got {mmap_mode!r}')
