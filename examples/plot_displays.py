@@ -3,7 +3,7 @@ Pictures of models and predictions
 ==================================
 
 `skstruct.plotting` contains displays in the style of scikit-learn. `SomeDisplay.from_estimator` computes what is shown
-and draws it. Nine of them are drawn here: for a model that reads words, for random trees, and for noisy images.
+and draws it. All of them are drawn here: for a model that reads words, for random trees, and for noisy images.
 """
 
 from pathlib import Path
@@ -84,7 +84,7 @@ figure.savefig(output / "plot_displays_errors.png", dpi=100)
 # ------------
 #
 # `GraphDisplay` shows any graph. Its nodes are pies of probabilities. `ImageDisplay` shows the labels of an image. The
-# colours are pale where the labels are uncertain. In both, black borders surround what is labelled wrong.
+# colours are pale where the labels are uncertain. In both, black borders surround wrong predicted labels.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 trees, tree_labels = make_tree(n_graphs=100, n_nodes=30, return_X_y=True, random_state=0)

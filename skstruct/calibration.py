@@ -99,7 +99,7 @@ class TemperatureScalingCV(Versioned, MetaEstimatorMixin, ClassifierMixin, BaseE
 
     Examples
     --------
-    A model with little regularisation is too certain about other graphs than those of the training:
+    A model with little regularisation is too certain about graphs that it was not trained on:
 
     >>> from sklearn.frozen import FrozenEstimator
     >>> from skstruct import GraphCRFClassifier

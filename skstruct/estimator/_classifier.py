@@ -125,7 +125,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         Seed of optimisers that draw graphs at random, such as "sgd", of the graphs that early stopping holds out, and
         of feature maps with random initial parameters (the linear map has none).
     verbose : int, default=0
-        With 1, `fit` prints a line after each iteration: the seconds since the begin of training, the value of the
+        With 1, `fit` prints a line after each iteration: the seconds since the beginning of training, the value of the
         objective above, the largest component of its gradient as compared with `tol` ("-" if the optimiser does not
         compute it), and with early stopping the score on the held-out graphs.
     checkpoints : skstruct.io.Checkpoints, default=None

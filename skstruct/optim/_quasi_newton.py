@@ -324,7 +324,7 @@ class Pairs:
         self._vectors[2 * place + column] = vector
 
     def products(self, vector, places):
-        """Products of both vectors of each pair with a vector, (n_pairs, 2); only those at `places` are of use."""
+        """Products of both vectors of each pair with a vector, (n_pairs, 2); only those at `places` are defined."""
         return (self._vectors @ vector).reshape(-1, 2)
 
     def add_to(self, out, places, coefs):

@@ -6,7 +6,7 @@ import numpy as np
 
 from skstruct.data.optional import optional_module
 
-WRONG = "tab:red"  # what is wrong, or speaks against
+WRONG = "tab:red"  # what is wrong, or contradicts
 RIGHT = "tab:blue"
 # Largest number of classes: palette. With more classes, colours are evenly spaced hues.
 PALETTES = {10: "tab10", 20: "tab20"}

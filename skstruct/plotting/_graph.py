@@ -15,7 +15,7 @@ THINNEST = 0.005  # probabilities below have no sector
 class GraphDisplay(NodeDisplay):
     """A graph whose nodes are pies of the probabilities of their labels.
 
-    Nodes that are labelled wrong have a black border.
+    Nodes with a wrong predicted label have a black border.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ class ImageDisplay(NodeDisplay):
     """Image of predicted labels. Each label has a colour, which is paler where the label is uncertain.
 
     The uncertainty of a node is the entropy of its label divided by ``log(n_classes)``. A node whose labels are all
-    equally probable is white. Black lines surround pixels that are labelled wrong.
+    equally probable is white. Black lines surround pixels with a wrong predicted label.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class ImageDisplay(NodeDisplay):
     ----------
     im_ : matplotlib AxesImage
     borders_ : matplotlib LineCollection
-        Borders of the pixels that are labelled wrong.
+        Borders of the pixels with a wrong predicted label.
     legend_ : matplotlib Legend
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure

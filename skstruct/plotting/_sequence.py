@@ -11,7 +11,7 @@ MOST_UPRIGHT = 3  # letters of a token that is not rotated
 class SequenceDisplay(NodeDisplay):
     """Heat map of the probabilities of the labels at the nodes of a sequence.
 
-    A line connects the predicted labels. A red cross is the true label of a node that is labelled wrong.
+    A line connects the predicted labels. A red cross is the true label of a node with a wrong predicted label.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class SequenceDisplay(NodeDisplay):
     im_ : matplotlib AxesImage
     predicted_ : matplotlib Line2D
     true_ : matplotlib Line2D
-        The true labels of nodes that are labelled wrong.
+        The true labels of nodes with a wrong predicted label.
     colorbar_ : matplotlib Colorbar
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
