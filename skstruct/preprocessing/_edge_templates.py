@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skstruct.data.dataset import GraphDataset
+from skstruct.estimator.callbacks import one_task
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, stack_tokens
 from skstruct.preprocessing._token_templates import TokenTemplates
 
@@ -70,6 +71,7 @@ class EdgeTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ig
         self.columns = columns
         self.min_count = min_count
 
+    @one_task
     def fit_transform(self, X, y=None):
         """Learn the vocabulary and transform, in one pass.
 

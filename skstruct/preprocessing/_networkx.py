@@ -6,6 +6,7 @@ import numpy as np
 
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.graph_libraries import attribute_names
+from skstruct.estimator.callbacks import one_task
 from skstruct.preprocessing._sequences import GraphBuilder
 
 
@@ -42,6 +43,7 @@ class NetworkxToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignor
         self.node_attributes = node_attributes
         self.edge_attributes = edge_attributes
 
+    @one_task
     def fit(self, X, y=None):
         """Remember the names of the features of the first node and the first edge.
 

@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -16,15 +15,7 @@ import skstruct
 from skstruct import GraphCRFClassifier, MultiLabelCRFClassifier, preprocessing
 from skstruct.datasets import make_chain
 from skstruct.metrics import node_accuracy
-from skstruct.preprocessing import (
-    AttributeVectorizer,
-    EdgeTransformer,
-    ImagesToGraphs,
-    NodeClassifier,
-    NodeTransformer,
-    SequencesToGraphs,
-    TokenTemplates,
-)
+from skstruct.preprocessing import EdgeTransformer, NodeClassifier, NodeTransformer
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from version 1.9 on")
 
@@ -163,32 +154,11 @@ def test_progress_bars(chains, capsys, monkeypatch):
     assert "refit-with-best-params" in shown
 
 
-RAW = [[{"w": "the"}, {"w": "dog"}], [{"w": "a"}]]
-WORDS = [["the", "dog"], ["a"]]
-TRANSFORMERS = {
-    "SequencesToGraphs": (SequencesToGraphs(), RAW),
-    "ImagesToGraphs": (ImagesToGraphs(), np.zeros((2, 3, 3, 1))),
-    "TokenTemplates": (TokenTemplates(["w[0]"]), WORDS),
-    "AttributeVectorizer": (AttributeVectorizer(), RAW),
-    "NodeTransformer": (NodeTransformer(StandardScaler()), [([[1.0], [2.0]], [(0, 1)])]),
-    "EdgeTransformer": (EdgeTransformer(StandardScaler()), [([[1.0], [2.0]], [(0, 1)], [[1.0]])]),
-}
-
-
 class WatchTask(Watch):
-    """Notes what it is called with."""
+    """Notes what it is called with; the estimator has no likelihood."""
 
-    def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+    def on_fit_task_end(self, estimator, context):
         self.calls.append(f"end {context.task_name}")
-
-
-@pytest.mark.parametrize("method", ["fit", "fit_transform"])
-@pytest.mark.parametrize("name", TRANSFORMERS)
-def test_the_fit_of_a_transformer_is_a_task(name, method):
-    transformer, X = TRANSFORMERS[name]
-    watch = WatchTask()
-    getattr(clone(transformer).set_callbacks(watch), method)(X)
-    assert watch.calls == ["setup", "begin fit", "end fit", "teardown"]
 
 
 def test_a_baseline_is_a_task(chains):

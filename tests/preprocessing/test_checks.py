@@ -29,6 +29,7 @@ from skstruct.preprocessing import (
     SuperpixelsToGraphs,
     TokenTemplates,
 )
+from skstruct.preprocessing._sequences import GraphBuilder
 
 RNG = np.random.default_rng(0)
 GRAPHS = GraphDataset.from_graphs([(RNG.normal(size=(n, 2)), [(0, 1)], RNG.normal(size=(1, 2))) for n in (3, 2, 4)])
@@ -65,6 +66,8 @@ WITHOUT_DATA = [
     "check_valid_tag_types",
 ]
 OPTIONAL = {SuperpixelsToGraphs: "skimage"}
+OF_ARRAYS = [kind for kind, (_, X) in EXAMPLES.items() if X is TABLES or X is IMAGES]
+BUILDERS = [kind for kind in EXAMPLES if issubclass(kind, GraphBuilder)]
 
 
 @pytest.fixture(params=EXAMPLES, ids=lambda kind: kind.__name__)
@@ -129,13 +132,13 @@ def test_fit_and_transform(example):
     assert same(others[::-1], result)
 
 
+@pytest.mark.parametrize("example", OF_ARRAYS, ids=lambda kind: kind.__name__, indirect=True)
 def test_read_only_input(example):
     estimator, X = example
-    if isinstance(X, list) and isinstance(X[0], np.ndarray):
-        X = [x.copy() for x in X]
-        for x in X:
-            x.flags.writeable = False
-        assert same(clone(estimator).fit_transform(X), clone(estimator).fit_transform([x.copy() for x in X]))
+    X = [x.copy() for x in X]
+    for x in X:
+        x.flags.writeable = False
+    assert same(clone(estimator).fit_transform(X), clone(estimator).fit_transform([x.copy() for x in X]))
 
 
 def test_outputs_are_datasets(example):
@@ -163,9 +166,36 @@ def test_builders_of_dicts_have_no_names():
     assert words.get_feature_names_out().tolist() == ["n", "w=dog", "w=sleep", "w=the"]
 
 
-def test_tags(example):
-    estimator, _ = example
-    builders = (ImagesToGraphs, SuperpixelsToGraphs, SequencesToGraphs)
-    if isinstance(estimator, builders):
-        assert not get_tags(estimator).requires_fit
-        assert not get_tags(estimator).input_tags.two_d_array
+@pytest.mark.parametrize("example", BUILDERS, ids=lambda kind: kind.__name__, indirect=True)
+def test_builders_need_no_fit(example):
+    estimator, X = example
+    assert not get_tags(estimator).requires_fit
+    assert not get_tags(estimator).input_tags.two_d_array
+    assert same(clone(estimator).transform(X), clone(estimator).fit_transform(X))
+
+
+class Watch:
+    """A callback that notes what it is called with."""
+
+    def __init__(self):
+        self.calls = []
+
+    def setup(self, estimator, context):
+        self.calls.append("setup")
+
+    def teardown(self, estimator, context):
+        self.calls.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.calls.append(f"begin {context.task_name}")
+
+    def on_fit_task_end(self, estimator, context):
+        self.calls.append(f"end {context.task_name}")
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+def test_fit_is_a_task_of_callbacks(example, method):
+    pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from version 1.9 on")
+    watch = Watch()
+    getattr(clone(example[0]).set_callbacks(watch), method)(example[1])
+    assert watch.calls == ["setup", "begin fit", "end fit", "teardown"]
