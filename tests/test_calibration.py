@@ -20,6 +20,7 @@ from skstruct.calibration import TemperatureScalingCV
 from skstruct.datasets import make_chain, make_tree
 from skstruct.features import ConstrainedFeatures, NetworkFeatures
 from skstruct.inspection import Steps, explain, node_entropy
+from skstruct.io import load_model
 from skstruct.metrics import expected_calibration_error, node_log_loss, node_scorer
 from skstruct.preprocessing import NodeTransformer, TokenTemplates
 
@@ -241,8 +242,6 @@ def test_refusals(data):
 
 def test_skops(data, overfitted, tmp_path):
     skops = pytest.importorskip("skops.io")
-    from skstruct.io import load_model
-
     X, y = data
     calibrated = TemperatureScalingCV(FrozenEstimator(overfitted)).fit(X[:5], y[:5])
     skops.dump(calibrated, tmp_path / "model.skops")

@@ -15,6 +15,7 @@ from skstruct.compat import CRF
 from skstruct.compat._algorithms import CRFSUITE_NAMES, read_settings
 from skstruct.compat._sequences import read_sequences
 from skstruct.inspection import weights
+from skstruct.io import trusted_types
 from skstruct.preprocessing import AttributeVectorizer
 
 pycrfsuite = pytest.importorskip("pycrfsuite")
@@ -326,9 +327,7 @@ def test_held_out_sequences(test, capsys):
     for name in ("avg_precision", "avg_recall", "avg_f1", "item_accuracy_float", "instance_accuracy_float"):
         assert_allclose(mine[name], theirs[name], atol=1e-6)
     assert mine["item_accuracy"] == theirs["item_accuracy"]
-    assert found.classes_ == expected.classes_ == ["A", "B", "C", "D", "new"] or set(found.classes_) == set(
-        expected.classes_
-    )
+    assert set(found.classes_) == set(expected.classes_)
     assert {*theirs} - {*mine} == {"linesearch_step"}
     assert capsys.readouterr().out == ""
 
@@ -420,8 +419,6 @@ def test_model_filename(train, test, tmp_path):
 
 def test_skops_and_pickle(fitted, test):
     skops = pytest.importorskip("skops.io")
-    from skstruct.io import trusted_types
-
     held_out = CRF(max_iterations=2).fit(*test, test[0][:5], test[1][:5])
     for crf in (fitted, held_out):
         for loaded in (skops.loads(skops.dumps(crf), trusted=trusted_types()), pickle.loads(pickle.dumps(crf))):

@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 
 from skstruct.compat import from_crfsuite
 from skstruct.inspection import transitions
+from skstruct.io import trusted_types
 from skstruct.preprocessing import AttributeVectorizer
 
 pycrfsuite = pytest.importorskip("pycrfsuite")
@@ -86,8 +87,6 @@ def test_the_pipeline_is_like_a_trained_one(tmp_path):
     again = make_pipeline(AttributeVectorizer(separator=":"), clone(model[-1]))
     assert clone(model).fit(X, y).predict(X) == again.fit(X, y).predict(X)  # trained from the data only
     skops = pytest.importorskip("skops.io")
-    from skstruct.io import trusted_types
-
     assert skops.loads(skops.dumps(model), trusted=trusted_types()).predict(X) == model.predict(X)
 
 
