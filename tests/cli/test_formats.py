@@ -9,7 +9,7 @@ import pytest
 from skstruct.cli._columns import Columns
 from skstruct.cli._conllu import CoNLLU
 from skstruct.cli._crfsuite import CRFsuite
-from skstruct.cli._formats import Prediction
+from skstruct.cli._formats import Prediction, Record
 from skstruct.cli._json_lines import JSONLines
 
 COLUMNS = "\ufefffull\u3000stop NN\tB\nx\u00a0y  VB O\r\n\n\n  \t\n#\tNN\tO"
@@ -56,7 +56,7 @@ def test_columns_without_labels(read):
 
 def test_several_predictions():
     columns = Columns(["w"])
-    record = next(iter([type("R", (), {"source": ["a", "b"]})]))
+    record = Record("", [], None, ["a", "b"])
     lines = columns.written(record, [Prediction(["P", "Q"], None, 0.75), Prediction(["Q", "Q"], None, 0.25)])
     assert list(lines) == ["# 0 0.750000", "a\tP", "b\tQ", "", "# 1 0.250000", "a\tQ", "b\tQ", ""]
 

@@ -14,16 +14,20 @@ from skstruct.preprocessing import NodeTransformer
 X, CODES = make_chain(n_graphs=12, return_X_y=True, random_state=0)
 NAMES = np.array(["a", "bb", "ccc"])
 Y = RaggedArray(NAMES[CODES.values], CODES.ptr)
-CRF = make_pipeline(NodeTransformer(StandardScaler()), GraphCRFClassifier()).fit(X, Y)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_pipeline(NodeTransformer(StandardScaler()), GraphCRFClassifier()).fit(X, Y)
 
 
 @pytest.mark.parametrize("n_nodes", [1, 50, 10**6])
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
-def test_the_predictions_of_the_estimator(method, n_nodes, tmp_path):
+def test_the_predictions_of_the_estimator(model, method, n_nodes, tmp_path):
     save_dataset(tmp_path / "X", X)
-    expected = getattr(CRF, method)(X)
+    expected = getattr(model, method)(X)
     found = predict_to_file(
-        tmp_path / "found.npy", CRF, load_dataset(tmp_path / "X")[0], method=method, n_nodes=n_nodes
+        tmp_path / "found.npy", model, load_dataset(tmp_path / "X")[0], method=method, n_nodes=n_nodes
     )
     assert_array_equal(found.ptr, expected.ptr)
     exact = {"rtol": 0.0, "atol": 0.0} if n_nodes > X.n_nodes or method == "predict" else {"rtol": 1e-12, "atol": 1e-12}
@@ -57,7 +61,7 @@ def test_errors_leave_no_file(predict, error, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_arguments(tmp_path):
+def test_arguments(model, tmp_path):
     path = tmp_path / "found.npy"
     for arguments, error, message in (
         ({"X": [([[1.0]], [])]}, TypeError, "X must be a GraphDataset, got a list"),
@@ -65,9 +69,9 @@ def test_arguments(tmp_path):
         ({"n_nodes": 0}, ValueError, "n_nodes must be a positive integer, got 0"),
     ):
         with pytest.raises(error, match=message):
-            predict_to_file(**{"path": path, "estimator": CRF, "X": X, **arguments})
+            predict_to_file(**{"path": path, "estimator": model, "X": X, **arguments})
     path.write_text("mine")
     with pytest.raises(FileExistsError, match=r"found.npy exists"):
-        predict_to_file(path, CRF, X)
+        predict_to_file(path, model, X)
     assert path.read_text() == "mine"
-    assert len(predict_to_file(tmp_path / "none.npy", CRF, X[:0])) == 0
+    assert len(predict_to_file(tmp_path / "none.npy", model, X[:0])) == 0
