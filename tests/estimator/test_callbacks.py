@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -15,7 +14,7 @@ import skstruct
 from skstruct import GraphCRFClassifier, MultiLabelCRFClassifier, preprocessing
 from skstruct.datasets import make_chain
 from skstruct.metrics import node_accuracy
-from skstruct.preprocessing import EdgeTransformer, NodeClassifier, NodeTransformer
+from skstruct.preprocessing import EdgeTransformer, NodeTransformer
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from version 1.9 on")
 
@@ -152,19 +151,6 @@ def test_progress_bars(chains, capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "GridSearchCV - search" in shown
     assert "refit-with-best-params" in shown
-
-
-class WatchTask(Watch):
-    """Notes what it is called with; the estimator has no likelihood."""
-
-    def on_fit_task_end(self, estimator, context):
-        self.calls.append(f"end {context.task_name}")
-
-
-def test_a_baseline_is_a_task(chains):
-    watch = WatchTask()
-    NodeClassifier(LogisticRegression()).set_callbacks(watch).fit(*chains)
-    assert watch.calls == ["setup", "begin fit", "end fit", "teardown"]
 
 
 def test_every_estimator_supports_callbacks():

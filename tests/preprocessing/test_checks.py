@@ -9,6 +9,7 @@ import pytest
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks, get_tags
 
@@ -198,4 +199,11 @@ def test_fit_is_a_task_of_callbacks(example, method):
     pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from version 1.9 on")
     watch = Watch()
     getattr(clone(example[0]).set_callbacks(watch), method)(example[1])
+    assert watch.calls == ["setup", "begin fit", "end fit", "teardown"]
+
+
+def test_fit_of_a_baseline_is_a_task_of_callbacks():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from version 1.9 on")
+    watch = Watch()
+    NodeClassifier(LogisticRegression()).set_callbacks(watch).fit(GRAPHS, [[0, 1, 0], [1, 0], [0, 1, 1, 0]])
     assert watch.calls == ["setup", "begin fit", "end fit", "teardown"]
