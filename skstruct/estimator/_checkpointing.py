@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,8 @@ class Checkpointing:
             if differing:
                 raise self.misfit(f"an estimator with other parameters: {', '.join(differing)}")
             self.earlier = self.model._progress
+        # the ends of the training with the previous backend of a sequence, and with the current one
+        self.before, self.last = None, None if self.earlier is None else self.earlier.sequence[0]
         self.begin, self.n_unsaved = -np.inf, 0  # the first iteration writes a checkpoint, and shows whether that works
 
     def misfit(self, what: str) -> ValueError:
@@ -76,6 +79,10 @@ class Checkpointing:
         if model.feature_plan != feature_plan:
             raise self.misfit("a training with other features")
 
+    def begin_next(self, earlier: Any) -> None:
+        """Continue with the next backend of a sequence; `earlier` is where its training was, or None."""
+        self.before, self.last = self.last, earlier
+
     def after_iteration(self, training: Any, progress: Callable[[], Any]) -> None:
         """Write a checkpoint if it is time; ``progress()`` returns where the training is."""
         self.n_unsaved += 1
@@ -86,12 +93,14 @@ class Checkpointing:
 
     def write(self, training: Any, progress: Any) -> None:
         """Write a checkpoint. If the file system refuses it, the training goes on."""
+        self.last = replace(progress, before=self.before)
         parameters = {**self.estimator.get_params(deep=False), "checkpoints": None}
         model = type(self.estimator)(**parameters)
-        vars(model).update(self.snapshot(training, progress), _progress=progress)
+        vars(model).update(self.snapshot(training, progress), _progress=self.last)
+        self.number += 1  # not used again, also if Ctrl-C comes when the file has its name
         try:
-            self.store.write(model, self.number + 1)
-            self.number, self.n_unsaved = self.number + 1, 0
+            self.store.write(model, self.number)
+            self.n_unsaved = 0
         except OSError as error:
             warnings.warn(
                 f"{self.store!r}: a checkpoint could not be written, {error}. The training goes on, and tries again "

@@ -44,6 +44,8 @@ class Progress:
         Number of the objective, if there are several, one after the other.
     is_complete : bool
         Whether the optimiser has ended by itself. Only `partial_fit` continues such a training.
+    before : Progress or None
+        Where the training with the previous backend has ended, in a checkpoint of a sequence of backends.
     """
 
     optimizer: type
@@ -53,6 +55,12 @@ class Progress:
     validation: Validation | None
     stage: int = 0
     is_complete: bool = False
+    before: "Progress | None" = None
+
+    @property
+    def sequence(self) -> list["Progress"]:
+        """Where the training is, after where it has ended with each of the previous backends."""
+        return [self] if self.before is None else [*self.before.sequence, self]
 
     def __setstate__(self, state):
         self.__dict__.update(state)

@@ -7,6 +7,7 @@ predicts. It can be compared between backends, and with the model without edges,
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,7 +72,7 @@ class Stages:
         self.objectives, self.in_threads = objectives, in_threads
         backend, *further = training.backend.training_sequence()
         first = replace(training, backend=backend, least_tol=ROUGH_TOL if further else training.least_tol)
-        others = [replace(training, backend=backend, checkpointing=None) for backend in further]
+        others = [replace(training, backend=backend) for backend in further]
         is_read = objectives[-1].uses_inference and not training.backend.exact
         self.is_approximate = is_read and not first.is_exact(in_threads)
         self.main, self.others = (first, others) if self.is_approximate else (training, [])
@@ -93,35 +94,38 @@ class Stages:
         A result that is worse than the model without edges is a warning. A sequence of backends then returns the model
         without edges.
         """
-        run = self.objectives, earlier, stopper, callback
+        first, *resumed = [None] if earlier is None else earlier.sequence
+        run = self.objectives, first, stopper, callback
         if not (self.is_approximate and self.objectives[-1].probabilistic):
             return self._run(self.main, coef, *run)
         edgeless = self._run(without_edges(self.main), coef, self.objectives, None, None, _never_stop)
         alone = edgeless._replace(training=self.main)
         if alone.result.interrupt is not None:
             return alone
-        first = self.main.loss(self.objectives[0], self.in_threads)
-        if self.main.backend.bound == "upper" and first.convex:
-            coef = min(coef, alone.result.x, key=lambda point: first(point)[0])  # `coef` can be a warm start
+        loss = self.main.loss(self.objectives[0], self.in_threads)
+        if self.main.backend.bound == "upper" and loss.convex:
+            coef = min(coef, alone.result.x, key=lambda point: loss(point)[0])  # `coef` can be a warm start
         best = self._run(self.main, coef, *run)
         best.result.nfev += alone.result.nfev
         if best.result.interrupt is None:
             try:
-                best = self._compared(best, alone, stopper, callback)
+                best = self._compared(best, alone, stopper, callback, resumed)
             except KeyboardInterrupt as error:  # in a comparison: the training before it is complete
                 best.result.interrupt = error
         return best
 
-    def _compared(self, best, alone, stopper, callback):
+    def _compared(self, best, alone, stopper, callback, resumed):
         """Continue the training `best` with the next backends, and compare the result with the model without edges."""
         reached, interrupt = mean_marginal_loss(best.loss, best.result.x), None
         n_evaluations = best.result.nfev
-        for other in self.others if stopper is None else []:
+        for other, earlier in zip_longest(self.others, resumed) if stopper is None else []:
             loss, start = other.loss(self.objectives[-1], self.in_threads), best.result.x
             is_ended = best.result.stopped or interrupt is not None
             if is_ended or mean_marginal_loss(loss, start) >= reached:
                 break
-            continued = self._run(other, start, self.objectives[-1:], None, None, callback)
+            if other.checkpointing is not None:
+                other.checkpointing.begin_next(earlier)
+            continued = self._run(other, start, self.objectives[-1:], earlier, None, callback)
             n_evaluations += continued.result.nfev
             interrupt = continued.result.interrupt
             value = mean_marginal_loss(continued.loss, continued.result.x)

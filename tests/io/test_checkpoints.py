@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from skstruct import GraphCRFClassifier, MultiLabelCRFClassifier
 from skstruct.datasets import make_chain, make_grid
 from skstruct.features import LinearFeatures, NetworkFeatures
-from skstruct.inference import LoopyBP
+from skstruct.inference import Auto, LoopyBP
 from skstruct.io import Checkpoints, load_model
 from skstruct.objectives import Likelihood
 from skstruct.optim import BCFW, LBFGS, Adam, AveragedPerceptron, AveragedSGD
@@ -159,15 +159,43 @@ def test_killed_processes(n_kills, tmp_path):
     assert finished
 
 
-@pytest.mark.parametrize("inference", ["auto", LoopyBP()])
+@pytest.mark.parametrize("inference", [Auto(max_entries=1), LoopyBP()], ids=["auto", "loopy_bp"])
 def test_the_same_bits_with_approximate_inference(inference, grids, tmp_path):
-    """Killed in the training of the first backend, or at its end, before the next backend starts."""
-    parameters = {"inference": inference, "max_iter": 3}
+    """Killed in the training with the first backend, at its end, and in the training with the next backend."""
+    parameters, is_sequence = {"inference": inference, "max_iter": 3}, isinstance(inference, Auto)
     whole = fit(GraphCRFClassifier(**parameters), grids)
-    for number in (1, 3):
+    saved = fit(GraphCRFClassifier(**parameters, checkpoints=Checkpoints(tmp_path, n_iter=1)), grids)
+    same(saved, whole)
+    model, n_checkpoints = saved.checkpoints.read()
+    assert n_checkpoints == (6 if is_sequence else 3)
+    assert len(model._progress.sequence) == (2 if is_sequence else 1)
+    same(fit(clone(saved), grids), whole)
+    for number in range(1, n_checkpoints + 1):
         folder = tmp_path / str(number)
         killed(parameters, folder, number, grids)
+        if number < n_checkpoints:
+            with pytest.raises(Killed):  # again, one iteration later
+                fit(GraphCRFClassifier(**parameters, checkpoints=Dying(folder, n_iter=1).dies_after(number + 1)), grids)
         same(fit(GraphCRFClassifier(**parameters, checkpoints=Checkpoints(folder)), grids), whole)
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_ctrl_c(is_written, chains, tmp_path):
+    """The estimator keeps its iterate, and the state is in the folder, also if Ctrl-C comes while a file is written."""
+
+    class Interrupted(Checkpoints):
+        def write(self, model, number):
+            if number != 4 or is_written:
+                super().write(model, number)
+            if number == 4:
+                raise KeyboardInterrupt
+
+    whole = GraphCRFClassifier(tol=1e-2).fit(*chains)
+    crf = GraphCRFClassifier(tol=1e-2, checkpoints=Interrupted(tmp_path, n_iter=1))
+    with pytest.raises(KeyboardInterrupt):
+        crf.fit(*chains)
+    assert crf.n_iter_ == load_model(max(tmp_path.iterdir())).n_iter_ == 4
+    same(crf.set_params(checkpoints=Checkpoints(tmp_path)).fit(*chains), whole)
 
 
 def test_a_finished_training_is_returned(chains, tmp_path):
