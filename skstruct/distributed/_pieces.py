@@ -174,6 +174,7 @@ class Pieces:
         """
         for _ in range(ATTEMPTS):
             try:
+                self.cluster.slots()  # waits for a worker, if there is none
                 sent = self.cluster.send(vectors)
                 return root(self.reduce(add_vectors, function, *sent, *args).result())
             except (CancelledError, OSError):  # the worker with the vectors, or that to which they were sent, has died

@@ -162,6 +162,13 @@ class ClusterLoss(PenalizedLoss):
     feature_plan, objective, is_complete, factor, l2
         As for `PenalizedLoss`.
 
+    Attributes
+    ----------
+    is_exact : bool or None
+        Whether inference is exact, wherever the objective has used it; None before the first evaluation.
+    values : dict
+        Value of each evaluation, by the hash of the parameters.
+
     References
     ----------
     .. [1] M. Zinkevich, M. Weimer, A. Smola, L. Li, "Parallelized stochastic gradient descent", NIPS 2010.
@@ -170,6 +177,24 @@ class ClusterLoss(PenalizedLoss):
     def __init__(self, losses, feature_plan, objective, is_complete, factor, l2):
         super().__init__(feature_plan, objective, is_complete, factor, l2)
         self.losses = losses
+        # Both are known before Ctrl-C, which in a terminal also ends the workers of a LocalCluster.
+        self.is_exact: bool | None = None
+        self.values: dict[int, float] = {}
+
+    def __call__(self, coef):
+        """Value and gradient; see `PenalizedLoss`."""
+        found = super().__call__(coef)
+        self.values[hash(coef.tobytes())] = found[0]
+        if self.is_exact is None:
+            self.is_exact = all(self.losses.gather(_is_exact))
+        return found
+
+    def value(self, coef):
+        """Value at a point, from an earlier evaluation if there was one; nan if there is no worker."""
+        known = self.values.get(hash(coef.tobytes()))
+        if known is None:
+            return super().value(coef) if self.losses.cluster.client.nthreads() else np.nan
+        return known
 
     def total(self, coef):
         """Sum of the losses and its gradient; see `PenalizedLoss`."""
@@ -180,14 +205,9 @@ class ClusterLoss(PenalizedLoss):
         """Product of the Hessian of the sum; see `PenalizedLoss`."""
         return self.losses.total(_product, [coef, d_coef])[0]
 
-    @property
-    def is_exact(self):
-        """Whether inference is exact, wherever the objective has used it."""
-        return all(self.losses.gather(_is_exact))
-
     def convergence(self, coef):
         """Number of graphs on which inference does not converge, and number of all graphs."""
-        return self.losses.total(_convergence, [coef])
+        return (0, 0) if self.is_exact else self.losses.total(_convergence, [coef])
 
     def marginal_losses(self, coef):
         """Weighted sum of ``-log P(y_i | x)`` over the labelled nodes, and sum of the weights."""

@@ -279,7 +279,7 @@ class Training:
 
     def _value(self, loss, coef):
         """The minimised function, with the L1 term."""
-        return loss(coef)[0] + (0.0 if self.l1 is None else float(self.l1 @ np.abs(coef)))
+        return loss.value(coef) + (0.0 if self.l1 is None else float(self.l1 @ np.abs(coef)))
 
 
 def _is_exact(chunk):

@@ -52,6 +52,10 @@ class PenalizedLoss:
         penalty = _penalise(gradient, self.factor, self.free, *self._l2_runs, coef)
         return self.factor * value + 0.5 * penalty, gradient
 
+    def value(self, coef: np.ndarray) -> float:
+        """Value alone, at a point where the function may have been evaluated before."""
+        return self(coef)[0]
+
     def product(self, coef: np.ndarray, d_coef: np.ndarray) -> np.ndarray:
         """Product of the Hessian at `coef` with `d_coef`, (n_coef,)."""
         return self.factor * self.total_product(coef, d_coef) * self.free + self.l2 * d_coef
