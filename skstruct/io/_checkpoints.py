@@ -78,6 +78,11 @@ class Checkpoints(CheckpointStore):
         self.keep = keep
         self.trusted = trusted
 
+    def __getstate__(self):
+        state: Any = super().__getstate__()
+        is_path = isinstance(self.folder, os.PathLike)  # skops does not trust its type
+        return {**state, "folder": os.fspath(self.folder) if is_path else self.folder}
+
     def check(self) -> None:
         """Refuse parameters that are out of range, and the lack of skops.
 

@@ -1,6 +1,7 @@
 """Checkpoints: a training that was killed continues with the same bits, and obstacles are named."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from skstruct.io import Checkpoints, load_model
 from skstruct.objectives import Likelihood
 from skstruct.optim import BCFW, LBFGS, Adam, AveragedPerceptron, AveragedSGD
 
-pytest.importorskip("skops.io")
+skops = pytest.importorskip("skops.io")
 
 TRAININGS = {
     "lbfgs": {},
@@ -225,6 +226,7 @@ def test_a_checkpoint_is_a_fitted_model(chains, tmp_path):
     assert [model.n_iter_ for model in models] == [crf.n_iter_ - 2, crf.n_iter_ - 1, crf.n_iter_]
     np.testing.assert_array_equal(models[-1].predict_proba(X).values, crf.predict_proba(X).values)
     assert models[0].checkpoints is None
+    assert load_model(io.BytesIO(skops.dumps(crf))).checkpoints.folder == str(tmp_path)
     assert models[0].set_params(warm_start=True).fit(X, y).n_iter_ == crf.n_iter_
 
 
