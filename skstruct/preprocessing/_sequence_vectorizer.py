@@ -111,9 +111,8 @@ def sparse_rows(data, indices, indptr, n_columns, is_sorted=False):
 
     If the columns of each row are known to rise (`is_sorted`), they are not checked.
     """
-    index = (
-        np.int32 if indptr[-1] < 2**31 else np.int64
-    )  # the same type for both, else scipy converts one of them at each use
+    # the same type for both, else scipy converts one of them at each use
+    index = np.int32 if indptr[-1] < 2**31 else np.int64
     arrays = data, indices.astype(index, copy=False), indptr.astype(index, copy=False)
     if is_sorted:
         return csr_of_sorted(*arrays, n_columns)
@@ -182,7 +181,7 @@ class SequenceVectorizer(
         GraphDataset
             Its `node_features` are a CSR array with sorted 32-bit indices.
         """
-        if not self.__sklearn_is_fitted__():
+        if not self.__sklearn_is_fitted__():  # check_is_fitted takes long in comparison with one sentence
             check_is_fitted(self)
         stack = stack_tokens(X)
         return stack.rebuild(self._look_up(stack))
