@@ -68,6 +68,8 @@ WITHOUT_DATA = [
 ]
 OPTIONAL = {SuperpixelsToGraphs: "skimage"}
 OF_ARRAYS = [kind for kind, (_, X) in EXAMPLES.items() if X is TABLES or X is IMAGES]
+WITHOUT_DEFAULTS = {NodeTransformer, EdgeTransformer, TokenTemplates, EdgeTemplates}  # of the first parameter
+WITH_DEFAULTS = [kind for kind in EXAMPLES if kind not in WITHOUT_DEFAULTS]
 BUILDERS = [kind for kind in EXAMPLES if issubclass(kind, GraphBuilder)]
 
 
@@ -89,15 +91,10 @@ def test_checks_of_scikit_learn_that_need_no_data(example, check):
     getattr(estimator_checks, check)(type(estimator).__name__, estimator)
 
 
+@pytest.mark.parametrize("example", WITH_DEFAULTS, ids=lambda kind: kind.__name__, indirect=True)
 def test_defaults(example):
     kind = type(example[0])
-    if kind not in (
-        NodeTransformer,
-        EdgeTransformer,
-        TokenTemplates,
-        EdgeTemplates,
-    ):  # their first parameter has no default
-        estimator_checks.check_parameters_default_constructible(kind.__name__, kind())
+    estimator_checks.check_parameters_default_constructible(kind.__name__, kind())
 
 
 def same(a, b):
