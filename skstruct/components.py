@@ -96,6 +96,8 @@ def same_settings(first: Any, second: Any) -> bool:
         return others.keys() == parameters.keys() and all(same_settings(parameters[k], others[k]) for k in parameters)
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
         return len(first) == len(second) and all(map(same_settings, first, second))
+    if isinstance(first, Real) and isinstance(second, Real) and first != first:
+        return second != second  # nan, such as a missing label
     return first is second or np.array_equal(first, second)
 
 

@@ -39,6 +39,7 @@ TRAININGS = {
     "early stopping of sgd": {"optimizer": AveragedSGD(9), "early_stopping": True, "n_iter_no_change": 2},
     "two objectives": {"objective": "marginal", "max_iter": 4},
     "network": {"features": NetworkFeatures((3,)), "optimizer": Adam(5)},
+    "missing labels": {"missing_label": np.nan, "class_weight": {0: 2.0, 1: 1.0, 2: 1.0}, "classes": [0, 1, 2]},
     "observed": {"features": LinearFeatures(node_weights="observed"), "class_weight": "balanced"},
 }
 
