@@ -285,7 +285,7 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         task = FitTask(self, X, y)
         with unchanged_by_errors(self):
             interrupt = self._fit(X, y, sample_weight, task.iteration)
-            task.end()
+        task.end()
         if interrupt is not None:  # Ctrl-C: the best iterate is kept before the interrupt is raised again
             raise interrupt
         return self

@@ -15,7 +15,7 @@ from skstruct.estimator._indicators import indicator_states, read_indicators
 from skstruct.estimator._input import FLOATS, checked_weights, refuse_zero
 from skstruct.estimator._label_graph import label_edges
 from skstruct.estimator._probabilities import gives_probabilities
-from skstruct.estimator._rollback import unchanged_by_errors
+from skstruct.estimator._rollback import complete, unchanged_by_errors
 from skstruct.estimator.callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skstruct.features import LabelFeatures
 from skstruct.version import Versioned
@@ -222,7 +222,7 @@ class MultiLabelCRFClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, 
         task = FitTask(self, X, y)
         with unchanged_by_errors(self):
             interrupt = self._fit(X, y, sample_weight, task)
-            task.end()
+        task.end()
         if interrupt is not None:  # Ctrl-C: the best iterate is kept
             raise interrupt
         return self
@@ -248,9 +248,12 @@ class MultiLabelCRFClassifier(Versioned, CallbackSupportMixin, ClassifierMixin, 
             return task.iteration(state, lambda coef: fitted | _attributes_of(crf, attributes_at(coef)))
 
         interrupt = crf._fit(graphs, RaggedArray(states.ravel(), graphs.node_ptr), weights, report)
+        return complete(self._keep, crf, fitted) or interrupt
+
+    def _keep(self, crf, fitted):
+        """Set the fitted attributes, which are partly those of the estimator of graphs."""
         self.__dict__.update(fitted | _attributes_of(crf, vars(crf)))
         self.n_iter_, self.loss_curve_ = crf.n_iter_, crf.loss_curve_
-        return interrupt
 
     # ---- queries
 

@@ -1,7 +1,8 @@
 """An estimator stays as it was if its training fails."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sklearn.base import BaseEstimator
 
@@ -16,3 +17,13 @@ def unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def complete(function: Callable[..., Any], *args: Any) -> KeyboardInterrupt | None:
+    """Call a short function that keeps a result; if Ctrl-C interrupts it, call it again and return the interrupt."""
+    try:
+        function(*args)
+    except KeyboardInterrupt as error:
+        function(*args)
+        return error
+    return None

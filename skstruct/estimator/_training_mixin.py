@@ -22,6 +22,7 @@ from skstruct.estimator._parameters import check_parameters
 from skstruct.estimator._part import Part
 from skstruct.estimator._partial import first_classes, refuse_partial, same_classes
 from skstruct.estimator._progress_table import ProgressTable
+from skstruct.estimator._rollback import complete
 from skstruct.estimator._stages import Stages
 from skstruct.estimator._training import warn_inference, warn_not_converged
 from skstruct.estimator._warnings import stack_level
@@ -72,30 +73,43 @@ class TrainingMixin(CallbackSupportMixin):
                 table(state, score)
             return report(state, partial(self._attributes_at, sequence.main, classes))
 
-        with training.threads() as in_threads:
-            sequence = Stages(training, objectives, in_threads)
-            if stopper is not None:
-                stopper.predict = lambda coef, *data: self._decode(sequence.main.model_at(coef, classes), *data)
-            trained = sequence.train(coef, earlier, stopper, watch)
+        trained = None
+        try:
+            with training.threads() as in_threads:
+                sequence = Stages(training, objectives, in_threads)
+                if stopper is not None:
+                    stopper.predict = lambda coef, *data: self._decode(sequence.main.model_at(coef, classes), *data)
+                trained = sequence.train(coef, earlier, stopper, watch)
+        except KeyboardInterrupt as error:
+            if trained is None:
+                raise
+            trained.result.interrupt = error  # while the threads end: the training is complete
 
+        interrupt = complete(self._keep, trained, classes, stopper) or trained.result.interrupt
+        try:
+            self._warn(trained)
+        except KeyboardInterrupt as error:
+            interrupt = error
+        return interrupt
+
+    def _keep(self, trained, classes, stopper):
+        """Set the fitted attributes after a training."""
         result, self._progress = trained.result, trained.progress
         # scikit-learn requires n_iter_ >= 1: an end before the first iteration counts as one iteration
         curve = result.loss_curve if len(result.loss_curve) else np.array([result.fun])
         attributes = self._attributes_at(trained.training, classes, result.x)
-        self._set_fitted(attributes, curve * training.scale, result.nfev)
+        self._set_fitted(attributes, curve * trained.training.scale, result.nfev)
         scores = stopper.record if stopper is not None and stopper.record.scores else None
         self.validation_scores_ = None if scores is None else np.array(scores.scores)
         self.best_validation_score_ = None if scores is None else scores.best_score
-        if not result.success and result.interrupt is None:
-            warn_not_converged(result, self.max_iter, trained.loss)
-        interrupt = result.interrupt
-        try:
-            warn_inference(trained.loss, result.x)
-        except KeyboardInterrupt as error:
-            interrupt = error
+
+    def _warn(self, trained):
+        """Warn of a training that has not converged, and of results of approximate inference."""
+        if not trained.result.success and trained.result.interrupt is None:
+            warn_not_converged(trained.result, self.max_iter, trained.loss)
+        warn_inference(trained.loss, trained.result.x)
         if trained.warning:
             warnings.warn(trained.warning, UserWarning, stacklevel=stack_level())
-        return interrupt
 
     def _partial_fit(self, X, y, classes, sample_weight):
         feature_map, backend, objective, optimizer = self._components()
@@ -182,7 +196,7 @@ class TrainingMixin(CallbackSupportMixin):
 
     def _set_fitted(self, attributes, loss_curve, n_evaluations):
         for name in set(self._attributes) - set(attributes):  # attributes of the previous map
-            delattr(self, name)
+            self.__dict__.pop(name, None)
         self.__dict__.update(attributes)
         self.n_iter_ = len(loss_curve)
         self.n_evaluations_ = n_evaluations

@@ -231,6 +231,26 @@ def test_ctrl_c_at_any_time_keeps_curve_and_iterations_together(make_data, param
         assert not crf.coef_.any()
 
 
+@pytest.mark.parametrize("fitted_before", [False, True])
+def test_ctrl_c_after_the_last_iteration_keeps_the_weights(make_data, monkeypatch, fitted_before):
+    X, y = make_data(sizes=(5, 4, 6, 3))
+    crf, full = GraphCRFClassifier(C=10), GraphCRFClassifier(C=10).fit(X, y)
+    if fitted_before:
+        crf.fit(X[:2], y[:2])
+    set_fitted, calls = GraphCRFClassifier._set_fitted, []
+
+    def interrupted(*args):
+        set_fitted(*args)
+        calls.append(None)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(GraphCRFClassifier, "_set_fitted", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        crf.fit(X, y)
+    assert (crf.n_iter_, crf.coef_.tobytes()) == (full.n_iter_, full.coef_.tobytes())
+
+
 def test_an_error_in_the_middle_changes_nothing(make_data):
     X, y = make_data(sizes=(5, 4, 6, 3))
     crf = GraphCRFClassifier().fit(X, y)
