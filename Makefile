@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 # One process for each core, with the tests of a file in one process: they compile the same kernels.
 PYTEST := python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: help example test test-slow lint docs bench
+.PHONY: help example test test-slow soak lint docs bench
 
 help:
 	@echo "make example      learn to read words and to number snakes: accuracies, and pictures in examples/output"
 	@echo "make test         the tests, on all cores"
 	@echo "make test-slow    the tests that take minutes"
+	@echo "make soak         an hour of random models, interrupts, hostile files and predictions in threads: prints figures"
 	@echo "make test-lowest  the tests with the lowest supported versions, in .venv-lowest; test-middle: with some between"
 	@echo "make lint         ruff, mypy and codespell"
 	@echo "make docs         the documentation, in docs/_build/html"
@@ -44,6 +45,10 @@ test: $(VENV)/stamp-test
 
 test-slow: $(VENV)/stamp-test
 	$(BIN)/$(PYTEST) -m slow --timeout=1800 $(PYTEST_ARGS)
+
+soak: $(VENV)/stamp-test
+	SOAK=1 $(BIN)/python -m pytest -m "slow or not slow" --timeout=7200 -q $(PYTEST_ARGS) \
+		tests/soak tests/io/test_hostile_models.py tests/io/test_hostile_datasets.py
 
 test-%: requirements-%.txt
 	$(MAKE) VENV=.venv-$* .venv-$*/versions-$*

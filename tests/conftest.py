@@ -30,6 +30,27 @@ def shared_data():
     return find
 
 
+@pytest.fixture(scope="session")
+def soak():
+    """Fraction of their full size at which the tests of `make soak` run, from the environment variable SOAK."""
+    return float(os.environ.get("SOAK", "0.01"))
+
+
+@pytest.fixture
+def figure(record_property):
+    """Add a line to the figures that are printed after all tests."""
+    return lambda line: record_property("figure", line)
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
+    lines = [line for report in reports for name, line in report.user_properties if name == "figure"]
+    if lines:
+        terminalreporter.section("figures")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture
 def array_api_dispatch():
     """Turn on scikit-learn's array API dispatch; skip where the installed scipy cannot."""

@@ -14,6 +14,7 @@ from scipy.stats import chi2
 from skstruct.data.topology import Topology
 from skstruct.inference import InferenceBackend
 from skstruct.scores import Scores, edge_rows, score_labelling
+from skstruct.testing._decoding import check_decoded
 from skstruct.testing._models import (
     ACCURACY,
     SCORES,
@@ -106,12 +107,10 @@ def check_inference_backend(
             context = f"{backend!r}, family {family!r}, {kind} scores, {n_states} states, shared={shared}"
             before = scores._replace(node=scores.node.copy(), edge=scores.edge.copy())
             truth = enumerate_exactly(topology, scores)
-            _check_marginals(backend, plan, scores, truth, context, rng)
+            check_answers(backend, plan, scores, truth, context, rng)
             _check_derivative(plan, scores, context, derivative_accuracy, rng)
             _check_linearization(plan, scores, context, rng)
-            _check_decoding(plan, scores, truth, context)
             if plan.exact:
-                _check_k_best(plan, scores, truth, context)
                 _check_invariance(backend, plan, scores, context, rng)
             if samples and (plan.exact or kind in EASY) and (truth.best_score > -np.inf).all():
                 _check_samples(plan, scores, truth, context)
@@ -127,6 +126,14 @@ def check_inference_backend(
 def _close(found, wanted, context, accuracy=ACCURACY):
     size = max(1.0, float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0)))
     np.testing.assert_allclose(found, wanted, rtol=0, atol=accuracy * size, err_msg=context)
+
+
+def check_answers(backend, plan, scores, truth, context, rng):
+    """Compare marginals and labellings of a batch with exact results."""
+    _check_marginals(backend, plan, scores, truth, context, rng)
+    check_decoded(plan.decode(scores), plan.topology, scores, truth, plan.exact, context)
+    if plan.exact:
+        _check_k_best(plan, scores, truth, context)
 
 
 def _check_marginals(backend, plan, scores, truth, context, rng):
@@ -199,26 +206,6 @@ def _check_linearization(plan, scores, context, rng):
         _close(mean[feasible], wanted_mean[feasible], f"mean, of the linearization: {context}", DIFFERENCES)
         _close(found.node[nodes], wanted.node[nodes], f"nodes, of the linearization: {context}", DIFFERENCES)
         _close(found.edge, wanted.edge, f"pairs, of the linearization: {context}", DIFFERENCES)
-
-
-def _check_decoding(plan, scores, truth, context):
-    t = plan.topology
-    found = plan.decode(scores)
-    rows = edge_rows(scores, t.n_edges)
-    for g in range(t.n_graphs):
-        nodes, edges = slice(*t.node_ptr[g : g + 2]), slice(*t.edge_ptr[g : g + 2])
-        labels, (i, j) = found.labels, t.edges[edges].T
-        total = scores.node[nodes][np.arange(len(labels[nodes])), labels[nodes]].sum()
-        total += scores.edge[rows[edges], labels[i], labels[j]].sum()
-        best, slack = truth.best_score[g], ACCURACY * (1 + abs(truth.best_score[g]))
-        _close(found.score[g], total, f"score of the decoded labels: {context}")
-        if best == -np.inf:
-            assert found.score[g] == -np.inf, f"decoded a forbidden graph: {context}"
-            continue
-        assert found.bound[g] >= best - slack, f"bound {found.bound[g]} below the maximum {best}: {context}"
-        if plan.exact or found.optimal[g]:
-            assert found.score[g] >= best - slack, f"decoded {found.score[g]}, the maximum is {best}: {context}"
-        assert found.optimal[g] or not plan.exact, f"exact, but not optimal: {context}"
 
 
 def _check_k_best(plan, scores, truth, context):

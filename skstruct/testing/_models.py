@@ -172,11 +172,12 @@ def families(rng):
     yield "grid", one(grid, 6)
     yield "grid, repeated edge", one([*grid, (4, 1)], 6)
     yield "complete", one(list(itertools.combinations(range(5), 2)), 5)
-    yield "batch of forests", _batch([([(0, 1), (2, 1)], 3), ([], 0), ([], 2), ([(0, 2), (0, 1)], 3)])
-    yield "batch", _batch([([(0, 1), (1, 2), (2, 0)], 3), ([], 1), ([(1, 0)], 2), ([], 0), (grid, 6)])
+    yield "batch of forests", batch_of([([(0, 1), (2, 1)], 3), ([], 0), ([], 2), ([(0, 2), (0, 1)], 3)])
+    yield "batch", batch_of([([(0, 1), (1, 2), (2, 0)], 3), ([], 1), ([(1, 0)], 2), ([], 0), (grid, 6)])
 
 
-def _batch(graphs):
+def batch_of(graphs):
+    """One topology of several graphs, each given by its edges and its number of nodes."""
     node_ptr = np.cumsum([0] + [n for _, n in graphs])
     edge_ptr = np.cumsum([0] + [len(edges) for edges, _ in graphs])
     edges = [np.reshape(edges, (-1, 2)) + shift for (edges, _), shift in zip(graphs, node_ptr)]
