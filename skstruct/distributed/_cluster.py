@@ -1,9 +1,12 @@
 """The workers of a Dask cluster, and the tasks that they run for one training."""
 
+import time
 from typing import Any
 from weakref import WeakSet
 
 from skstruct.data.optional import optional_module
+
+WAIT = 0.1  # seconds between two looks for a first worker
 
 
 class Cluster:
@@ -41,7 +44,7 @@ class Cluster:
     def slots(self) -> list[str]:
         """Addresses of the workers, sorted, each as often as it has threads; waits for the first worker."""
         while not (n_threads := self.client.nthreads()):
-            self.client.wait_for_workers(1)
+            time.sleep(WAIT)  # `Client.wait_for_workers` asks the cluster object, whose records can miss a restart
         return [worker for worker in sorted(n_threads) for _ in range(n_threads[worker])]
 
     def places(self, n: int) -> list[str]:

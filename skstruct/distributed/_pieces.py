@@ -17,6 +17,7 @@ from skstruct.distributed._sources import Source
 from skstruct.exceptions import PartitionError, numbered_by
 
 FAN_IN = 4  # partial sums that one task adds
+STEP = 1.0  # seconds between two looks at whether the arguments of a sum are lost
 ATTEMPTS = 20  # of a sum whose arguments were lost with the only worker that had them
 
 
@@ -176,13 +177,29 @@ class Pieces:
             try:
                 self.cluster.slots()  # waits for a worker, if there is none
                 sent = self.cluster.send(vectors)
-                return root(self.reduce(add_vectors, function, *sent, *args).result())
+                return root(_result(self.reduce(add_vectors, function, *sent, *args), sent))
             except (CancelledError, OSError):  # the worker with the vectors, or that to which they were sent, has died
                 self.raise_first(self.futures)
             except Exception:  # whatever a task or the connection raises
                 self.raise_first(self.futures)
                 raise
         raise RuntimeError(f"workers have died in {ATTEMPTS} evaluations, one after the other; their logs say why")
+
+
+def _result(future, sent):
+    """Result of a future that depends on the vectors `sent`.
+
+    If the only worker that has a vector dies before the tasks start, Dask marks the vector and the tasks as lost. There
+    is no error, and `Future.result` waits for ever.
+    """
+    while True:
+        try:
+            return future.result(timeout=STEP)
+        except TimeoutError:
+            if future.status == "error":
+                raise
+            if any(vector.status in ("lost", "cancelled") for vector in sent):
+                raise CancelledError from None
 
 
 def root(nodes: dict[tuple[int, int], Any]) -> Any:

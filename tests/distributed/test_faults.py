@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from skstruct.distributed import DaskGraphCRFClassifier
+from skstruct.distributed._cluster import Cluster
 from skstruct.distributed._training import ClusterLoss
 from skstruct.exceptions import PartitionError
 from skstruct.features import ConstrainedFeatures
@@ -58,6 +59,23 @@ def test_a_killed_worker_changes_no_bit(start_cluster, folders, at_evaluation):
         np.testing.assert_array_equal(crf.fit(folders)._model.coef, expected)
 
 
+def test_lost_parameters_are_sent_again(client, folders, monkeypatch):
+    n_sent, original = [], Cluster.send
+
+    def send(self, arrays):
+        futures = original(self, arrays)
+        n_sent.append(len(futures))
+        if len(n_sent) == 3:
+            client.cancel(futures, force=True)
+        return futures
+
+    crf = DaskGraphCRFClassifier(tol=1e-2).fit(folders)
+    expected = crf._model.coef
+    monkeypatch.setattr(Cluster, "send", send)
+    np.testing.assert_array_equal(crf.fit(folders)._model.coef, expected)
+    assert sum(n_sent) == crf.n_evaluations_ + 1
+
+
 def test_workers_that_join_and_leave_change_no_bit(start_cluster, folders, at_evaluation):
     with start_cluster(1) as client:
 
@@ -90,7 +108,8 @@ def test_twenty_trainings_survive_kills_at_random_moments(start_cluster, make_da
         n_evaluations, actions = crf.n_evaluations_, {}
         done = at_evaluation(actions)
         for _ in range(20):
-            client.wait_for_workers(2)
+            while len(client.nthreads()) < 2:  # `wait_for_workers` of a LocalCluster can miss a restart
+                time.sleep(0.1)
             done.clear()
             actions.clear()
             timer = threading.Timer(rng.uniform(0, 0.1), kill_a_worker, [client, rng.integers(2)])
