@@ -157,13 +157,12 @@ def tree_edges(tree):
 
 
 def test_universal_dependencies(shared_data):
-    """All trees are those of the library; a tagger learns from chains and from trees."""
+    """Trees are those of the library; a tagger learns from them."""
     with gzip.open(shared_data("en_ewt-ud-dev.conllu.gz"), "rt", encoding="utf-8") as file:
-        text = file.read()
+        text = "\n\n".join(file.read().split("\n\n")[:500])
     X, y = trees(text, edges="head")
     sentences = conllu.parse(text)
-    assert len(X) == len(sentences) == 2001
-    assert X.n_nodes == 25147
+    assert len(X) == len(sentences) == 500
     for graph, tags, sentence in zip(X, y, sentences):
         words = [token for token in sentence if isinstance(token["id"], int)]
         number = {token["id"]: i for i, token in enumerate(words)}

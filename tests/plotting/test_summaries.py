@@ -5,8 +5,8 @@ import pytest
 import sklearn.metrics
 from sklearn.calibration import calibration_curve
 
-from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
-from skstruct.datasets import make_chain, make_grid
+from skstruct import GraphCRFClassifier, RaggedArray
+from skstruct.datasets import make_chain
 from skstruct.plotting import (
     ConfusionMatrixDisplay,
     InferenceReportDisplay,
@@ -92,19 +92,26 @@ def test_reliability(data, crf, partly, label):
     assert display.ax_.get_xlabel() == f"probability of {wanted}"
 
 
-def test_inference_report(data, crf):
-    grids, _ = make_grid(n_graphs=3, return_X_y=True, random_state=0)
-    mixed = GraphDataset.from_graphs([*data[0][:5], *grids])
-    crf = GraphCRFClassifier(objective="pseudolikelihood").fit(*data)
-    display = InferenceReportDisplay.from_estimator(crf, mixed)
-    report = crf.inference_report(mixed)
-    names = sorted(set(report["backend"]))
-    assert [tick.get_text() for tick in display.ax_.get_yticklabels()] == names
-    masks = {"exact": report["exact"], "converged": ~report["exact"] & report["converged"]}
-    masks["not converged"] = ~report["exact"] & ~report["converged"]
-    for kind, mask in masks.items():
-        widths = [bar.get_width() for bar in display.bars_[kind]]
-        assert widths == [sum(report["backend"][mask] == name) for name in names]
-    assert [text.get_text().split(",")[0] for text in display.text_] == [
-        f"{sum(report['backend'] == name)} graphs" for name in names
-    ]
+def test_inference_report():
+    report = {
+        "backend": np.array(["tree", "loopy_bp", "chain", "loopy_bp", "tree", "loopy_bp", "loopy_bp"]),
+        "exact": np.array([True, False, True, False, True, False, True]),
+        "converged": np.array([True, True, True, False, True, False, True]),
+        "seconds": np.array([1.0, 0.25, 0.5, 0.25, 2.0, 0.5, 0.0]),
+    }
+    display = InferenceReportDisplay(report).plot()
+    assert [tick.get_text() for tick in display.ax_.get_yticklabels()] == ["chain", "loopy_bp", "tree"]
+    widths = {kind: [bar.get_width() for bar in bars] for kind, bars in display.bars_.items()}
+    assert widths == {"exact": [1, 1, 2], "converged": [0, 1, 0], "not converged": [0, 2, 0]}
+    assert [bar.get_x() for bar in display.bars_["not converged"]] == [1, 2, 2]  # beside the other bars
+    assert [text.get_text() for text in display.text_] == ["1 graphs, 0.5 s", "4 graphs, 1 s", "2 graphs, 3 s"]
+    assert [text.get_text() for text in display.legend_.get_texts()] == list(widths)
+
+
+def test_inference_report_of_a_model(data, crf):
+    X, _ = data
+    report = InferenceReportDisplay.from_estimator(crf, X).report
+    expected = crf.inference_report(X)
+    assert set(report) == set(expected)
+    for name in ("backend", "exact", "converged"):
+        np.testing.assert_array_equal(report[name], expected[name])
