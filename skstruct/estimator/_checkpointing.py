@@ -92,18 +92,19 @@ class Checkpointing:
             self.write(training, progress())
 
     def write(self, training: Any, progress: Any) -> None:
-        """Write a checkpoint. If the file system refuses it, the training goes on."""
+        """Write a checkpoint. Without space for it, on the disk or in memory, the training goes on."""
         self.last = replace(progress, before=self.before)
         parameters = {**self.estimator.get_params(deep=False), "checkpoints": None}
         model = type(self.estimator)(**parameters)
         vars(model).update(self.snapshot(training, progress), _progress=self.last)
-        self.number += 1  # not used again, also if Ctrl-C comes when the file has its name
+        self.number += 1  # before the call: it is not used again if Ctrl-C comes when the file has its name
         try:
             self.store.write(model, self.number)
             self.n_unsaved = 0
-        except OSError as error:
+        except (OSError, MemoryError) as error:
+            self.number -= 1
             warnings.warn(
-                f"{self.store!r}: a checkpoint could not be written, {error}. The training goes on, and tries again "
+                f"{self.store!r}: a checkpoint could not be written, {error!r}. The training goes on, and tries again "
                 "later.",
                 UserWarning,
                 stacklevel=stack_level(),

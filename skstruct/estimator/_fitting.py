@@ -214,6 +214,7 @@ class Training:
             start, values = deepcopy(earlier.state), earlier.loss_curve.tolist()
             if writer is None:
                 max_iter += start.n_iter if start.n_iter >= max_iter else 0
+            start.success, start.message = False, ""  # it may have ended with another tolerance
             if stopper is not None and earlier.validation is not None:
                 stopper.record = deepcopy(earlier.validation)
                 if len(stopper.record.scores) < len(values):  # Ctrl-C has interrupted the score of the last iterate

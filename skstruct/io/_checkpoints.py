@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from contextlib import suppress
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -151,10 +152,9 @@ class Checkpoints(CheckpointStore):
         Raises
         ------
         OSError
-            If the file cannot be written. Older checkpoints are kept.
+            If the file cannot be written, or another training writes to the folder. Older checkpoints are kept.
         ValueError
-            If the model contains types that are not trusted, so that the checkpoint could not be loaded, or another
-            training writes to the folder.
+            If the model contains types that are not trusted, so that the checkpoint could not be loaded.
         """
         skops = optional_module("skops.io", "skops", "Checkpoints")
         content = skops.dumps(model)
@@ -167,9 +167,9 @@ class Checkpoints(CheckpointStore):
         folder = Path(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
         if max(self._files(), default=0) >= number:
-            raise ValueError(
-                f"{self!r}: another training writes checkpoints to this folder. Each training needs a folder of its "
-                "own, also each candidate of a search."
+            raise FileExistsError(
+                "another training writes to this folder; each training needs a folder of its own, also each candidate "
+                "of a search"
             )
         target = folder / f"checkpoint-{number:08d}.skops"
         part = folder / f"{target.name}.{os.getpid()}.partial"
@@ -183,10 +183,10 @@ class Checkpoints(CheckpointStore):
             part.unlink(missing_ok=True)
             raise
         files = self._files()
-        for old in sorted(files)[: -self.keep]:
-            files[old].unlink()
-        for part in folder.glob("checkpoint-*.partial"):  # of processes that were killed
-            part.unlink()
+        old = [files[other] for other in sorted(files)[: -self.keep]]
+        for path in [*old, *folder.glob("checkpoint-*.partial")]:  # partial files are of processes that were killed
+            with suppress(OSError):
+                path.unlink()
 
     def _files(self):
         """Paths of the checkpoints by their number, a dict."""
