@@ -16,6 +16,7 @@ from benchmarks import (  # noqa: F401 (they fill CASES)
     derivatives,
     exact,
     graphs,
+    mapped,
     mean_field,
     networks,
     planning,

@@ -12,7 +12,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks._machine import peak_memory
+from benchmarks._machine import anonymous_memory, peak_memory
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,6 +24,23 @@ def run_child(task, *arguments, **environment):
     if done.returncode:
         raise RuntimeError(f"{task}{arguments} ended with {done.returncode}: {done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def anonymous_peak(task, *arguments):
+    """Run a task in a new process; its peak of anonymous memory, in MB, above that which the task returns.
+
+    This process observes the memory, since a thread of the child would wait for the child's computations.
+    """
+    command = [sys.executable, "-m", "benchmarks._children", task, json.dumps(arguments)]
+    peak = 0.0
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        while child.poll() is None:
+            peak = max(peak, anonymous_memory(child.pid))
+            time.sleep(0.002)
+        output = child.stdout.read()
+    if child.returncode:
+        raise RuntimeError(f"{task}{arguments} ended with {child.returncode}")
+    return peak - json.loads(output.splitlines()[-1])["result"]
 
 
 def importing(*modules):
@@ -94,6 +111,52 @@ def train_crfsuite(path, n_sentences, max_iter, in_lists):
     CRFsuite(pycrfsuite, sentences, 1.0).train(max_iter)
 
 
+def fit_mapped(folder, node_weights, optimizer, max_iter):
+    """Train on a dataset that is mapped into memory; the anonymous memory before, in MB."""
+    from benchmarks._training import stopped_fit
+    from skstruct.io import load_dataset
+
+    before = anonymous_memory("self")
+    stopped_fit(_mapped_crf(node_weights, optimizer, max_iter), *load_dataset(folder))
+    return before
+
+
+def _mapped_crf(node_weights="all", optimizer="lbfgs", max_iter=3, **parameters):
+    from skstruct import GraphCRFClassifier
+    from skstruct.features import LinearFeatures
+
+    features = LinearFeatures(node_weights=node_weights)
+    return GraphCRFClassifier(features, optimizer=optimizer, max_iter=max_iter, random_state=0, **parameters)
+
+
+def partial_fit_mapped(folder, n_parts):
+    """Train on parts of a dataset that is mapped into memory; the anonymous memory before, in MB."""
+    from skstruct.io import load_dataset
+
+    before = anonymous_memory("self")
+    X, y = load_dataset(folder)
+    crf = _mapped_crf(optimizer="sgd", classes=sorted(set(y[:100].values.tolist())))
+    step = -(-len(X) // n_parts)
+    for start in range(0, len(X), step):
+        crf.partial_fit(X[start : start + step], y[start : start + step])
+    return before
+
+
+def predict_mapped(folder, method):
+    """Predict a dataset that is mapped into memory, to a file; the anonymous memory before, in MB."""
+    from tempfile import TemporaryDirectory
+
+    from benchmarks._training import stopped_fit
+    from skstruct.io import load_dataset, predict_to_file
+
+    before = anonymous_memory("self")
+    X, y = load_dataset(folder)
+    crf = stopped_fit(_mapped_crf(), X[:200], y[:200])
+    with TemporaryDirectory() as temporary:
+        predict_to_file(Path(temporary) / "predictions.npy", crf, X, method=method)
+    return before
+
+
 def store(path, X, labels):
     """Write chains with sparse binary features for another process."""
     import numpy as np
@@ -117,7 +180,8 @@ def _stored(path):
 
 
 FITS = first_fit, first_grid_fit, train_arrays, train_words, train_crfsuite
-TASKS = {task.__name__: task for task in (importing, *FITS)}
+MAPPED = fit_mapped, partial_fit_mapped, predict_mapped
+TASKS = {task.__name__: task for task in (importing, *FITS, *MAPPED)}
 
 if __name__ == "__main__":
     result = TASKS[sys.argv[1]](*json.loads(sys.argv[2]))

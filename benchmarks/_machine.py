@@ -74,16 +74,24 @@ def peak_memory():
     """Largest resident size of this process so far, in MB; nan where it cannot be measured."""
     try:
         return _resident("VmHWM")  # Linux: unlike `ru_maxrss`, without the peak of the process that started this one
-    except OSError:
+    except (OSError, KeyError):
         return _maximum()
 
 
-def _resident(key):
-    """Read a memory size in MB from the status file of this process (Linux)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+def anonymous_memory(process):
+    """Anonymous memory of a process in MB, given its number or "self" (Linux); 0 if it has ended."""
+    try:
+        return _resident("RssAnon", process)
+    except (OSError, KeyError):
+        return 0.0
+
+
+def _resident(key, process="self"):
+    """Read a memory size in MB from the status file of a process (Linux)."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024 / 1e6
-    raise OSError(key)
+    raise KeyError(key)
 
 
 def _maximum():

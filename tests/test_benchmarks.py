@@ -9,12 +9,12 @@ pytest.importorskip("matplotlib")
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
-PROCESSES = ["resources.memory", "resources.cold_start"]  # start many, which takes long
+PROCESSES = ["resources.memory", "resources.cold_start", "mapped.memory"]  # start many, which takes long
 
 
-def run(*arguments, module="benchmarks"):
+def run(*arguments, module="benchmarks", timeout=600):
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
 
 
 def cases():
@@ -58,7 +58,7 @@ def test_the_pages_have_all_cases_and_both_figures(results, tmp_path):
     assert done.returncode == 0, done.stderr
     page, tables = ((tmp_path / name).read_text() for name in ("performance.rst", "performance_tables.rst"))
     missing = page.partition("Not run for this page:")[2].splitlines()[0]
-    assert missing == " ``resources.memory``, ``resources.cold_start``."
+    assert missing == " ``mapped.memory``, ``resources.memory``, ``resources.cold_start``."
     for name in contents:
         assert name in tables
         label = f"benchmark-{name.replace('.', '-').replace('_', '-')}"
@@ -132,6 +132,17 @@ def test_cases_of_many_processes(tmp_path):
         assert cold[f"{label}compiled specialisations", "skstruct"] > 0
         fits = [cold[f"{label}{which} fit, CPU, empty cache", "skstruct"] for which in ("first", "second")]
         assert fits[0] > fits[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_memory_for_datasets_of_gigabytes(tmp_path):
+    done = run("mapped.memory", "--size", "full", "--output", tmp_path, timeout=7200)  # asserts 300 MB for each task
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "full" / "mapped.memory.json").read_text())["rows"]
+    sizes = dict(row["quantity"].partition(" MB")[0].split(", ") for row in rows)
+    assert int(sizes["dense"]) >= 3000
+    assert int(sizes["sparse"]) >= 1000
 
 
 def test_a_case_without_its_data_is_reported(tmp_path):

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from skstruct.data.missing import is_blank, missing_mask
 from skstruct.data.sparse_checks import check_sparse
 
+COMPARED = 2**16  # rows that are compared at once
 ROWS_PER_KIND = 4  # with fewer rows for each distinct one, sharing what is computed from a row gains little
 
 
@@ -126,6 +127,20 @@ def n_rows(x):
 def n_columns(x):
     """Return the number of columns of a table, None for a list."""
     return None if isinstance(x, list) else x.shape[1]
+
+
+def mapped_bytes(x):
+    """Return how many bytes of a table are in files that are mapped into memory."""
+    arrays = (x.data, x.indices, x.indptr) if is_sparse(x) else (x,)
+    return sum(array.nbytes for array in arrays if _is_mapped(array))
+
+
+def _is_mapped(x):
+    while isinstance(x, np.ndarray):
+        if isinstance(x, np.memmap):
+            return True
+        x = x.base
+    return False
 
 
 def take_rows(x, rows):
@@ -313,7 +328,10 @@ def few_distinct_rows(x):
     if len(first) * ROWS_PER_KIND > len(key):
         return None
     rows = x[first]
-    return (rows, number.astype(np.int32)) if tables_equal(x, rows[number]) else None
+    starts = range(0, len(number), COMPARED)  # all rows at once would be a copy of the table
+    blocks = (slice(start, min(start + COMPARED, len(number))) for start in starts)
+    same = all(tables_equal(take_rows(x, block), rows[number[block]]) for block in blocks)
+    return (rows, number.astype(np.int32)) if same else None
 
 
 def first_nonfinite(x):

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
@@ -15,13 +16,14 @@ from threadpoolctl import OpenBLASController, threadpool_limits
 
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.pieces import cut_graphs
-from skstruct.data.tables import few_distinct_rows, is_sparse
+from skstruct.data.tables import few_distinct_rows, is_sparse, mapped_bytes
 from skstruct.inference import InferenceBackend, InferencePlan, LazyPlan
 
 CHUNK_SCORES = 2**17  # 1 MB of scores: about a second-level cache; in smaller chunks, calls from Python dominate
 # A product of dense features and weights reads all weights, which takes most of the time in a chunk of few nodes: with
 # more states, a chunk has more scores.
 MANY_STATES = 2**10
+MAPPED_BYTES = 2**27  # of features in a file, from which on chunks and what is computed from them are not kept
 KEPT_SIZE, N_KEPT = 1000, 100  # nodes and edges of a dataset whose plan is kept, and number of such plans
 MINIBATCH_SCORES = 2**14  # larger mini-batches mean fewer steps in an epoch
 
@@ -74,29 +76,68 @@ class KeptPlans:
         return KeptPlans, ()
 
 
-def cut(dataset: GraphDataset, n_states: int, backend: InferenceBackend, kept: KeptPlans | None = None) -> list[Chunk]:
+class ChunksOnDemand(Sequence):
+    """Chunks that are made each time when they are read: of all chunks, memory contains those in use.
+
+    Parameters
+    ----------
+    dataset : GraphDataset
+    slices : list of slice
+        Graphs of each chunk.
+    n_states : int
+    backend : InferenceBackend
+    """
+
+    def __init__(self, dataset: GraphDataset, slices: list[slice], n_states: int, backend: InferenceBackend):
+        self.dataset, self.slices, self.n_states, self.backend = dataset, slices, n_states, backend
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __getitem__(self, number: Any) -> Chunk:
+        return _chunk(self.dataset, self.slices[number], self.n_states, self.backend)
+
+    def minibatches(self, batch_size: int) -> "ChunksOnDemand":
+        """Mini-batches of up to `batch_size` graphs, as chunks of the same dataset."""
+        slices = [
+            slice(chunk.graphs.start + piece.start, chunk.graphs.start + piece.stop)
+            for chunk in self
+            for piece in _minibatch_slices(chunk, batch_size)
+        ]
+        return ChunksOnDemand(self.dataset, slices, self.n_states, self.backend)
+
+
+def cut(
+    dataset: GraphDataset, n_states: int, backend: InferenceBackend, kept: KeptPlans | None = None
+) -> Sequence[Chunk]:
     """Cut a dataset into chunks of about `CHUNK_SCORES` scores, or more if features are dense and states many.
 
     Chunks depend on the data and not on the number of threads, so that sums over chunks have the same bits for any
-    `n_jobs`. With `kept`, the plan of a dataset of one chunk is kept there, or found there.
+    `n_jobs`. With `kept`, the plan of a dataset of one chunk is kept there, or found there. Chunks of a large dataset
+    that is mapped into memory are `ChunksOnDemand`.
     """
     most = CHUNK_SCORES * (1 if is_sparse(dataset.node_features) else -(-n_states // MANY_STATES))
     slices = cut_graphs(_n_scores(dataset, n_states), most)
     if len(slices) == 1 and kept is not None:
         nodes, edges = slice(0, dataset.n_nodes), slice(0, dataset.n_edges)
         return [Chunk(slices[0], nodes, edges, dataset, kept.plan(dataset, n_states, backend))]
-    return [_chunk(dataset, graphs, n_states, backend) for graphs in slices]
+    chunks = ChunksOnDemand(dataset, slices, n_states, backend)
+    return chunks if mapped_bytes(dataset.node_features) > MAPPED_BYTES else list(chunks)
 
 
 def cut_minibatches(chunk: Chunk, batch_size: int) -> list[Chunk]:
     """Cut a chunk into mini-batches of up to `batch_size` graphs, which are chunks of its batch."""
     n_states, backend = chunk.inference.n_states, chunk.inference.backend
-    slices = [
+    return [_chunk(chunk.batch, graphs, n_states, backend) for graphs in _minibatch_slices(chunk, batch_size)]
+
+
+def _minibatch_slices(chunk, batch_size):
+    """Graphs of each mini-batch, numbered within the chunk."""
+    return [
         slice(start, min(start + batch_size, piece.stop))
-        for piece in cut_graphs(_n_scores(chunk.batch, n_states), MINIBATCH_SCORES)
+        for piece in cut_graphs(_n_scores(chunk.batch, chunk.inference.n_states), MINIBATCH_SCORES)
         for start in range(piece.start, piece.stop, batch_size)
     ]
-    return [_chunk(chunk.batch, graphs, n_states, backend) for graphs in slices]
 
 
 def _n_scores(dataset, n_states):

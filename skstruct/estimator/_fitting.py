@@ -1,6 +1,6 @@
 """A training in progress: its loss, where it starts, and what the estimator keeps of it to continue later."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -102,7 +102,7 @@ class Training:
     checkpointing: Checkpointing | None = None
 
     @cached_property
-    def chunks(self) -> list[Chunk]:
+    def chunks(self) -> Sequence[Chunk]:
         """Chunks of the training data, with inference."""
         return cut(self.part.dataset, self.n_states, self.backend)
 

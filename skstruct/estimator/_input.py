@@ -28,6 +28,7 @@ from skstruct.data.target_shapes import check_flat
 from skstruct.scores import MISSING
 
 FLOATS = (np.float64, np.float32)
+LABELS = 2**17  # that are encoded at once: a list of Python objects needs ten times the memory of the codes
 BYTES = (np.bool_, np.uint8, np.int8)  # kept in sparse tables: a copy in float64 would be most of the memory of text
 PLAIN_TABLES = (np.ndarray, csr_array, csr_matrix)
 
@@ -342,12 +343,16 @@ def encode(
     ValueError
         If a label is not among the given `classes`; the message names its graph and node.
     """
-    known = plain_labels(labels[is_known], name)
+    known = plain_labels(labels if is_known.all() else labels[is_known], name)
+    blocks = np.array_split(known, -(-len(known) // LABELS)) if len(known) else [known]
     if len(known):
-        check_classification_targets(known)
+        for block in blocks:
+            check_classification_targets(block)
     if classes is None:
-        classes = np.unique(known)
-    found = find_codes(known, classes)
+        classes = np.unique(np.concatenate([np.unique(block) for block in blocks]))
+    found = np.empty(len(known), np.intp)
+    for block, codes in zip(blocks, np.array_split(found, len(blocks))):
+        codes[:] = find_codes(block, classes)
     unseen = np.flatnonzero(found < 0)
     if len(unseen):
         node = np.flatnonzero(is_known)[unseen[0]]
@@ -358,6 +363,8 @@ def encode(
             f"classes {classes[:10].tolist()} ({len(unseen)} such labels); list all labels in the parameter "
             "classes, or declare this one unknown by missing_label."
         )
+    if len(found) == len(labels):
+        return found, classes
     codes = np.full(len(labels), MISSING, np.intp)
     codes[is_known] = found
     return codes, classes

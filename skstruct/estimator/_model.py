@@ -107,7 +107,7 @@ class Model:
     ) -> np.ndarray:
         """Codes of a labelling, (n_nodes,), by a decoder; None: by the inference backend."""
         found = self.each_chunk(dataset, lambda chunk, s: queries.decode(chunk.plan, s, decoder).labels, known)
-        return _join(found, (0,)).astype(np.intp)
+        return _join(found, (0,), np.intp)
 
     def sample(
         self, dataset: GraphDataset, n_samples: int, random_state: Any, known: np.ndarray | None = None
@@ -120,7 +120,7 @@ class Model:
             rng = np.random.default_rng([seed, chunk.graphs.start])
             return queries.sample(chunk.plan, scores, n_samples, rng).T
 
-        return _join(self.each_chunk(dataset, query, known), (0, n_samples)).astype(np.intp)
+        return _join(self.each_chunk(dataset, query, known), (0, n_samples), np.intp)
 
     def top_k(self, dataset: GraphDataset, k: int, known: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Codes of the `k` best labellings, (n_nodes, k), and their log-probabilities, (n_graphs, k).
@@ -213,6 +213,6 @@ def _at_most_one(probability):
     return np.minimum(probability, 1.0, out=probability)
 
 
-def _join(arrays, empty_shape):
+def _join(arrays, empty_shape, dtype=np.float64):
     """Concatenate the results of chunks; `empty_shape` is the shape of the result if there is no chunk."""
-    return np.concatenate([np.zeros(empty_shape), *arrays])
+    return np.concatenate([np.zeros(empty_shape, dtype), *arrays], dtype=dtype, casting="unsafe")

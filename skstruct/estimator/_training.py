@@ -5,7 +5,7 @@ partial sums are added in the order of the groups.
 """
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import repeat
 from threading import Lock
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.exceptions import ConvergenceWarning
 
-from skstruct.estimator._chunks import cut_minibatches
+from skstruct.estimator._chunks import Chunk, ChunksOnDemand, cut_minibatches
 from skstruct.estimator._penalized import PenalizedLoss
 from skstruct.estimator._warnings import stack_level
 from skstruct.exceptions import numbered_from
@@ -119,6 +119,32 @@ class ChunkLoss:
         return float(self.targets.graph_weight @ losses), d_scores, context
 
 
+class LossesOnDemand(Sequence):
+    """Losses of chunks on demand, which are prepared each time when they are read.
+
+    Parameters
+    ----------
+    chunks : ChunksOnDemand
+    feature_plan, objective, targets
+        As for `TrainingLoss`.
+    """
+
+    def __init__(self, chunks: ChunksOnDemand, feature_plan: Any, objective: Any, targets: Targets):
+        self.chunks, self.settings = chunks, (feature_plan, objective, targets)
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def __getitem__(self, number: Any) -> ChunkLoss:
+        return chunk_loss(self.chunks[number], *self.settings)
+
+
+def chunk_loss(chunk: Chunk, feature_plan: Any, objective: Any, targets: Targets) -> ChunkLoss:
+    """Loss of a chunk, given the targets of all graphs."""
+    inputs = feature_plan.prepare(chunk.batch)
+    return ChunkLoss(feature_plan, inputs, chunk.inference, objective, _select(targets, chunk), chunk.graphs.start)
+
+
 class TrainingLoss(PenalizedLoss):
     """``f(coef) = factor * sum_g weights[g] * loss_g(coef) + sum(l2 * coef**2) / 2``, with its gradient.
 
@@ -126,11 +152,11 @@ class TrainingLoss(PenalizedLoss):
     sums are added in the order of the groups, so that the result has the same bits for any number of threads. Memory is
     a vector of length `n_coef` per thread, and one for each partial sum that waits for an earlier group.
 
-    A mini-batch contains a few graphs.
+    A mini-batch contains a few graphs. The losses of chunks and mini-batches are kept, or made on demand as the chunks.
 
     Parameters
     ----------
-    chunks : list of Chunk
+    chunks : list of Chunk, or ChunksOnDemand
     feature_plan : FeaturePlan
     objective : Objective
     targets : Targets
@@ -160,11 +186,13 @@ class TrainingLoss(PenalizedLoss):
     ):
         super().__init__(feature_plan, objective, not (targets.codes == MISSING).any(), factor, l2)
         self.chunks, self.batch_size, self.in_threads = chunks, batch_size, in_threads
-        inputs = in_threads(feature_plan.prepare, [chunk.batch for chunk in chunks])
-        self.losses = [
-            ChunkLoss(feature_plan, x, chunk.inference, objective, _select(targets, chunk), chunk.graphs.start)
-            for chunk, x in zip(chunks, inputs)
-        ]
+        self.targets, self.uses_inference = targets, objective.uses_inference
+        settings = feature_plan, objective, targets
+        self.losses: Sequence[ChunkLoss]
+        if isinstance(chunks, ChunksOnDemand):
+            self.losses = LossesOnDemand(chunks, *settings)
+        else:
+            self.losses = in_threads(chunk_loss, chunks, *map(repeat, settings))
         n_scores = len(targets.codes) * chunks[0].inference.n_states
         n_groups = max(2, n_scores // (SCORES_PER_COEF * feature_plan.n_coef))
         self.groups = np.array_split(np.arange(len(chunks)), min(len(chunks), n_groups, max_groups))
@@ -200,7 +228,8 @@ class TrainingLoss(PenalizedLoss):
         """
         if self._kept is None or not np.array_equal(self._kept[0], coef):
             own_coef = _aligned(coef, np.float64).copy()
-            self._kept = own_coef, list(self.in_threads(lambda loss: loss.hessian(own_coef), self.losses))
+            numbers = range(len(self.losses))
+            self._kept = own_coef, list(self.in_threads(lambda k: self.losses[k].hessian(own_coef), numbers))
         hessians, own_d_coef, total = self._kept[1], _aligned(d_coef, np.float64), _OrderedSum([])
 
         def multiply(group):
@@ -215,25 +244,36 @@ class TrainingLoss(PenalizedLoss):
     @property
     def is_exact(self) -> bool:
         """Whether inference is exact, wherever the objective has used it."""
-        return all(chunk.plan.exact for chunk in self.chunks if chunk.inference.is_planned)
+        return all(loss.inference.plan.exact for loss in self._with_inference)
+
+    @property
+    def _with_inference(self):
+        """Losses for which inference is planned; if they are not kept, the objective says whether it is."""
+        if isinstance(self.losses, LossesOnDemand):
+            return self.losses if self.uses_inference else []
+        return [loss for loss in self.losses if loss.inference.is_planned]
 
     def convergence(self, coef: np.ndarray) -> tuple[int, int]:
         """Number of graphs on which approximate inference does not converge, and number of all graphs."""
         n_graphs = 0
-        for chunk, loss in zip(self.chunks, self.losses):
-            if chunk.inference.is_planned and not chunk.plan.exact:  # without inference in the loss, nothing is planned
+        for loss in self._with_inference:
+            plan = loss.inference.plan
+            if not plan.exact:
                 scores, _ = self.feature_plan.scores(loss.inputs, coef)
-                n_graphs += int((~chunk.plan.marginals(scores).converged).sum())
-        return n_graphs, self.chunks[-1].graphs.stop
+                n_graphs += int((~plan.marginals(scores).converged).sum())
+        return n_graphs, len(self.targets.graph_weight)
 
     def marginal_losses(self, coef: np.ndarray) -> np.ndarray:
         """Weighted sum of ``-log P(y_i | x)`` over the labelled nodes, and sum of the weights, (2,)."""
-        return np.sum(self.in_threads(lambda loss: loss.marginal_losses(coef), self.losses), axis=0)
+        numbers = range(len(self.losses))  # a loss that is made on demand is made by the thread that needs it
+        return np.sum(self.in_threads(lambda k: self.losses[k].marginal_losses(coef), numbers), axis=0)
 
     # --------------------------------------------------------------------------------- mini-batches
     @cached_property
     def _minibatches(self):
-        """Losses of the mini-batches, whose inputs are slices of the inputs of the chunks."""
+        """Losses of the mini-batches; if losses are kept, their inputs are slices of the inputs of the chunks."""
+        if isinstance(self.losses, LossesOnDemand):
+            return LossesOnDemand(self.losses.chunks.minibatches(self.batch_size), *self.losses.settings)
         found = []
         for chunk, loss in zip(self.chunks, self.losses):
             for piece in cut_minibatches(chunk, self.batch_size):

@@ -35,7 +35,7 @@ def weighted_targets(
     if class_weight is not None:
         by_class = weights_of_classes(class_weight, classes, np.bincount(codes[is_known], node[is_known], len(classes)))
     targets = target_weights(data, codes, node, by_class, objective)
-    if not np.repeat(targets.graph_weight, np.diff(data.dataset.node_ptr))[is_known].any():
+    if not (np.repeat(targets.graph_weight > 0, np.diff(data.dataset.node_ptr)) & is_known).any():
         raise ValueError(
             "sample_weight and class_weight are zero for every graph that has a labelled node: at least "
             "one weight must be a non-zero number."
@@ -56,6 +56,8 @@ def target_weights(
     weight of its labelled nodes. For an objective that is a sum over nodes, ``node_weight`` is the weight of each node
     divided by that of its graph.
     """
+    if by_class is None and (node == 1.0).all():
+        return Targets(codes, np.ones(len(data.dataset)))
     t = Topology.of_checked(data.dataset.edges, data.dataset.node_ptr, data.dataset.edge_ptr)  # not kept in the dataset
     weights = np.ones(t.n_graphs)
     nodes = np.flatnonzero(data.selected)
