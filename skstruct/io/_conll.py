@@ -1,7 +1,7 @@
 """Readers of annotated sentences: column files of the CoNLL shared tasks, and CoNLL-U files with dependency trees."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import TextIO
 
@@ -188,9 +188,10 @@ def _as_it_is(values, i):
 
 def _names(columns):
     """Check the names of columns."""
-    if isinstance(columns, str) or len(set(columns)) < len(columns) or not all(isinstance(c, str) for c in columns):
+    names = list(columns) if isinstance(columns, Iterable) and not isinstance(columns, str) else [None]
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError(f"columns must be a list of different names, got {columns!r}.")
-    return list(columns)
+    return names
 
 
 def _row(token, columns, place):

@@ -7,6 +7,8 @@ from decimal import Context, Decimal, InvalidOperation
 
 import numpy as np
 
+BYTE_ORDER_MARK = "\ufeff"  # programs on Windows write it at the beginning of a file
+
 
 def opened(file, mode="r"):
     """Open a path; leave an open file open."""
@@ -18,16 +20,19 @@ def opened(file, mode="r"):
 
 
 def read_text(file):
-    """Read a text file; return its name, for messages, and its content."""
+    """Read a text file; return its name, for messages, and its content without a byte order mark."""
     with opened(file) as text_file:
         name = getattr(text_file, "name", "text")
         try:
             text = text_file.read()
         except UnicodeDecodeError as error:
-            raise ValueError(f"{name} is not a text file: {error}.") from error
+            raise ValueError(
+                f"{name} is not a text file in UTF-8: {error}. Open a file that is compressed or has another encoding, "
+                "for example by gzip.open(path, 'rt', encoding='utf-8'), and pass the open file."
+            ) from error
     if not isinstance(text, str):
         raise TypeError(f"{name} must be open as a text file, but its content is {type(text).__name__}.")
-    return name, text
+    return name, text.removeprefix(BYTE_ORDER_MARK)
 
 
 class Tokens:

@@ -61,6 +61,7 @@ def test_columns():
         ("a b", ["word", "word"], "word", "columns must be a list of different names, got"),
         ("a b", "ab", "a", "columns must be a list of different names, got 'ab'"),
         ("a b", ["a", 3], "a", "columns must be a list of different names"),
+        ("a b", None, None, "columns must be a list of different names, got None"),
         ("a b", ["a", "b"], "c", r"target must be one of the columns \['a', 'b'\] or None, got 'c'"),
     ],
 )
@@ -74,12 +75,26 @@ def test_files(tmp_path):
     path.write_text("Zoë NNP B-NP\n", encoding="utf-8")
     assert read_conll(path, COLUMNS, target="chunk")[0][0].node_features[0]["word"] == "Zoë"
     path.write_bytes("Zoë NNP B-NP\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"words\.txt is not a text file"):
+    with pytest.raises(ValueError, match=r"words\.txt is not a text file in UTF-8: .*pass the open file"):
         read_conll(path, COLUMNS, target="chunk")
     with pytest.raises(TypeError, match="must be open as a text file, but its content is bytes"):
         read_conllu(io.BytesIO(b""))
     with pytest.raises(TypeError, match="file must be a path or an open text file, got 3"):
         read_conllu(3)
+
+
+def test_files_of_windows(tmp_path):
+    """A byte order mark is no part of the first word, and lines may end with a carriage return."""
+    path = tmp_path / "words.txt"
+    path.write_bytes(b"\xef\xbb\xbfRex NNP B-NP\r\n\r\nbarks VBZ B-VP\r\n")
+    X, y = read_conll(path, COLUMNS, target="chunk")
+    assert [X[0].node_features[0]["word"], *y.tolist()] == ["Rex", ["B-NP"], ["B-VP"]]
+    path.write_bytes(b"\xef\xbb\xbf" + TREES.replace("\n", "\r\n").encode())
+    expected = trees(edges="head", columns=["form", "misc"])
+    for source in (path, io.StringIO("\ufeff" + TREES.replace("\n", "\r\n"))):
+        found = read_conllu(source, edges="head", columns=["form", "misc"])
+        assert found[0].node_features == expected[0].node_features
+        assert found[1].tolist() == expected[1].tolist()
 
 
 def test_chains_of_a_treebank():
