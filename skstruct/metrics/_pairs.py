@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skstruct.data.label_types import plain_labels
-from skstruct.data.labels import flatten_labels, flatten_values
+from skstruct.data.label_types import label_array, plain_labels
+from skstruct.data.labels import flatten_labels, flatten_values, refuse_blank
 from skstruct.data.missing import missing_mask
 from skstruct.data.ragged import RaggedArray, as_ragged, is_ragged
 from skstruct.data.target_shapes import check_flat
@@ -13,6 +13,9 @@ from skstruct.data.target_shapes import check_flat
 
 def pair(y: Any, predictions: Any, missing_label: Any = None) -> tuple[RaggedArray, RaggedArray]:
     """Labels and predictions as ragged arrays of the same sizes; rows of a table are graphs with one node."""
+    has_items = hasattr(predictions, "__len__") and getattr(predictions, "shape", None) != ()
+    if not has_items or isinstance(predictions, str | bytes):
+        raise TypeError(f"predictions must be a list or an array, got {predictions!r}")
     rectangular = isinstance(predictions, np.ndarray) and predictions.dtype != object
     if not isinstance(predictions, RaggedArray) and (rectangular or not is_ragged(predictions)):
         predictions = RaggedArray(predictions, np.arange(len(predictions) + 1))
@@ -23,7 +26,9 @@ def pair(y: Any, predictions: Any, missing_label: Any = None) -> tuple[RaggedArr
             raise ValueError(
                 f"Found input variables with inconsistent numbers of samples: [{len(y)}, {len(predictions)}]"
             )
-        return RaggedArray(y, predictions.ptr), predictions
+        labels = label_array(y, "y")
+        refuse_blank(labels, "y", missing_label)
+        return RaggedArray(labels, predictions.ptr), predictions
     predictions = as_ragged(predictions, "predictions")
     return RaggedArray(flatten_labels(y, predictions.ptr, missing_label=missing_label), predictions.ptr), predictions
 

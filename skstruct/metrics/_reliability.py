@@ -5,7 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skstruct.data.class_columns import position, require_comparable
+from skstruct.inference import queries
 from skstruct.metrics._pairs import labelled_nodes
+
+ROUNDING = 1e-6  # by which probabilities may be outside of the interval from 0 to 1
 
 
 class CalibrationCurve(NamedTuple):
@@ -63,7 +66,7 @@ def calibration_curve(
     Raises
     ------
     ValueError
-        If `proba` does not have a column for each of `classes`, or a parameter is wrong.
+        If `proba` does not have a column for each of `classes`, if a value is no probability, or a parameter is wrong.
 
     See Also
     --------
@@ -78,21 +81,22 @@ def calibration_curve(
     >>> curve.prob_pred, curve.prob_true, curve.n_nodes
     (array([0.8, 0.9]), array([1. , 0.5]), array([2, 2]))
     """
-    classes = np.asarray(classes)
+    classes = np.atleast_1d(classes)
     nodes = labelled_nodes(y, proba if hasattr(proba, "ptr") else np.asarray(proba), None, missing_label)
     table = nodes.predictions
     if table.ndim != 2 or table.shape[1] != len(classes):
         raise ValueError(
             f"proba must have a column for each of the {len(classes)} classes, got values of shape {table.shape}"
         )
+    if table.dtype.kind not in "biuf" or not ((table > -ROUNDING) & (table < 1 + ROUNDING)).all():
+        raise ValueError("proba must contain numbers between 0 and 1, the probabilities of the classes")
     require_comparable(nodes.labels, classes)
     column = table.argmax(axis=1) if label is None else position(label, classes)
     right = nodes.labels == classes[column]
     probability = table[np.arange(len(table)), column]
     if strategy not in ("uniform", "quantile"):
         raise ValueError(f"strategy must be 'uniform' or 'quantile', got {strategy!r}")
-    if n_bins < 1:
-        raise ValueError(f"n_bins must be a positive integer, got {n_bins!r}")
+    n_bins = queries.positive_integer(n_bins, "n_bins")
     edges = np.linspace(0.0, 1.0, n_bins + 1)[1:-1]
     bin_of_node = np.searchsorted(edges if strategy == "uniform" else np.quantile(probability, edges), probability)
     n_nodes = np.bincount(bin_of_node)

@@ -67,5 +67,17 @@ def test_refusals(data):
         calibration_curve(labels, proba, classes=[0, 1, 2])
     with pytest.raises(ValueError, match="strategy must be 'uniform' or 'quantile', got 'kmeans'"):
         calibration_curve(labels, proba, classes=CLASSES, strategy="kmeans")
-    with pytest.raises(ValueError, match="n_bins must be a positive integer, got 0"):
-        calibration_curve(labels, proba, classes=CLASSES, n_bins=0)
+    for n_bins in (0, 2.5, "10", None):
+        with pytest.raises(ValueError, match=f"n_bins must be a positive integer, got {n_bins!r}"):
+            calibration_curve(labels, proba, classes=CLASSES, n_bins=n_bins)
+    with pytest.raises(ValueError, match="a column for each of the 1 classes"):
+        calibration_curve(labels, proba, classes=None)
+    for wrong in (np.nan, 1.5, -0.5):
+        table = proba.copy()
+        table[7, 1] = wrong
+        with pytest.raises(ValueError, match="proba must contain numbers between 0 and 1"):
+            calibration_curve(labels, table, classes=CLASSES)
+    with pytest.raises(ValueError, match="proba must contain numbers between 0 and 1"):
+        calibration_curve(labels, proba.astype(str), classes=CLASSES)
+    with pytest.raises(TypeError, match="predictions must be a list or an array"):
+        calibration_curve(labels, None, classes=CLASSES)

@@ -84,3 +84,8 @@ def test_refusals(metric):
         metric(ragged(np.full(60, "?")), ragged(PREDICTED), missing_label="?")
     with pytest.raises(ValueError, match="sample_weight is zero"):
         metric(y, ragged(PREDICTED), sample_weight=np.zeros(4))
+    for predictions in (None, 3, "abc", np.array("abc")):
+        with pytest.raises(TypeError, match="predictions must be a list or an array, got"):
+            metric(LABELS, predictions)
+    with pytest.raises(ValueError, match=r"Input y contains NaN or None: y\[1\] is nan"):
+        metric([1.0, np.nan], [1.0, 1.0])
