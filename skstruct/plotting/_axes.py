@@ -26,6 +26,8 @@ class Display:
         pyplot = optional_module("matplotlib.pyplot", "plot", type(self).__name__)
         if ax is None:
             _, ax = pyplot.subplots(layout="constrained")
+        if not hasattr(ax, "figure"):
+            raise TypeError(f"ax must be one matplotlib Axes or None, got {ax!r}.")
         self.ax_, self.figure_ = ax, ax.figure
         return ax
 

@@ -99,16 +99,13 @@ class ConfusionMatrixDisplay(sklearn_metrics.ConfusionMatrixDisplay):
         ax : matplotlib Axes, default=None
             None: new axes.
         **kwargs
-            Arguments of scikit-learn's ``plot``, such as ``cmap`` and ``values_format``.
+            Arguments of scikit-learn's ``plot``, such as ``cmap`` and ``values_format``. Names of columns are written
+            vertically by default, so that many classes are legible.
 
         Returns
         -------
         display : ConfusionMatrixDisplay
         """
-        if labels is None:
-            true, predicted = _flat(y_true), _flat(y_pred)
-            is_known = ~missing_mask(true, missing_label)
-            labels = unique_labels(true[is_known], predicted[is_known])
         matrix = confusion_matrix(
             y_true,
             y_pred,
@@ -117,8 +114,12 @@ class ConfusionMatrixDisplay(sklearn_metrics.ConfusionMatrixDisplay):
             normalize=normalize,
             missing_label=missing_label,
         )
+        if labels is None:
+            true, predicted = _flat(y_true), _flat(y_pred)
+            is_known = ~missing_mask(true, missing_label)
+            labels = unique_labels(true[is_known], predicted[is_known])
         names = np.asarray(labels) if display_labels is None else display_labels
-        return cls(matrix, display_labels=names).plot(ax=ax, **kwargs)
+        return cls(matrix, display_labels=names).plot(ax=ax, **{"xticks_rotation": "vertical", **kwargs})
 
 
 def _flat(labels):

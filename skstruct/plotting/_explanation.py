@@ -5,6 +5,8 @@ import numpy as np
 from skstruct.inspection import explain
 from skstruct.plotting._axes import RIGHT, WRONG, Display
 
+LONGEST = 40  # characters of a name
+
 
 class ExplanationDisplay(Display):
     """Bars of the parts of the log-odds of one label of a node against another label.
@@ -105,7 +107,8 @@ class ExplanationDisplay(Display):
 
 
 def _name(part, name, value):
-    """Text beside a bar."""
+    """Text beside a bar; of a long name the beginning."""
+    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
     if part == "feature":
         return name if value == 1 else f"{name} = {value:.3g}"
     return f"approximation ({name})" if part == "approximation" else name

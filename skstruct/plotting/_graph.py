@@ -131,6 +131,10 @@ class GraphDisplay(NodeDisplay):
         ax, n_nodes = self._open_axes(ax), len(self.proba)
         patches = optional_module("matplotlib.patches", "plot", "GraphDisplay")
         collections = optional_module("matplotlib.collections", "plot", "GraphDisplay")
+        if names is not None and len(names) != n_nodes:
+            raise ValueError(f"names must have a name for each of the {n_nodes} nodes, got {len(names)}.")
+        if not n_nodes:
+            raise ValueError("the graph has no nodes, so that there is nothing to draw.")
         self.positions_ = _positions(layout, n_nodes, self.edges)
         radius = min(0.05, 0.2 / np.sqrt(n_nodes)) if radius is None else radius
         radius *= np.ptp(self.positions_, axis=0).max(initial=0.0) or 1.0
@@ -169,9 +173,9 @@ def _positions(layout, n_nodes, edges):
     """Positions of the nodes, (n_nodes, 2)."""
     if not isinstance(layout, str | Callable):
         positions = np.asarray(layout, dtype=np.float64)
-        if positions.shape != (n_nodes, 2):
+        if positions.shape != (n_nodes, 2) or not np.isfinite(positions).all():
             raise ValueError(
-                f"layout must have two coordinates for each of the {n_nodes} nodes, got shape {positions.shape}."
+                f"layout must have two finite coordinates for each of the {n_nodes} nodes, got shape {positions.shape}."
             )
         return positions
     networkx = optional_module("networkx", "interop", "A layout")

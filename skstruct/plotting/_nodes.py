@@ -37,6 +37,8 @@ class NodeDisplay(Display):
                 f"proba must be the probabilities of the nodes of one graph, (n_nodes, n_classes), got an array of "
                 f"shape {self.proba.shape}; select a graph, as in predict_proba(X)[0]."
             )
+        if self.proba.dtype.kind not in "biuf" or not np.isfinite(self.proba).all():
+            raise ValueError("proba must contain finite numbers, the probabilities of the labels.")
         n_nodes, n_classes = self.proba.shape
         self.classes = np.arange(n_classes) if classes is None else np.asarray(classes)
         if len(self.classes) != n_classes:

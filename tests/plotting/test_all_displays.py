@@ -53,6 +53,13 @@ def test_every_display_is_here():
     assert set(ARGUMENTS) == set(plotting.__all__)
 
 
+@pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - {"ConfusionMatrixDisplay"}))  # scikit-learn draws that one
+def test_bad_axes(name, models, data):
+    axes = np.empty(2, object)
+    with pytest.raises(TypeError, match=r"ax must be one matplotlib Axes or None, got array"):
+        draw(name, models["crf"], data, ax=axes)
+
+
 def picture(display):
     """Everything that the axes show, as text."""
     shown = []

@@ -82,12 +82,27 @@ def test_layouts(layout):
         np.testing.assert_array_equal(again.positions_, positions)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, "a", None])
+def test_bad_probabilities(wrong):
+    table = np.asarray(PROBA).astype(object)
+    table[1, 0] = wrong
+    table = table if isinstance(wrong, str | None) else table.astype(float)
+    with pytest.raises(ValueError, match="proba must contain finite numbers"):
+        SequenceDisplay.from_predictions(table)
+
+
 def test_bad_layouts_and_edges():
     pytest.importorskip("networkx")
     with pytest.raises(ValueError, match=r"layout must be one of \['.*'kamada_kawai'.*got 'round'"):
         GraphDisplay.from_predictions(EDGES, PROBA, layout="round")
-    with pytest.raises(ValueError, match=r"two coordinates for each of the 4 nodes, got shape \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"two finite coordinates for each of the 4 nodes, got shape \(2, 2\)"):
         GraphDisplay.from_predictions(EDGES, PROBA, layout=np.eye(2))
+    with pytest.raises(ValueError, match="two finite coordinates for each of the 4 nodes"):
+        GraphDisplay.from_predictions(EDGES, PROBA, layout=np.full((4, 2), np.nan))
+    with pytest.raises(ValueError, match="names must have a name for each of the 4 nodes, got 1"):
+        GraphDisplay.from_predictions(EDGES, PROBA, names=["to"])
+    with pytest.raises(ValueError, match="the graph has no nodes"):
+        GraphDisplay.from_predictions([], PROBA[:0])
     with pytest.raises(ValueError, match="edge"):
         GraphDisplay.from_predictions([(0, 4)], PROBA)
 

@@ -48,6 +48,20 @@ def test_training_curve_without_validation(data):
     assert display.validation_ax_ is display.validation_line_ is display.best_ is None
 
 
+def test_names_of_columns_do_not_overlap(data, crf):
+    X, y = data
+    display = ConfusionMatrixDisplay.from_estimator(crf, X, y)
+    assert {label.get_rotation() for label in display.ax_.get_xticklabels()} == {90}
+    display = ConfusionMatrixDisplay.from_estimator(crf, X, y, xticks_rotation=45)
+    assert {label.get_rotation() for label in display.ax_.get_xticklabels()} == {45}
+
+
+def test_predictions_of_other_graphs(data, crf):
+    X, y = data
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[5, 40\]"):
+        ConfusionMatrixDisplay.from_predictions(y, crf.predict(X[:5]))
+
+
 def test_confusion_matrix(data, crf, partly):
     X, _ = data
     y, is_known = partly

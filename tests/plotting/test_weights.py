@@ -97,6 +97,17 @@ def test_parts_that_are_infinite(data):
     display.figure_.canvas.draw()
 
 
+def test_long_names_leave_room_for_bars(data):
+    X, y = data
+    pandas = pytest.importorskip("pandas")
+    names = ["d" * 300, *map(str, range(X.shape[1] - 1))]
+    X = X.with_node_features(pandas.DataFrame(X.node_features, columns=names))
+    display = ExplanationDisplay.from_estimator(GraphCRFClassifier().fit(X, y), X, 0, 1)
+    display.figure_.canvas.draw()
+    assert max(map(len, ticks(display.ax_.yaxis))) < 60
+    assert display.ax_.get_position().width > 0.2
+
+
 def test_names_of_parts():
     frame = pandas.DataFrame(
         [("feature", "w=a", 1.0, 2.0), ("feature", "size", 0.25, -1.0), ("approximation", "loopy_bp", np.nan, 0.1)],
