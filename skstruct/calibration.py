@@ -15,6 +15,7 @@ from skstruct.data.graph_input import as_dataset, is_graph_input
 from skstruct.data.node_view import NodeView
 from skstruct.data.ragged import as_ragged, is_ragged
 from skstruct.estimator import GraphCRFClassifier
+from skstruct.estimator.callbacks import CallbackSupportMixin, one_task
 from skstruct.inspection import Steps, transformed
 from skstruct.metrics import node_scorer
 from skstruct.version import Versioned
@@ -45,7 +46,7 @@ class HeldOut(NamedTuple):
         return -scorer(self.crf.set_params(temperature=temperature), self.X, self.y, sample_weight=self.sample_weight)
 
 
-class TemperatureScalingCV(Versioned, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class TemperatureScalingCV(Versioned, CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     r"""Calibrate the probabilities of a conditional random field by a temperature, on held-out graphs.
 
     All scores of nodes and edges are divided by a number, the temperature :math:`T`:
@@ -119,6 +120,7 @@ class TemperatureScalingCV(Versioned, MetaEstimatorMixin, ClassifierMixin, BaseE
         self.estimator = estimator
         self.cv = cv
 
+    @one_task
     def fit(self, X, y, sample_weight=None):
         """Train the model and choose the temperature.
 

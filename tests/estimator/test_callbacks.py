@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skstruct
-from skstruct import GraphCRFClassifier, MultiLabelCRFClassifier, preprocessing
+from skstruct import GraphCRFClassifier, MultiLabelCRFClassifier, calibration, preprocessing
 from skstruct.datasets import make_chain
 from skstruct.metrics import node_accuracy
 from skstruct.preprocessing import EdgeTransformer, NodeTransformer
@@ -153,8 +153,22 @@ def test_progress_bars(chains, capsys, monkeypatch):
     assert "refit-with-best-params" in shown
 
 
+class WatchTask(Watch):
+    """Notes what it is called with."""
+
+    def on_fit_task_end(self, estimator, context):
+        self.calls.append(f"end {context.task_name}")
+
+
+def test_a_calibration_is_a_task(chains):
+    watch = WatchTask()
+    calibrated = calibration.TemperatureScalingCV(GraphCRFClassifier(tol=1e-2), cv=2).set_callbacks(watch).fit(*chains)
+    assert watch.calls == ["setup", "begin fit", "end fit", "teardown"]
+    assert calibrated.temperature_ > 0
+
+
 def test_every_estimator_supports_callbacks():
-    for module in (skstruct, preprocessing):
+    for module in (skstruct, preprocessing, calibration):
         for name in module.__all__:
             kind = getattr(module, name)
             assert not hasattr(kind, "fit") or hasattr(kind, "set_callbacks"), name
