@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from skstruct.data.structure import list_of
+
 
 def read_sequences(X: Iterable) -> list[list[Any]]:
     """Sequences whose tokens are all dicts, or all lists of strings, as `AttributeVectorizer` accepts them.
@@ -16,7 +18,7 @@ def read_sequences(X: Iterable) -> list[list[Any]]:
     X : iterable of iterables of tokens
         A token is a dict, or a list, tuple or set of strings. A sequence may be a ``pycrfsuite.ItemSequence``.
     """
-    sequences = [_tokens(sequence) for sequence in X]
+    sequences = [_tokens(sequence) for sequence in list_of("sequences", X)]
     kinds = set(map(type, chain.from_iterable(sequences)))
     if all(issubclass(kind, dict) for kind in kinds) or all(issubclass(kind, list | tuple) for kind in kinds):
         return sequences
@@ -27,7 +29,7 @@ def read_sequences(X: Iterable) -> list[list[Any]]:
 
 def read_labels(y: Iterable) -> list[list[Any]]:
     """Labels of all sequences as lists of Python's types."""
-    return [labels.tolist() if isinstance(labels, np.ndarray) else list(labels) for labels in y]
+    return [labels.tolist() if isinstance(labels, np.ndarray) else list(labels) for labels in list_of("labels", y)]
 
 
 def _tokens(sequence):

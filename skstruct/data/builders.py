@@ -6,7 +6,7 @@ In this module the *fields* of one graph are the tuple ``(node_features, edges, 
 import numpy as np
 import scipy.sparse as sp
 
-from skstruct.data.structure import as_edges, offsets
+from skstruct.data.structure import as_edges, list_of, offsets
 from skstruct.data.tables import as_table, is_frame, n_rows, stack_rows
 
 
@@ -74,7 +74,7 @@ def pack_sequences(sequences):
     if isinstance(sequences, str) or is_frame(sequences) or sp.issparse(sequences):
         raise TypeError(f"got one sequence ({type(sequences).__name__}); pass a list of sequences")
     tables = []
-    for g, sequence in enumerate(sequences):
+    for g, sequence in enumerate(list_of("sequences", sequences)):
         if isinstance(sequence, str | dict):
             raise TypeError(
                 f"sequence {g} is a {type(sequence).__name__}; pass a list of dicts or strings per sequence"

@@ -13,7 +13,7 @@ from skstruct.data.html import describe, kind_of_table, sizes
 from skstruct.data.images import pack_images
 from skstruct.data.indexing import numpy_namespace, sample_key
 from skstruct.data.node_view import NodeView
-from skstruct.data.structure import as_edges, as_offsets, check_structure
+from skstruct.data.structure import as_edges, as_offsets, check_structure, list_of
 from skstruct.data.tables import as_table, join_columns, n_columns, n_rows, take_columns, take_rows
 from skstruct.data.topology import Topology, take_ranges
 
@@ -155,9 +155,8 @@ class GraphDataset:
             raise TypeError(
                 f"got one graph ({type(graphs).__name__}) where a list is needed; pass [graph] for one graph"
             )
-        if not isinstance(graphs, Iterable):
-            raise TypeError(f"expected a list of graphs, got {graphs!r}")
-        return cls(**builders.pack_graphs([graph_fields(graph, g) for g, graph in enumerate(graphs)]))
+        fields = [graph_fields(graph, g) for g, graph in enumerate(list_of("graphs", graphs))]
+        return cls(**builders.pack_graphs(fields))
 
     @classmethod
     def from_sequences(cls, sequences: Iterable) -> "GraphDataset":

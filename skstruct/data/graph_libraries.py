@@ -11,21 +11,47 @@ from typing import Any
 import numpy as np
 
 from skstruct.data.optional import optional_module
+from skstruct.data.structure import list_of
 from skstruct.data.tables import is_frame, is_sparse, n_rows, refuse_masked
 
 
 def networkx_fields(graphs, node_attributes, edge_attributes):
     """List of the fields of networkx graphs."""
-    if hasattr(graphs, "nodes") and hasattr(graphs, "edges"):
-        raise TypeError("got one networkx graph; pass a list of graphs")
-    graphs = list(graphs)
+    graphs = networkx_graphs(graphs)
     numbers = [{name: i for i, name in enumerate(graph.nodes)} for graph in graphs]
     ends = [[(at[a], at[b]) for a, b, _ in graph.edges(data=True)] for at, graph in zip(numbers, graphs)]
     nodes = [[(f"node {name!r}", data) for name, data in graph.nodes(data=True)] for graph in graphs]
     edges = [[(f"edge ({a!r}, {b!r})", data) for a, b, data in graph.edges(data=True)] for graph in graphs]
-    tables = _tables(nodes, node_attributes)
-    edge_tables = [None] * len(graphs) if edge_attributes is None else _tables(edges, edge_attributes)
+    tables = _tables(nodes, attribute_list("node_attributes", node_attributes))
+    edge_tables = [None] * len(graphs)
+    if edge_attributes is not None:
+        edge_tables = _tables(edges, attribute_list("edge_attributes", edge_attributes))
     return list(zip(tables, ends, edge_tables))
+
+
+def _is_networkx(graph):
+    return hasattr(graph, "nodes") and hasattr(graph, "edges")
+
+
+def networkx_graphs(graphs):
+    """Return a list of networkx graphs; other objects are refused."""
+    if _is_networkx(graphs):
+        raise TypeError("got one networkx graph; pass a list of graphs")
+    graphs = list_of("networkx graphs", graphs)
+    for g, graph in enumerate(graphs):
+        if not _is_networkx(graph):
+            raise TypeError(f"graph {g} must be a networkx graph, got {graph!r}")
+    return graphs
+
+
+def attribute_list(argument, names):
+    """Return the names in a parameter as a list; `argument` is the name of the parameter."""
+    if isinstance(names, str):
+        return [names]
+    found = list(names) if isinstance(names, Iterable) else []
+    if not found:
+        raise ValueError(f"{argument} must be the name of an attribute or a list of names, got {names!r}")
+    return found
 
 
 def _tables(items, names):
@@ -33,7 +59,6 @@ def _tables(items, names):
 
     They are arrays, with attributes side by side. If an attribute is a string, they are lists of dicts.
     """
-    names = [names] if isinstance(names, str) else list(names)
     for g, one in enumerate(items):
         for item, data in one:
             missing = [name for name in names if name not in data]
@@ -73,7 +98,7 @@ def attribute_names(views, names):
     ----------
     views : iterable
         Nodes or edges of each networkx graph with their attributes, as ``graph.nodes(data=True)`` returns them.
-    names : str, list of str, or None
+    names : list of str
         Attributes.
 
     Returns
@@ -81,9 +106,8 @@ def attribute_names(views, names):
     ndarray of str, or None
         From the first node or edge. None if there is none, or if one of its attributes is a string.
     """
-    names = [names] if isinstance(names, str) else names
     data = next((item[-1] for view in views for item in view), None)
-    if names is None or data is None or any(isinstance(data.get(name), str) for name in names):
+    if data is None or any(isinstance(data.get(name), str) for name in names):
         return None
     return np.array([key for name in names for key, _ in _items(name, data.get(name))], object)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from skstruct.data.builders import pack_graphs
 from skstruct.data.distances import contrast, root_mean_square, row_norms
+from skstruct.data.structure import list_of
 from skstruct.data.tables import first_nonfinite, refuse_masked
 
 AXES = ("plane", "row", "column")
@@ -32,6 +33,11 @@ def as_pixels(image, number):
 def table_of(pixels):
     """Pixels as a table of shape (n_pixels, n_channels)."""
     return pixels.reshape(math.prod(pixels.shape[:-1]), pixels.shape[-1])
+
+
+def list_of_pixels(images):
+    """Pixels of each image."""
+    return [as_pixels(image, g) for g, image in enumerate(list_of("images", images))]
 
 
 def own_features(values, shape, number):
@@ -74,7 +80,7 @@ def _shifted(number, step):
 
 def pack_images(images, connectivity, contrast, features):
     """Fields of a dataset of grids."""
-    pixels = [as_pixels(image, g) for g, image in enumerate(images)]
+    pixels = list_of_pixels(images)
     if features is not None and len(features) != len(pixels):
         raise ValueError(f"got {len(pixels)} images but features of {len(features)} images")
     grids, graphs = {}, []

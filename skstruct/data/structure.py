@@ -1,4 +1,7 @@
-"""Edges and offsets of a dataset are read, and checked against one another."""
+"""Lists of graphs, their edges and offsets are read, and checked against one another."""
+
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -6,6 +9,29 @@ import scipy.sparse as sp
 from skstruct.data.tables import n_rows, refuse_masked
 
 MAX_NODES, MAX_EDGES = 2**31, 2**30  # nodes, and the two directions of edges, have numbers of 32 bits
+
+
+def list_of(what: str, items: Any) -> list:
+    """List of the items of an iterable, such as graphs or images.
+
+    Parameters
+    ----------
+    what : str
+        Name of the items in the message.
+    items : object
+
+    Returns
+    -------
+    list
+
+    Raises
+    ------
+    TypeError
+        If `items` is a string or no iterable.
+    """
+    if not isinstance(items, Iterable) or isinstance(items, str | bytes) or getattr(items, "ndim", 1) == 0:
+        raise TypeError(f"expected a list of {what}, got {items!r}")
+    return list(items)
 
 
 def as_edges(edges, name):

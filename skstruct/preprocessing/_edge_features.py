@@ -1,5 +1,7 @@
 """EdgeFeatures: features of edges from the features of their two nodes."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -194,8 +196,8 @@ class EdgeFeatures(
         ]
 
     def _functions(self):
-        one = isinstance(self.functions, str) or callable(self.functions)
-        functions = [self.functions] if one else list(self.functions)
+        is_list = isinstance(self.functions, Iterable) and not isinstance(self.functions, str)
+        functions = list(self.functions) if is_list else [self.functions]
         unknown = [f for f in functions if not (callable(f) or (isinstance(f, str) and f in FUNCTIONS))]
         if unknown or not functions:
             known = ", ".join(FUNCTIONS)

@@ -13,6 +13,8 @@ class KeptNodeFeatures:
 
     def _remember_nodes(self, table, reset=True):
         """Remember the number and the names of the node features in `table`, or compare them with those seen in fit."""
+        if isinstance(table, list) and not table:  # of no nodes, whose features are not known
+            return
         validate_data(self, table, skip_check_array=True, reset=reset)  # numbers and names only
 
     def get_feature_names_out(self, input_features=None):

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from skstruct.data.dataset import GraphDataset
-from skstruct.data.images import as_pixels, own_features
+from skstruct.data.images import as_pixels, list_of_pixels, own_features
+from skstruct.data.labels import refuse_blank
 from skstruct.data.missing import missing_mask
 from skstruct.data.ragged import RaggedArray
-from skstruct.data.structure import offsets
+from skstruct.data.structure import list_of, offsets
 from skstruct.estimator.callbacks import one_task
 from skstruct.preprocessing._sequences import GraphBuilder
 
@@ -73,6 +74,7 @@ class ImageBuilder(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[ca
         ValueError
             If the numbers of images or of nodes differ.
         """
+        values, images = list_of("values of graphs", values), list_of("images", images)
         if len(values) != len(images):
             raise ValueError(f"got values of {len(values)} graphs but {len(images)} images")
         maps = []
@@ -104,8 +106,9 @@ class ImageBuilder(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[ca
         Raises
         ------
         ValueError
-            If a mask and its image differ in shape.
+            If a mask and its image differ in shape, or if a pixel has no label and `missing_label` is None.
         """
+        masks, images = list_of("masks", masks), list_of("images", images)
         if len(masks) != len(images):
             raise ValueError(f"got {len(masks)} masks but {len(images)} images")
         labels = []
@@ -113,6 +116,7 @@ class ImageBuilder(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[ca
             mask = np.asarray(mask)
             if mask.shape != region.shape:
                 raise ValueError(f"mask {g} has shape {mask.shape} but image {g} has {region.shape} pixels")
+            refuse_blank(mask.ravel(), f"mask {g}", missing_label)
             labels.append(_majority(mask.ravel(), region.ravel(), missing_label))
         return RaggedArray(np.concatenate(labels), offsets(list(map(len, labels))))
 
@@ -211,8 +215,8 @@ class ImagesToGraphs(ImageBuilder, auto_wrap_output_keys=None):  # type: ignore[
         """
         if isinstance(X, GraphDataset):
             return X
-        images = list(X)
-        features = self._own_features(images, [as_pixels(image, g) for g, image in enumerate(images)])
+        images = list_of("images", X)
+        features = self._own_features(images, list_of_pixels(images))
         return GraphDataset.from_images(images, self.connectivity, self.contrast, features)
 
     def regions(self, images):
@@ -227,7 +231,7 @@ class ImagesToGraphs(ImageBuilder, auto_wrap_output_keys=None):  # type: ignore[
         -------
         list of ndarray of int
         """
-        shapes = [as_pixels(image, g).shape[:-1] for g, image in enumerate(images)]
+        shapes = [pixels.shape[:-1] for pixels in list_of_pixels(images)]
         return [np.arange(np.prod(shape)).reshape(shape) for shape in shapes]
 
 

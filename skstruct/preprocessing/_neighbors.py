@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_scalar
 
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.neighbors import delaunay_edges, nearest_neighbor_edges, radius_edges
-from skstruct.data.structure import offsets
+from skstruct.data.structure import list_of, offsets
 from skstruct.data.tables import as_floats, as_table, first_nonfinite, is_frame, is_sparse, take_columns
 from skstruct.preprocessing._sequences import GraphBuilder
 
@@ -49,7 +49,7 @@ class PointsToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[
             return GraphDataset(X.node_features, np.concatenate([NO_EDGES, *edges]), None, X.node_ptr, edge_ptr)
         if is_frame(X) or getattr(X, "ndim", 0) == 2:
             raise TypeError(f"got one table ({type(X).__name__}); pass a list of tables")
-        tables = [as_table(table, f"table {g}") for g, table in enumerate(X)]
+        tables = [as_table(table, f"table {g}") for g, table in enumerate(list_of("tables", X))]
         return GraphDataset.from_graphs([(table, self._edges(table, g)) for g, table in enumerate(tables)])
 
     def _edges(self, table, number):
@@ -57,12 +57,27 @@ class PointsToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[
             if not table:
                 return NO_EDGES
             raise TypeError(f"graph {number} has dicts or strings as nodes; apply a vectorizer first")
-        points = as_floats(table if self.columns is None else take_columns(table, self.columns))
+        coordinates = table if self.columns is None else self._chosen(table, number)
+        try:
+            points = as_floats(coordinates)
+        except ValueError as error:
+            raise ValueError(f"graph {number} has a coordinate that is no number: {error}") from error
         points = points.astype(np.float64) if is_sparse(points) else np.asarray(points, np.float64)
         position = first_nonfinite(points)
         if position is not None:
             raise ValueError(f"graph {number}, node {position[0]} has a coordinate that is not finite; impute it first")
         return self.edges_between(points)
+
+    def _chosen(self, table, number):
+        """Columns of coordinates of the graph of a number."""
+        wrong = f"columns are {self.columns!r}, but graph {number} does not have them"
+        try:
+            chosen = take_columns(table, self.columns)
+        except (IndexError, KeyError, TypeError) as error:
+            raise ValueError(f"{wrong}: {error}") from error
+        if not chosen.shape[1]:
+            raise ValueError(f"{wrong}: there is no column")
+        return chosen
 
 
 class NearestNeighborsToGraphs(PointsToGraphs, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword

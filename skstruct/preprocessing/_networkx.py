@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skstruct.data.dataset import GraphDataset
-from skstruct.data.graph_libraries import attribute_names
+from skstruct.data.graph_libraries import attribute_list, attribute_names, networkx_graphs
 from skstruct.estimator.callbacks import one_task
 from skstruct.preprocessing._sequences import GraphBuilder
 
@@ -58,9 +58,13 @@ class NetworkxToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignor
         -------
         self
         """
-        graphs = X if isinstance(X, Sequence | np.ndarray) else []
-        self._node_names = attribute_names((graph.nodes(data=True) for graph in graphs), self.node_attributes)
-        self._edge_names = attribute_names((graph.edges(data=True) for graph in graphs), self.edge_attributes)
+        graphs = networkx_graphs(X) if isinstance(X, Sequence | np.ndarray) else []
+        nodes = attribute_list("node_attributes", self.node_attributes)
+        self._node_names = attribute_names((graph.nodes(data=True) for graph in graphs), nodes)
+        self._edge_names = None
+        if self.edge_attributes is not None:
+            edges = attribute_list("edge_attributes", self.edge_attributes)
+            self._edge_names = attribute_names((graph.edges(data=True) for graph in graphs), edges)
         return self
 
     def transform(self, X):

@@ -1,11 +1,23 @@
 """SuperpixelsToGraphs: the first step of a pipeline for large images."""
 
+from numbers import Integral
+
 import numpy as np
 
+from skstruct.components import require_number
 from skstruct.data.dataset import GraphDataset
-from skstruct.data.images import AXES, as_pixels, constant_and_contrast, finite_table, grid_edges, table_of
+from skstruct.data.images import (
+    AXES,
+    as_pixels,
+    constant_and_contrast,
+    finite_table,
+    grid_edges,
+    list_of_pixels,
+    table_of,
+)
 from skstruct.data.neighbors import unique_pairs
 from skstruct.data.optional import optional_module
+from skstruct.data.structure import list_of
 from skstruct.preprocessing._images import ImageBuilder
 
 SIDES = {2: 4, 3: 6}  # number of neighbours of a pixel with which it shares a side, by the number of axes
@@ -102,8 +114,8 @@ class SuperpixelsToGraphs(ImageBuilder, auto_wrap_output_keys=None):  # type: ig
         """
         if isinstance(X, GraphDataset):
             return X
-        images = list(X)
-        pixels = [as_pixels(image, g) for g, image in enumerate(images)]
+        images = list_of("images", X)
+        pixels = list_of_pixels(images)
         own = self._own_features(images, pixels)
         graphs = []
         for g, (image, region) in enumerate(zip(pixels, self.regions(images))):
@@ -132,12 +144,17 @@ class SuperpixelsToGraphs(ImageBuilder, auto_wrap_output_keys=None):  # type: ig
         list of ndarray of int
             One array for each image, of its shape without channels. The numbers of superpixels start at 0.
         """
-        return [self._segment(image, g) for g, image in enumerate(images)]
+        if self.segmentation is None:
+            require_number(self, "n_segments", lambda number: number >= 1, "an integer >= 1", Integral)
+            require_number(self, "compactness", lambda number: 0 < number < np.inf, "a positive number")
+        return [self._segment(image, g) for g, image in enumerate(list_of("images", images))]
 
     def _segment(self, image, number):
         pixels = as_pixels(image, number)
         finite_table(pixels, number, "superpixels need finite pixels; impute them first")
         shape = pixels.shape[:-1]
+        if not np.prod(shape):
+            return np.zeros(shape, np.intp)
         if self.segmentation is not None:
             found = np.asarray(self.segmentation(image))
             if found.shape != shape or found.dtype.kind not in "iu":

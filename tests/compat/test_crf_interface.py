@@ -261,6 +261,13 @@ def test_refusals(parameters, arguments, error, message):
         CRF(**parameters).fit([[{"a": 1}]], [["A"]], *arguments)
 
 
+def test_what_is_no_list():
+    with pytest.raises(TypeError, match="expected a list of sequences, got None"):
+        CRF().fit(None, [["A"]])
+    with pytest.raises(TypeError, match="expected a list of labels, got None"):
+        CRF().fit([[{"a": 1}]], None)
+
+
 @pytest.mark.parametrize(
     ("X", "y", "error", "message"),
     [

@@ -38,6 +38,18 @@ def test_networkx():
         GraphDataset.from_networkx([graph], "place")
     with pytest.raises(TypeError, match="pass a list of graphs"):
         GraphDataset.from_networkx(graph, "size")
+    for attributes in (None, 3, []):
+        with pytest.raises(ValueError, match="node_attributes must be the name of an attribute or a list of names"):
+            GraphDataset.from_networkx([graph], attributes)
+        with pytest.raises(ValueError, match="node_attributes must be the name of an attribute or a list of names"):
+            NetworkxToGraphs(attributes).fit([graph])
+    with pytest.raises(ValueError, match="edge_attributes must be the name of an attribute"):
+        GraphDataset.from_networkx([graph], "size", 3)
+    for read in (lambda X: GraphDataset.from_networkx(X, "size"), NetworkxToGraphs("size").fit_transform):
+        with pytest.raises(TypeError, match="expected a list of networkx graphs, got None"):
+            read(None)
+        with pytest.raises(TypeError, match="graph 1 must be a networkx graph, got None"):
+            read([lone, None])
 
 
 def molecule(elements, bonds):

@@ -211,6 +211,7 @@ def test_names_in_pipelines():
         ),
         ({"functions": ["distance", 3]}, dataset(), ValueError, "got 3"),
         ({"functions": []}, dataset(), ValueError, "functions must be callables or some of"),
+        ({"functions": None}, dataset(), ValueError, "functions must be callables or some of .* got None"),
         ({"columns": [7]}, dataset(), IndexError, "7"),
     ],
 )

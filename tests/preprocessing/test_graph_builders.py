@@ -26,6 +26,18 @@ def test_lists_of_dicts_through_a_pipeline():
     assert model.fit(sentences, y)[:-1].get_feature_names_out()[0] == "w=a"
 
 
+@pytest.mark.parametrize("builder", [SequencesToGraphs(), ImagesToGraphs()], ids=lambda builder: type(builder).__name__)
+def test_what_is_no_list(builder):
+    for X in (None, 3):
+        with pytest.raises(TypeError, match=r"expected a list of (sequences|images), got"):
+            builder.fit_transform(X)
+
+
+def test_an_empty_first_sequence():
+    X = SequencesToGraphs().fit_transform([[], ["a", "b"]])
+    assert [graph.n_nodes for graph in X] == [0, 2]
+
+
 def test_arrays():
     sequences = [np.ones((3, 2)), np.zeros((1, 2))]
     X = SequencesToGraphs().fit_transform(sequences)

@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
@@ -111,6 +112,15 @@ def test_kinds_of_tables(builder):
     assert builder.fit_transform(GraphDataset.from_sequences(wide)[:0]).n_edges == 0
 
 
+@pytest.mark.parametrize("builder", BUILDERS, ids=lambda builder: type(builder).__name__)
+@pytest.mark.parametrize("columns", [[9], ["x"], "x", []])
+def test_columns_that_do_not_exist(builder, columns):
+    builder = clone(builder).set_params(columns=columns)
+    for X in (POINTS, [pd.DataFrame(POINTS[0])]):
+        with pytest.raises(ValueError, match=r"columns are .*, but graph 0 does not have them"):
+            builder.fit_transform(X)
+
+
 def test_edges_replace_those_of_a_dataset():
     dataset = GraphDataset.from_graphs([Graph(POINTS[3], [(0, 1)], [[5.0]]), Graph(POINTS[2])])
     assert [graph.n_edges for graph in NearestNeighborsToGraphs(9).transform(dataset)] == [6, 1]
@@ -127,6 +137,8 @@ def test_edges_replace_those_of_a_dataset():
         ([POINTS[0], ["a", "b"]], TypeError, "graph 1 has dicts or strings as nodes; apply a vectorizer first"),
         ([POINTS[0], [[0.0, np.inf]]], ValueError, "graph 1, node 0 has a coordinate that is not finite"),
         ([], ValueError, "Found no graphs"),
+        (None, TypeError, "expected a list of tables, got None"),
+        ([POINTS[0], np.full((2, 2), "a")], ValueError, "graph 1 has a coordinate that is no number: could not conv"),
     ],
 )
 def test_bad_points(builder, X, error, message):

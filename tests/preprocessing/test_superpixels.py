@@ -113,6 +113,10 @@ def test_labels_of_superpixels(missing):
         builder.node_labels([masks[0], masks[1].T], IMAGES)
     with pytest.raises(ValueError, match="got 1 masks but 2 images"):
         builder.node_labels(masks[:1], IMAGES)
+    with pytest.raises(TypeError, match="expected a list of masks, got None"):
+        builder.node_labels(None, IMAGES)
+    with pytest.raises(ValueError, match=r"mask 0 contains NaN or None: mask 0\[0\] is None"):
+        builder.node_labels([np.full(mask.shape, None) for mask in masks], IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +133,35 @@ def test_labels_of_superpixels(missing):
             "features must be a function of an image or None, got 'sob",
         ),
         ({"features": lambda image: 3}, np.ones((4, 5)), ValueError, "features of image 0 must hold numbers of shape"),
+        *(
+            ({"n_segments": n}, np.ones((4, 5)), ValueError, f"n_segments must be an integer >= 1, got {n!r}")
+            for n in (0, np.nan, "9", 2.5, None)
+        ),
+        *(
+            ({"compactness": c}, np.ones((4, 5)), ValueError, f"compactness must be a positive number, got {c!r}")
+            for c in (0, -1.0, np.nan, "1", None)
+        ),
     ],
 )
 def test_bad_images(parameters, image, error, message):
     good = np.ones((4, 5), int)
     with pytest.raises(error, match=message):
         SuperpixelsToGraphs(**parameters).fit_transform([good, image])
+
+
+@pytest.mark.parametrize("builder", [SuperpixelsToGraphs(), ImagesToGraphs()], ids=lambda b: type(b).__name__)
+def test_no_list_of_images(builder):
+    for call in (builder.fit_transform, builder.regions, lambda X: builder.to_images([[0]], X)):
+        with pytest.raises(TypeError, match="expected a list of images, got None"):
+            call(None)
+    with pytest.raises(TypeError, match="expected a list of values of graphs, got None"):
+        builder.to_images(None, IMAGES)
+
+
+def test_an_image_without_pixels():
+    empty, full = SuperpixelsToGraphs(4, contrast=True).fit_transform([np.zeros((0, 3)), np.ones((6, 6))])
+    assert (empty.n_nodes, empty.n_edges) == (0, 0)
+    assert empty.node_features.shape[1] == full.node_features.shape[1]
 
 
 def test_without_the_library(monkeypatch):
