@@ -30,7 +30,7 @@ def numbered_lines(path: str) -> Iterator[tuple[str, str]]:
                 yield f"{name}, line {number}", line.rstrip("\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{name} is not a text file in UTF-8: {error}") from error
-    except (EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{name} cannot be decompressed: {error}") from error
 
 

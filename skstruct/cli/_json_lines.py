@@ -34,7 +34,7 @@ class JSONLines(Format):
                 labels = source.get("labels")
                 if labels is not None and (not isinstance(labels, list) or len(labels) != graph.n_nodes):
                     raise ValueError(f"labels must be a list of {graph.n_nodes} labels, one for each node")
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 raise ValueError(f"{place}: {error}") from error
             yield Record(place, graph, labels, source)
 

@@ -98,6 +98,8 @@ def transitions(model: Any) -> Any:
     frame : pandas.DataFrame
         Rows are labels of ``edges[e, 0]`` and columns are labels of ``edges[e, 1]``. If edges have features, the rows
         have two levels, `feature` and `source`, and ``frame.loc[feature]`` is the matrix of one feature.
+        Constraints are not included: the weight of a pair that `ConstrainedFeatures` forbids is 0, although its score
+        is -inf.
 
     Raises
     ------
