@@ -9,6 +9,8 @@ from skstruct.data.ragged import as_ragged, is_ragged
 from skstruct.inspection import transformed
 from skstruct.metrics import confusion_matrix
 
+MOST_UPRIGHT = 2  # characters in the names of classes that are written horizontally
+
 
 class ConfusionMatrixDisplay(sklearn_metrics.ConfusionMatrixDisplay):
     """Heat map of the confusion matrix of the nodes of all graphs.
@@ -99,8 +101,8 @@ class ConfusionMatrixDisplay(sklearn_metrics.ConfusionMatrixDisplay):
         ax : matplotlib Axes, default=None
             None: new axes.
         **kwargs
-            Arguments of scikit-learn's ``plot``, such as ``cmap`` and ``values_format``. Names of columns are written
-            vertically by default, so that many classes are legible.
+            Arguments of scikit-learn's ``plot``, such as ``cmap`` and ``values_format``. Names of columns with
+            more than two characters are vertical by default, so that many classes are legible.
 
         Returns
         -------
@@ -119,7 +121,9 @@ class ConfusionMatrixDisplay(sklearn_metrics.ConfusionMatrixDisplay):
             is_known = ~missing_mask(true, missing_label)
             labels = unique_labels(true[is_known], predicted[is_known])
         names = np.asarray(labels) if display_labels is None else display_labels
-        return cls(matrix, display_labels=names).plot(ax=ax, **{"xticks_rotation": "vertical", **kwargs})
+        if max(map(len, map(str, names))) > MOST_UPRIGHT:
+            kwargs = {"xticks_rotation": "vertical", **kwargs}
+        return cls(matrix, display_labels=names).plot(ax=ax, **kwargs)
 
 
 def _flat(labels):

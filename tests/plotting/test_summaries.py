@@ -50,10 +50,10 @@ def test_training_curve_without_validation(data):
 
 def test_names_of_columns_do_not_overlap(data, crf):
     X, y = data
-    display = ConfusionMatrixDisplay.from_estimator(crf, X, y)
-    assert {label.get_rotation() for label in display.ax_.get_xticklabels()} == {90}
-    display = ConfusionMatrixDisplay.from_estimator(crf, X, y, xticks_rotation=45)
-    assert {label.get_rotation() for label in display.ax_.get_xticklabels()} == {45}
+    names = {"display_labels": ["background", "animal", "plant"]}
+    for options, rotation in (({}, 0), (names, 90), (names | {"xticks_rotation": 45}, 45)):
+        display = ConfusionMatrixDisplay.from_estimator(crf, X, y, **options)
+        assert {label.get_rotation() for label in display.ax_.get_xticklabels()} == {rotation}
 
 
 def test_predictions_of_other_graphs(data, crf):
