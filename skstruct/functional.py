@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skstruct.components import resolve
+from skstruct.data.number_arrays import number_array
 from skstruct.data.score_tensors import check_finite, check_score_tensors
 from skstruct.data.topology import Topology
 from skstruct.inference import BACKENDS, InferenceBackend, LazyPlan, queries
@@ -370,7 +371,7 @@ def top_k(
 
 def _check_codes(codes, n_nodes, n_states, name):
     """State codes of one graph, (n_nodes,), -1 for unknown labels."""
-    codes = np.asarray(codes)
+    codes = number_array(codes, name)
     if codes.shape != (n_nodes,) or (n_nodes and codes.dtype.kind not in "iu"):
         raise ValueError(f"{name} must be {n_nodes} integer state codes, got shape {codes.shape}, {codes.dtype}.")
     bad = np.flatnonzero((codes < MISSING) | (codes >= n_states))

@@ -56,7 +56,7 @@ def cross_val_predict(
     >>> cross_val_predict(DummyClassifier(), X, y, cv=2, method="predict_proba").shape
     (4, 2)
     """
-    if not hasattr(estimator, method):
+    if not isinstance(method, str) or not hasattr(estimator, method):
         raise TypeError(f"method is {method!r}, which {estimator!r} does not have")
     if is_graph_input(X) and not isinstance(X, NodeView):
         X = as_dataset(X)  # once, instead of in each fold
@@ -165,7 +165,7 @@ def graph_label(y: Any, how: str | Callable = "majority", *, missing_label: Any 
         raise ValueError(f"graph {np.argmin(sizes > 0)} has no label; leave it out of the stratification")
     if callable(how):
         return np.array([how(group) for group in np.split(labels, np.cumsum(sizes)[:-1])])
-    if how not in ("majority", "rarest"):
+    if not isinstance(how, str) or how not in ("majority", "rarest"):
         raise ValueError(f"how must be 'majority', 'rarest' or a function, got {how!r}")
     classes, codes = np.unique(labels.tolist() if labels.dtype == object else labels, return_inverse=True)
     counts = np.zeros((len(y), len(classes)), dtype=np.intp)

@@ -1,5 +1,6 @@
 """Columns of a response, one per class, are brought into one order where models or test data have different classes."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +62,7 @@ class ClassColumns:
 def position(label, classes):
     """Position of a label among classes."""
     labels = classes.tolist()
-    if label not in labels:
+    if not isinstance(label, Hashable) or label not in labels:
         raise ValueError(f"pos_label {label!r} is not among the classes {labels[:10]}")
     return labels.index(label)
 
@@ -74,7 +75,7 @@ def union(*labels):
 def require_comparable(labels, classes):
     """Refuse labels of another kind than the classes, such as strings where classes are numbers."""
     kind, kind_of_classes = (label_kind(array, "y", None) for array in (labels, classes))
-    if kind != kind_of_classes:
+    if kind != kind_of_classes and None not in (kind, kind_of_classes):
         raise ValueError(
             f"y has {PLURALS[kind]} but the classes are {PLURALS[kind_of_classes]}; convert y to the type of classes_."
         )

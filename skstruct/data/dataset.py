@@ -98,7 +98,7 @@ class GraphDataset:
         elif edge_ptr is None:
             if len(edges):
                 raise ValueError("edge_ptr is needed to tell which of the edges belong to which graph")
-            edge_ptr = np.zeros(len(node_ptr), np.intp)
+            edge_ptr = np.zeros(len(as_offsets(node_ptr, "node_ptr")), np.intp)
         if edge_features is not None:
             edge_features = as_table(edge_features, "edge_features")
         node_ptr, edge_ptr = as_offsets(node_ptr, "node_ptr"), as_offsets(edge_ptr, "edge_ptr")

@@ -6,6 +6,7 @@ axes.
 
 import itertools
 import math
+from collections.abc import Hashable
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from skstruct.data.structure import list_of
 from skstruct.data.tables import first_nonfinite, refuse_masked
 
 AXES = ("plane", "row", "column")
-CONNECTIVITY = {2: {4: 1, 8: 2}, 3: {6: 1, 18: 2, 26: 3}}  # number of axes along which a neighbour can differ
+# number of axes along which a neighbour can differ
+CONNECTIVITY: dict[int, dict[Hashable, int]] = {2: {4: 1, 8: 2}, 3: {6: 1, 18: 2, 26: 3}}
 
 
 def as_pixels(image, number):
@@ -57,7 +59,7 @@ def grid_edges(shape, connectivity):
 
     They go right, down and to the next plane, then to diagonal neighbours: in an image down-right, then down-left.
     """
-    n_axes = CONNECTIVITY[len(shape)].get(connectivity)
+    n_axes = CONNECTIVITY[len(shape)].get(connectivity) if isinstance(connectivity, Hashable) else None
     if n_axes is None:
         *others, last = map(str, CONNECTIVITY[len(shape)])
         kind = "images" if len(shape) == 2 else "volumes"
@@ -81,6 +83,7 @@ def _shifted(number, step):
 def pack_images(images, connectivity, contrast, features):
     """Fields of a dataset of grids."""
     pixels = list_of_pixels(images)
+    features = None if features is None else list_of("features of images", features)
     if features is not None and len(features) != len(pixels):
         raise ValueError(f"got {len(pixels)} images but features of {len(features)} images")
     grids, graphs = {}, []

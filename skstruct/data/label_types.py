@@ -51,7 +51,7 @@ def label_array(labels, name):
             labels[mask] = None
     if not isinstance(labels, np.ndarray | list | tuple):
         array = np.asarray(labels)
-        if array.dtype.kind != "f":
+        if array.dtype.kind != "f" or array.ndim == 0:
             labels = array
         else:  # NaN for missing integers or booleans may have made it float; in a list they keep their types
             labels = labels.to_list() if hasattr(labels, "to_list") else getattr(labels, "tolist", array.tolist)()
@@ -144,6 +144,8 @@ def plain_labels(labels, name):
             f"Unknown label type: {name} has the label {odd!r} of type {type(odd).__name__}, but labels must be "
             "strings, integers or booleans; number them, or use their names"
         )
+    if any(issubclass(t, (str, bytes)) for t in types):
+        raise ValueError(f"{name} mixes strings and numbers; convert all labels to one type")
     if all(map(_is_boolean, types)):
         return labels.astype(bool)
     whole = [int(v) for v in labels if isinstance(v, (numbers.Integral, np.bool_))]

@@ -1,6 +1,7 @@
 """Missing labels."""
 
 import numbers
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ def missing_mask(labels: np.ndarray, missing_label: Any) -> np.ndarray:
     """
     if missing_label is None:
         return np.zeros(len(labels), bool)
+    if getattr(missing_label, "ndim", 0) or isinstance(missing_label, list | tuple | dict | set):
+        raise ValueError(f"missing_label must be one label, got {missing_label!r}.")
     if is_blank(missing_label):
         if labels.dtype.kind == "f":
             return np.isnan(labels)
@@ -40,7 +43,7 @@ def missing_mask(labels: np.ndarray, missing_label: Any) -> np.ndarray:
     else:
 
         def is_missing(label):
-            return not is_blank(label) and bool(label == missing_label)
+            return isinstance(label, Hashable) and not is_blank(label) and bool(label == missing_label)
 
     return np.array([is_missing(label) for label in labels], dtype=bool)
 

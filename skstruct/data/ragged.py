@@ -9,6 +9,7 @@ import numpy as np
 from skstruct.data.html import MOST_ITEMS, describe
 from skstruct.data.indexing import numpy_namespace, sample_key
 from skstruct.data.label_types import join_labels, label_array, label_kind, one_kind
+from skstruct.data.number_arrays import number_array
 from skstruct.data.optional import optional_module
 from skstruct.data.ragged_arithmetic import ELEMENTWISE, REDUCTIONS, RaggedArithmetic
 from skstruct.data.sklearn_callers import refuse_flat_labels
@@ -63,7 +64,7 @@ class RaggedArray(RaggedArithmetic):
 
     def __init__(self, values: Any, ptr: Any):
         self.values = values if type(values) is np.ndarray else label_array(values, "values")
-        self.ptr = np.asarray(ptr, dtype=np.intp)
+        self.ptr = number_array(ptr, "ptr").astype(np.intp, copy=False)
         if self.values.ndim == 0 or self.ptr.ndim != 1 or not len(self.ptr):
             raise ValueError("values need one row per node and ptr one offset per graph and a last one")
         if self.ptr[0] != 0 or self.ptr[-1] != len(self.values) or (np.diff(self.ptr) < 0).any():
@@ -94,6 +95,8 @@ class RaggedArray(RaggedArithmetic):
             If the item of a graph is a scalar or ragged, if strings and numbers are mixed, or if NumPy cannot tell two
             labels apart.
         """
+        if not isinstance(arrays, Iterable):
+            raise TypeError(f"{name} must hold one array per graph, got a {type(arrays).__name__}")
         arrays = [_as_array(item, name, g) for g, item in enumerate(arrays)]
         ptr = np.concatenate([[0], np.cumsum([len(a) for a in arrays], dtype=np.intp)])
         # the array of an empty list has dtype float64, which must not decide the dtype of the labels

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from skstruct.data.number_arrays import number_array
 from skstruct.data.tables import n_rows, refuse_masked
 
 MAX_NODES, MAX_EDGES = 2**31, 2**30  # nodes, and the two directions of edges, have numbers of 32 bits
@@ -68,7 +69,7 @@ def as_edges(edges, name):
 
 def as_offsets(ptr, name):
     """Return offsets as an array of intp; floats are accepted if they are whole numbers."""
-    ptr = np.asarray(ptr)
+    ptr = number_array(ptr, name)
     if ptr.dtype.kind == "f" and (ptr == np.floor(ptr)).all() and (np.abs(ptr) < 2**53).all():
         ptr = ptr.astype(np.intp)
     if ptr.dtype.kind not in "iu" or ptr.ndim != 1 or not len(ptr) or ptr.max() > np.iinfo(np.intp).max:

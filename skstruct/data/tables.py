@@ -69,6 +69,8 @@ def as_table(x, name):
             f"{name} must be 2-D (one row per item, one column per feature), got {array.ndim}-D of shape "
             f"{array.shape}; a single feature is a column: x.reshape(-1, 1)"
         )
+    if array.dtype.kind == "V":
+        raise ValueError(f"{name} must contain real numbers, strings or objects, got an array of {array.dtype}")
     if array.dtype == object and not isinstance(x, np.ndarray):
         if any(not isinstance(value, numbers.Real | np.bool_) and not is_blank(value) for value in array.ravel()):
             raise ValueError(
@@ -175,7 +177,16 @@ def take_columns(x, columns):
     """Columns of a table by position, mask or slice, and columns of a data frame also by name."""
     if isinstance(x, list):
         raise IndexError("features of dicts or strings have no columns yet: apply a NodeTransformer with a vectorizer")
+    try:
+        return _take_columns(x, columns)
+    except (ValueError, IndexError) as error:
+        raise IndexError(f"columns {columns!r} cannot be selected from a table with {x.shape[1]}: {error}") from error
+
+
+def _take_columns(x, columns):
     columns = columns if isinstance(columns, slice) else np.atleast_1d(columns)
+    if not isinstance(columns, slice) and not columns.size:
+        columns = columns.astype(np.intp)
     if is_frame(x) and not isinstance(columns, slice) and columns.dtype.kind in "UOT":
         return x[list(columns)]
     if hasattr(x, "iloc"):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,8 @@ class Topology:
     def from_edges(cls, edges: Any, n_nodes: int) -> "Topology":
         """One graph with `n_nodes` nodes and the given pairs of node numbers as edges."""
         edges = as_edges(edges, "edges")
+        if not isinstance(n_nodes, Integral):
+            raise ValueError(f"n_nodes must be an integer >= 0, got {n_nodes!r}")
         return cls(edges, np.array([0, n_nodes]), np.array([0, len(edges)]))
 
     @property

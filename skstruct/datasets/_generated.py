@@ -10,7 +10,7 @@ parent.
 """
 
 from collections.abc import Callable
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.special import logsumexp
@@ -198,7 +198,9 @@ def make_grid(
     (3, 4)
     """
     rng = check_random_state(random_state)
-    _check_sizes(n_graphs=n_graphs, height=height, width=width, n_states=n_states, n_features=n_features)
+    _check_sizes(
+        n_sweeps=n_sweeps, n_graphs=n_graphs, height=height, width=width, n_states=n_states, n_features=n_features
+    )
     weights = _draw_weights(n_states, n_features, coupling, rng)
     images = rng.normal(size=(n_graphs, height, width, n_features))
     labels = _sample_grids(_node_scores(images, weights), weights.edge_coef[0], n_sweeps, rng)
@@ -209,12 +211,14 @@ def make_grid(
 # ------------------------------------------------------------------------------------------ the models
 def _check_sizes(**sizes):
     for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
             raise ValueError(f"{name} must be an integer >= 1, got {size!r}.")
 
 
 def _draw_weights(n_states, n_features, coupling, rng):
     """Weights with mean 0 over the states, like fitted weights: a constant does not change the probabilities."""
+    if not isinstance(coupling, Real):
+        raise ValueError(f"coupling must be a number, got {coupling!r}.")
     coef = rng.normal(size=(n_states, n_features))
     intercept = rng.normal(scale=0.5, size=n_states)
     edge_coef = coupling * rng.normal(size=(1, n_states, n_states))

@@ -1,5 +1,6 @@
 """The public weights of an estimator as linear functions of its parameters, and names for their directions."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ class Weights:
     def __init__(self, plan: FeaturePlan, free: np.ndarray, weights: dict[str, Any] | None):
         self.plan, self.free = plan, free
         self.origin = plan.attributes(np.zeros(plan.n_coef))
+        if not isinstance(weights, Mapping | None):
+            raise TypeError(f"weights must be a dict of masks by attribute, or None, got {weights!r}.")
         unknown = set(weights or {}) - set(self.origin)
         if unknown:
             raise ValueError(f"weights names {sorted(unknown)}, but the attributes are {list(self.origin)}.")

@@ -1,5 +1,6 @@
 """Why a node has its label: additive parts of the log-odds of two labels."""
 
+from collections.abc import Hashable
 from itertools import repeat
 from typing import Any
 
@@ -151,7 +152,7 @@ def _two_codes(classes, proba, label, against):
     if len(code) < 2:
         raise ValueError(f"log-odds need two classes, and the model has one, {classes.tolist()[0]!r}.")
     for name, value in (("label", label), ("against", against)):
-        if value is not None and value not in code:
+        if value is not None and not (isinstance(value, Hashable) and value in code):
             raise ValueError(f"{name} is {value!r}, which is not among the classes {list(code)[:10]}.")
     if label is not None and label == against:
         raise ValueError(f"label and against are both {label!r}; log-odds compare two labels.")

@@ -7,6 +7,7 @@ import numpy as np
 from skstruct.data.label_types import label_array, plain_labels
 from skstruct.data.labels import flatten_labels, flatten_values, refuse_blank
 from skstruct.data.missing import missing_mask
+from skstruct.data.number_arrays import number_array
 from skstruct.data.ragged import RaggedArray, as_ragged, is_ragged
 from skstruct.data.target_shapes import check_flat
 
@@ -36,13 +37,13 @@ def pair(y: Any, predictions: Any, missing_label: Any = None) -> tuple[RaggedArr
 def node_weights(sample_weight: Any, node_ptr: np.ndarray) -> np.ndarray:
     """Weight of each node, from weights of graphs or of nodes."""
     if is_ragged(sample_weight):
-        return flatten_values(sample_weight, node_ptr, "sample_weight")
+        return number_array(flatten_values(sample_weight, node_ptr, "sample_weight"), "sample_weight")
     return np.repeat(graph_weights(sample_weight, node_ptr, "sample", ", or one array per graph"), np.diff(node_ptr))
 
 
 def graph_weights(sample_weight: Any, node_ptr: np.ndarray, item: str = "graph", other_form: str = "") -> np.ndarray:
     """Weights of graphs as an array; `item` and `other_form` complete the message."""
-    sample_weight = np.asarray(sample_weight)
+    sample_weight = number_array(sample_weight, "sample_weight")
     if sample_weight.shape != (len(node_ptr) - 1,):
         raise ValueError(
             f"sample_weight must have one number per {item}, shape ({len(node_ptr) - 1},){other_form}, got shape "

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skstruct.data.class_columns import position, require_comparable
+from skstruct.data.label_types import label_array
 from skstruct.inference import queries
 from skstruct.metrics._pairs import labelled_nodes
 
@@ -81,8 +82,14 @@ def calibration_curve(
     >>> curve.prob_pred, curve.prob_true, curve.n_nodes
     (array([0.8, 0.9]), array([1. , 0.5]), array([2, 2]))
     """
-    classes = np.atleast_1d(classes)
-    nodes = labelled_nodes(y, proba if hasattr(proba, "ptr") else np.asarray(proba), None, missing_label)
+    classes = np.atleast_1d(label_array(classes, "classes"))
+    if classes.ndim != 1:
+        raise ValueError(f"classes must be 1-D, one label per column of proba, got shape {classes.shape}")
+    try:
+        proba = proba if hasattr(proba, "ptr") else np.asarray(proba)
+    except ValueError as error:
+        raise ValueError(f"proba must have rows of equal length: {error}") from error
+    nodes = labelled_nodes(y, proba, None, missing_label)
     table = nodes.predictions
     if table.ndim != 2 or table.shape[1] != len(classes):
         raise ValueError(
@@ -94,7 +101,7 @@ def calibration_curve(
     column = table.argmax(axis=1) if label is None else position(label, classes)
     right = nodes.labels == classes[column]
     probability = table[np.arange(len(table)), column]
-    if strategy not in ("uniform", "quantile"):
+    if not isinstance(strategy, str) or strategy not in ("uniform", "quantile"):
         raise ValueError(f"strategy must be 'uniform' or 'quantile', got {strategy!r}")
     n_bins = queries.positive_integer(n_bins, "n_bins")
     edges = np.linspace(0.0, 1.0, n_bins + 1)[1:-1]

@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 import sklearn.metrics as sklearn_metrics
 
+from skstruct.data.class_columns import require_comparable
+from skstruct.data.label_types import label_array
+from skstruct.data.labels import refuse_blank
 from skstruct.data.ragged import as_ragged, is_ragged
 from skstruct.metrics._pairs import labelled_nodes
 
@@ -13,6 +16,13 @@ def _apply(metric, y, predictions, sample_weight, missing_label, **kwargs):
     """Result of a metric of scikit-learn for the labels of all labelled nodes."""
     predictions = as_ragged(predictions, "predictions") if is_ragged(predictions) else predictions
     nodes = labelled_nodes(y, predictions, sample_weight, missing_label)
+    refuse_blank(nodes.predictions, "predictions", None)
+    require_comparable(nodes.labels, nodes.predictions)
+    if kwargs.get("labels") is not None:
+        kwargs["labels"] = label_array(kwargs["labels"], "labels")
+        if kwargs["labels"].ndim != 1:
+            raise ValueError(f"labels must be 1-D, one label per class, got shape {kwargs['labels'].shape}.")
+        require_comparable(nodes.labels, kwargs["labels"])
     return metric(nodes.labels, nodes.predictions, sample_weight=nodes.weight, **kwargs)
 
 
@@ -117,6 +127,8 @@ def classification_report(
     weighted avg       0.83      0.75      0.73         4
     <BLANKLINE>
     """
+    if target_names is not None and not (len(target_names) and all(isinstance(name, str) for name in target_names)):
+        raise ValueError(f"target_names must be one string per label, got {target_names!r}.")
     return _apply(
         sklearn_metrics.classification_report,
         y,

@@ -228,7 +228,7 @@ def entity_scorer(
     >>> from skstruct.metrics import entity_scorer
     >>> scorer = entity_scorer(scheme="IOBES", average="macro")
     """
-    if metric not in _ENTITY_METRICS:
+    if not isinstance(metric, str) or metric not in _ENTITY_METRICS:
         raise ValueError(f"unknown metric {metric!r} of entities; known are {', '.join(_ENTITY_METRICS)}")
     options = {"scheme": scheme, "average": average, "zero_division": zero_division, "missing_label": missing_label}
     scorer = _Scorer(_ENTITY_METRICS[metric], 1, options, "predict")
@@ -239,10 +239,12 @@ def entity_scorer(
 def _make_scorer(kind, metric, response_method, greater_is_better, missing_label, kwargs):
     """Resolve a metric by its name and wrap it."""
     name = metric
+    if not isinstance(greater_is_better, bool | np.bool_ | None):
+        raise ValueError(f"greater_is_better must be a boolean or None, got {greater_is_better!r}")
     if callable(metric):
         name, defaults, response, greater = _metric_name(metric), {}, "predict", True
     else:
-        if metric not in METRICS:
+        if not isinstance(metric, str) or metric not in METRICS:
             raise ValueError(f"unknown metric {metric!r}; known are {', '.join(sorted(METRICS))}, or pass a function")
         metric, defaults, response, greater = METRICS[metric]
     scorer = _Scorer(

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from skstruct.components import require
+from skstruct.data.number_arrays import require_dtype
 from skstruct.data.packed_texts import pack_texts, unpack_texts
 from skstruct.data.tables import is_frame
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows
@@ -92,6 +93,7 @@ class AttributeVectorizer(SequenceVectorizer, auto_wrap_output_keys=None):  # ty
 
     def _learn(self, stack):
         check_scalar(self.min_count, "min_count", Integral, min_val=1)
+        require_dtype(self.dtype)
         require(self, "separator", isinstance(self.separator, str), "a string")
         names, values, ptr = _attributes(stack, self.separator)
         numbers: defaultdict = defaultdict(count().__next__)

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from skstruct.data.structure import list_of
+
 CONSTANTS = ("bias", "__BOS__", "__EOS__")
 
 _RANGE = r"[+-]?\d+(?:\.\.[+-]?\d+)?"
@@ -65,7 +67,7 @@ def parse_templates(templates, columns, derivations):
     if isinstance(templates, str):
         raise ValueError(f"templates must be a list of strings, got the string {templates!r}; write [{templates!r}]")
     expanded = {}
-    for template in templates:
+    for template in list_of("templates", templates):
         expansions = [_expand(text.strip(), template, columns, derivations) for text in str(template).split("|")]
         length = max(map(len, expansions))
         if not set(map(len, expansions)) <= {1, length}:

@@ -10,6 +10,8 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
+from skstruct.data.number_arrays import require_dtype
+from skstruct.data.structure import list_of
 from skstruct.data.tables import is_frame
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows, stack_tokens
 from skstruct.preprocessing._template_columns import Template, TemplateTables, TokenCodes, look_up, pack_rows
@@ -280,7 +282,7 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
 
     def _check_parameters(self):
         """Return the names of the columns."""
-        columns = [self.columns] if isinstance(self.columns, str) else list(self.columns)
+        columns = [self.columns] if isinstance(self.columns, str) else list_of("columns", self.columns)
         odd = [name for name in columns if not re.fullmatch(r"\w+", str(name)) or name in CONSTANTS]
         if odd or not columns or len(set(columns)) < len(columns):
             raise ValueError(
@@ -292,6 +294,7 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         for name, function in (self.derivations or {}).items():
             if not (callable(function) or isinstance(function, dict)):
                 raise TypeError(f"derivations[{name!r}] must be a function or a dict, got {function!r}")
+        require_dtype(self.dtype)
         check_scalar(self.min_count, "min_count", Integral, min_val=1)
         if self.n_bits is not None:
             check_scalar(self.n_bits, "n_bits", Integral, min_val=1, max_val=30)
