@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SOAK ?= 1
 BIN := $(VENV)/bin
 # One process for each core, with the tests of a file in one process: they compile the same kernels.
 PYTEST := python -m pytest --numprocesses auto --dist loadfile
@@ -47,7 +48,7 @@ test-slow: $(VENV)/stamp-test
 	$(BIN)/$(PYTEST) -m slow --timeout=1800 $(PYTEST_ARGS)
 
 soak: $(VENV)/stamp-test
-	SOAK=1 $(BIN)/python -m pytest -m "slow or not slow" --timeout=7200 -q $(PYTEST_ARGS) \
+	SOAK=$(SOAK) $(BIN)/python -m pytest -m "slow or not slow" --timeout=7200 -q $(PYTEST_ARGS) \
 		tests/soak tests/io/test_hostile_models.py tests/io/test_hostile_datasets.py
 
 test-%: requirements-%.txt
