@@ -264,8 +264,7 @@ class DaskGraphCRFClassifier(GraphCRFClassifier):
             raise ValueError(NO_KNOWN)
         given = sources(X, y, sample_weight)
         with Cluster(self.client) as cluster:
-            (model,) = cluster.send([self._for_workers()])
-            right, total = np.sum(Pieces.load(cluster, given).gather(_right_and_total, model), axis=0)
+            right, total = Pieces.load(cluster, given).total(_right_and_total, [self._for_workers()])
         return self._accuracy(right, total)
 
 

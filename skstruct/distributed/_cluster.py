@@ -1,5 +1,6 @@
 """The workers of a Dask cluster, and the tasks that they run for one training."""
 
+import logging
 import time
 from typing import Any
 from weakref import WeakSet
@@ -7,6 +8,8 @@ from weakref import WeakSet
 from skstruct.data.optional import optional_module
 
 WAIT = 0.1  # seconds between two looks for a first worker
+PATIENCE = 10.0  # seconds without a worker after which the log says so
+LOGGER = logging.getLogger("skstruct")
 
 
 class Cluster:
@@ -43,7 +46,11 @@ class Cluster:
 
     def slots(self) -> list[str]:
         """Addresses of the workers, sorted, each as often as it has threads; waits for the first worker."""
+        start, is_told = time.monotonic(), False
         while not (n_threads := self.client.nthreads()):
+            if not is_told and time.monotonic() - start > PATIENCE:
+                LOGGER.warning("the cluster has no workers; skstruct waits until there is one")
+                is_told = True
             time.sleep(WAIT)  # `Client.wait_for_workers` asks the cluster object, whose records can miss a restart
         return [worker for worker in sorted(n_threads) for _ in range(n_threads[worker])]
 
@@ -61,9 +68,9 @@ class Cluster:
         """Future of a Delayed, preferably on a worker."""
         return self._kept(self.client.compute(delayed, workers=[worker], allow_other_workers=True))
 
-    def send(self, arrays: list) -> list:
-        """Futures of arrays, which are sent to one worker; other workers copy them from there."""
-        return list(map(self._kept, self.client.scatter(arrays, hash=False)))
+    def send(self, objects: list, worker: str) -> list:
+        """Futures of objects, which are sent to a worker; other workers copy them from there."""
+        return list(map(self._kept, self.client.scatter(objects, workers=[worker], hash=False)))
 
     def _kept(self, future):
         self.futures.add(future)

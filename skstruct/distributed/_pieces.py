@@ -17,7 +17,7 @@ from skstruct.distributed._sources import Source
 from skstruct.exceptions import PartitionError, numbered_by
 
 FAN_IN = 4  # partial sums that one task adds
-STEP = 1.0  # seconds between two looks at whether the arguments of a sum are lost
+STEP = 1.0  # seconds between two looks at whether the worker with the arguments of a sum is there
 ATTEMPTS = 20  # of a sum whose arguments were lost with the only worker that had them
 
 
@@ -167,39 +167,37 @@ class Pieces:
             sums = [self.cluster.submit(_add_sums, add, n, group) for group in groups]
         return sums[0]
 
-    def total(self, function: Callable, vectors: list[np.ndarray], *args: Any) -> tuple:
-        """Sum of the tuples of numbers and arrays ``function(value, *vectors, *args)`` over all pieces.
+    def total(self, function: Callable, sent: list, *args: Any) -> tuple:
+        """Sum of the tuples of numbers and arrays ``function(value, *sent, *args)`` over all pieces.
 
-        The vectors are sent to one worker, from which the other workers copy them. If that worker dies before, they are
-        sent again.
+        The objects in `sent`, vectors or a model, are sent to one worker, from which the other workers copy them. If
+        that worker dies, they are sent again.
         """
         for _ in range(ATTEMPTS):
             try:
-                self.cluster.slots()  # waits for a worker, if there is none
-                sent = self.cluster.send(vectors)
-                return root(_result(self.reduce(add_vectors, function, *sent, *args), sent))
-            except (CancelledError, OSError):  # the worker with the vectors, or that to which they were sent, has died
+                worker = self.cluster.slots()[0]
+                there = self.cluster.send(sent, worker)
+                return root(self._result(self.reduce(add_vectors, function, *there, *args), worker))
+            except (CancelledError, OSError):  # the worker to which they were sent has died
                 self.raise_first(self.futures)
             except Exception:  # whatever a task or the connection raises
                 self.raise_first(self.futures)
                 raise
         raise RuntimeError(f"workers have died in {ATTEMPTS} evaluations, one after the other; their logs say why")
 
+    def _result(self, future, worker):
+        """Result of a future that depends on what was sent to a worker; CancelledError if that worker has died.
 
-def _result(future, sent):
-    """Result of a future that depends on the vectors `sent`.
-
-    If the only worker that has a vector dies before the tasks start, Dask marks the vector and the tasks as lost. There
-    is no error, and `Future.result` waits for ever.
-    """
-    while True:
-        try:
-            return future.result(timeout=STEP)
-        except TimeoutError:
-            if future.status == "error":
-                raise
-            if any(vector.status in ("lost", "cancelled") for vector in sent):
-                raise CancelledError from None
+        Dask computes lost results again. What was sent is no result of a task: without it, Dask waits for ever.
+        """
+        while True:
+            try:
+                return future.result(timeout=STEP)
+            except TimeoutError:
+                if future.status == "error":
+                    raise
+                if worker not in self.cluster.slots():
+                    raise CancelledError from None
 
 
 def root(nodes: dict[tuple[int, int], Any]) -> Any:

@@ -62,8 +62,8 @@ def test_a_killed_worker_changes_no_bit(start_cluster, folders, at_evaluation):
 def test_lost_parameters_are_sent_again(client, folders, monkeypatch):
     n_sent, original = [], Cluster.send
 
-    def send(self, arrays):
-        futures = original(self, arrays)
+    def send(self, objects, worker):
+        futures = original(self, objects, worker)
         n_sent.append(len(futures))
         if len(n_sent) == 3:
             client.cancel(futures, force=True)
@@ -102,7 +102,9 @@ def test_twenty_trainings_survive_kills_at_random_moments(start_cluster, make_da
     folders = [tmp_path / str(k) for k in range(6)]
     for k, folder in enumerate(folders):
         save_dataset(folder, X[100 * k : 100 * k + 100], y[100 * k : 100 * k + 100])
-    with start_cluster(2, processes=True) as client:
+    # a LocalCluster closes a worker this long after a crash, also if the worker has been started again
+    patient = dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"})
+    with patient, start_cluster(2, processes=True) as client:
         crf = DaskGraphCRFClassifier(tol=1e-3)
         expected = crf.fit(folders)._model.coef
         n_evaluations, actions = crf.n_evaluations_, {}
@@ -211,3 +213,18 @@ def test_no_client(monkeypatch):
     monkeypatch.setattr(distributed, "get_client", lambda: int("no client"))
     with pytest.raises(ValueError, match="there is no Dask client"):
         DaskGraphCRFClassifier().fit(["/data/0"])
+
+
+def test_waiting_for_a_worker_is_logged(client, folders, monkeypatch, caplog):
+    monkeypatch.setattr("skstruct.distributed._cluster.PATIENCE", 0.0)
+    n_threads, n_calls = client.nthreads(), []
+
+    def nthreads(*args):
+        n_calls.append(args)
+        return n_threads if len(n_calls) > 4 else {}
+
+    monkeypatch.setattr(client, "nthreads", nthreads)
+    DaskGraphCRFClassifier(tol=1e-2, client=client).fit(folders)
+    assert [record.message for record in caplog.records if record.name == "skstruct"] == [
+        "the cluster has no workers; skstruct waits until there is one"
+    ]
