@@ -1,6 +1,7 @@
 """Where the partitions of the data come from: tasks, folders or Dask bags."""
 
 import os
+from functools import partial
 from typing import Any, NamedTuple
 
 from skstruct.data.optional import optional_module
@@ -50,7 +51,9 @@ def sources(X: Any, y: Any = None, sample_weight: Any = None) -> list[Source]:
                 "y and sample_weight must be None if X is a list of partitions: a partition contains its labels and "
                 "weights, as (X, y, sample_weight)"
             )
-        return [Source(os.fspath(p), delayed(load_dataset)(os.fspath(p))) if _is_path(p) else Source("", p) for p in X]
+        # in memory: large mapped features would be prepared again in each evaluation
+        load = delayed(partial(load_dataset, mmap_mode=None))
+        return [Source(os.fspath(p), load(os.fspath(p))) if _is_path(p) else Source("", p) for p in X]
     bags = [bag for bag in (X, y, sample_weight) if bag is not None]
     bag_type = optional_module("dask.bag", "dask", "Training on a cluster").Bag
     if not all(isinstance(bag, bag_type) for bag in bags):
