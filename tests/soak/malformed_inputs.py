@@ -321,7 +321,7 @@ PLACES = {  # what messages call the argument, beside its own name
     "classes": "y|label",
     "y_true": "y|label|class|sample",
     "predictions": "y|label|pred",
-    "proba": "y|prediction|class|probabilit|label",
+    "proba": "y|prediction|class|probability|probabilities|label",
     "node_scores": "node|known|y|label",
     "edge_scores": "edge|y|label",
     "node_features": "node",
