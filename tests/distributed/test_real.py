@@ -39,8 +39,8 @@ def snakes(shared_data):
         return X, RaggedArray(file["train_labels"], file["train_node_ptr"])
 
 
-# After more iterations, rounding makes trainings in one process and in parts differ by more than 1e-9 before they meet
-# again at the optimum: L-BFGS stores its history in 8 or 32 bits.
+# After more iterations, L-BFGS amplifies rounding, and trainings in one process and in parts differ by more than 1e-9
+# before they meet again at the optimum.
 CASES = {
     "letters": (letters, {"C": 0.1, "max_iter": 6}),
     "chunking": (chunking, {"features": OBSERVED, "max_iter": 6}),
