@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
@@ -11,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from benchmarks._text import CHUNK_NOTATION, COLUMNS
 from skstruct import GraphCRFClassifier
 from skstruct.features import LinearFeatures
-from skstruct.optim import Optimizer
+from skstruct.optim import Optimizer, OptimizerState
 from skstruct.preprocessing import TokenTemplates
 
 
@@ -33,25 +32,18 @@ def chunk_tagger(c2, **parameters):
 class _Probe(Optimizer):
     """An optimiser that only calls ``body(fun, coef)`` and returns ``coef(coef0)``."""
 
+    accepts_l1 = True
+    needs_smooth = False
+
     def __init__(self, coef=None, body=None):
         self.coef = coef
         self.body = body
 
-    def minimize(self, fun, coef0, *, l1=None, max_iter, tol, callback=None):
-        x = coef0 if self.coef is None else self.coef(coef0)
+    def iterate(self, loss, start, *, l1=None, max_iter, tol):
+        x = start if self.coef is None else self.coef(start)
         if self.body is not None:
-            self.body(fun, x)
-        return OptimizeResult(
-            x=x,
-            fun=np.nan,
-            nit=0,
-            nfev=0,
-            success=True,
-            stopped=False,
-            message="",
-            loss_curve=np.zeros(0),
-            interrupt=None,
-        )
+            self.body(loss, x)
+        yield OptimizerState(x, np.nan, np.nan, success=True, message="the body has run")
 
 
 def with_objective(crf, X, y, body, coef=None):

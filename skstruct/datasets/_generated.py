@@ -198,9 +198,8 @@ def make_grid(
     (3, 4)
     """
     rng = check_random_state(random_state)
-    _check_sizes(
-        n_sweeps=n_sweeps, n_graphs=n_graphs, height=height, width=width, n_states=n_states, n_features=n_features
-    )
+    _check_sizes(n_graphs=n_graphs, height=height, width=width, n_states=n_states, n_features=n_features)
+    _check_sizes(0, n_sweeps=n_sweeps)
     weights = _draw_weights(n_states, n_features, coupling, rng)
     images = rng.normal(size=(n_graphs, height, width, n_features))
     labels = _sample_grids(_node_scores(images, weights), weights.edge_coef[0], n_sweeps, rng)
@@ -209,10 +208,10 @@ def make_grid(
 
 
 # ------------------------------------------------------------------------------------------ the models
-def _check_sizes(**sizes):
+def _check_sizes(least=1, /, **sizes):
     for name, size in sizes.items():
-        if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
-            raise ValueError(f"{name} must be an integer >= 1, got {size!r}.")
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < least:
+            raise ValueError(f"{name} must be an integer >= {least}, got {size!r}.")
 
 
 def _draw_weights(n_states, n_features, coupling, rng):
