@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +143,7 @@ def communicate(client, meter, n):
                 pieces = Pieces(cluster, [""] * n_partitions, list(range(n_partitions)), futures)
                 coef = np.zeros(n_coef)
                 pieces.total(echo, [coef])
-                found = meter(lambda: pieces.total(echo, [coef]), n)  # noqa: B023 (called within the loop)
+                found = meter(partial(pieces.total, echo, [coef]), n)
             megabytes = coef.nbytes / 1e6
             rows.append((1.0, n_partitions, megabytes, *found))
             print(

@@ -97,7 +97,7 @@ y = {part: RaggedArray(labels.ravel(), X[part].node_ptr) for part, labels in tru
 # hidden layer computes the scores of nodes; its training is stopped early, against overfitting. Intersection over union
 # (IoU) is the mean over the classes.
 
-warnings.filterwarnings("ignore", "the optimiser stopped after 50 iterations")  # 50 are enough: more overfit
+warnings.filterwarnings("ignore", "the optimiser stopped after 50 iterations")  # intended: more iterations overfit
 
 
 def report(name, predicted):

@@ -52,8 +52,8 @@ class CoNLLU(Format):
         text.name = name_of(path)
         X, y = read_conllu(text, columns=self.columns, target=self.label, edges=self.edges)
         sentences = [block for block in blocks_of(numbered) if any(map(TOKEN.match, block[1]))]
-        found = y.tolist()  # type: ignore[union-attr]  # there are labels, since there is a target
-        for (place, lines), graph, labels in zip(sentences, X, found, strict=True):
+        assert y is not None, "read_conllu returns labels, as it has a target"
+        for (place, lines), graph, labels in zip(sentences, X, y.tolist(), strict=True):
             graph.node_features = [{c: node.get(c, "_") for c in self.columns} for node in graph.node_features]
             yield Record(place, graph, labels, lines)
 

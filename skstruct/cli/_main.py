@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say("interrupted")
             return INTERRUPTED
         except BrokenPipeError:  # the reader of the output, such as `head`, has ended
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # Python flushes it at its end
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # open to the end of the process, when Python flushes it
             return FAILED
         except ERRORS as error:
             _say(f"error: {str(error) or type(error).__name__}")

@@ -83,7 +83,7 @@ class DaskGraphCRFClassifier(GraphCRFClassifier):
         self.client = client
 
     # scikit-learn reads the names of the parameters here: those of the base class are not listed a second time
-    __init__.__signature__ = _with_client(GraphCRFClassifier.__init__)  # type: ignore[attr-defined]  # mypy does not know this attribute of functions
+    __init__.__signature__ = _with_client(GraphCRFClassifier.__init__)  # type: ignore[attr-defined]  # inspect reads this attribute, which mypy does not know
 
     def __getstate__(self):
         return {**super().__getstate__(), "client": None}

@@ -53,7 +53,7 @@ def named(number: int, name: str) -> Iterator[None]:
         yield
     except PartitionError:
         raise
-    except Exception as error:  # whatever a user's loader or a damaged file raises
+    except Exception as error:  # a user's loader can raise anything; the partition is named, and the error is the cause
         raise partition_error(number, name, error) from error
 
 
@@ -128,7 +128,7 @@ class Pieces:
     def _results(self, futures):
         try:
             return self.cluster.client.gather(futures)
-        except Exception:  # whatever a task or the connection raises
+        except Exception:  # a task can raise anything; raised again if no partition is the cause
             self.raise_first(futures)
             raise
 
@@ -180,7 +180,7 @@ class Pieces:
                 return root(self._result(self.reduce(add_vectors, function, *there, *args), worker))
             except (CancelledError, OSError):  # the worker to which they were sent has died
                 self.raise_first(self.futures)
-            except Exception:  # whatever a task or the connection raises
+            except Exception:  # a task can raise anything; raised again if no partition is the cause
                 self.raise_first(self.futures)
                 raise
         raise RuntimeError(f"workers have died in {ATTEMPTS} evaluations, one after the other; their logs say why")

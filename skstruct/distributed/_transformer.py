@@ -14,7 +14,7 @@ from skstruct.distributed._sources import is_partitioned, sources
 from skstruct.version import Versioned
 
 
-class DaskTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class DaskTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Apply a transformer to partitions on the workers of a Dask cluster.
 
     `fit` passes the transformer from partition to partition, in their order, and calls its ``partial_fit``. The result
@@ -122,7 +122,7 @@ class DaskTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEstim
                 futures.append(fitted)
             try:
                 self.transformer_ = fitted.result()
-            except Exception:  # whatever a task or the connection raises
+            except Exception:  # a task can raise anything; raised again if no partition is the cause
                 pieces.raise_first(futures)
                 raise
             cluster.futures.discard(fitted)  # it stays: if its worker dies, the others compute it again

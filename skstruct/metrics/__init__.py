@@ -41,7 +41,7 @@ __all__ = [
     "CalibrationCurve",
 ]
 
-#: Fraction of nodes labelled right: the same as ``score``.
+#: Fraction of nodes whose predicted label is right. The method ``score`` returns the same number.
 node_accuracy = node_scorer("accuracy")
 #: Unweighted mean over classes of the F1 score of all nodes.
 node_f1_macro = node_scorer("f1_macro")
@@ -49,9 +49,9 @@ node_f1_macro = node_scorer("f1_macro")
 node_mean_iou = node_scorer("jaccard_macro")
 #: Mean log-probability of the right labels of all nodes, in nats; greater is better.
 node_log_loss = node_scorer("neg_log_loss")
-#: Fraction of graphs with all nodes labelled right.
+#: Fraction of graphs in which all predicted labels are right.
 graph_exact_match = graph_scorer("exact_match")
-#: Mean over graphs of the fraction of nodes labelled right.
+#: Fraction of nodes whose predicted label is right, for each graph; then the mean over the graphs.
 graph_macro_accuracy = graph_scorer("accuracy")
 #: F1 score of the entities of sequences, as by `entity_f1_score`.
 entity_f1 = entity_scorer("f1")

@@ -16,7 +16,7 @@ from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, spar
 COLLECTIONS = (list, tuple, set, frozenset, np.ndarray)
 
 
-class AttributeVectorizer(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class AttributeVectorizer(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Make chains of sequences of tokens that are described by attributes, as in other programs for sequences.
 
     A token is a list of strings or a dict from names to values. A string in a list is an attribute with the value 1. In

@@ -23,7 +23,7 @@ class EdgeFeatures(
     CallbackSupportMixin,
     TransformerMixin,
     BaseEstimator,
-    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn untyped keyword
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
 ):
     r"""Compute features of edges from the features of their two nodes.
 

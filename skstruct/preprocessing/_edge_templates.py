@@ -11,7 +11,7 @@ from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, stac
 from skstruct.preprocessing._token_templates import TokenTemplates
 
 
-class EdgeTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class EdgeTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Describe each edge by templates of the token at its end.
 
     With these edge features, the scores of pairs of labels depend on the tokens. In a chain, the token at the end of an

@@ -8,7 +8,7 @@ from skstruct.preprocessing._graph_mixins import KeptNodeFeatures
 from skstruct.preprocessing._stacked import Stack, StackedTransformer, inner_has
 
 
-class EdgeTransformer(KeptNodeFeatures, StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class EdgeTransformer(KeptNodeFeatures, StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Apply a transformer of tables to the features of all edges.
 
     The edges of all graphs are stacked into one table and transformed, as the nodes by `NodeTransformer`. Labels belong

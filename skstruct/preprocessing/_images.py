@@ -14,7 +14,7 @@ from skstruct.estimator.callbacks import one_task
 from skstruct.preprocessing._sequences import GraphBuilder
 
 
-class ImageBuilder(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class ImageBuilder(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Base class of the transformers that divide each image into regions, which are the nodes of a graph.
 
     A subclass has the parameters `features` and `contrast`, and implements `transform` and `regions`.
@@ -161,7 +161,7 @@ class ImageBuilder(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[ca
         return np.array(["constant", "contrast"], object) if self.contrast else None
 
 
-class ImagesToGraphs(ImageBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class ImagesToGraphs(ImageBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Make a grid graph of each image, so that a pipeline accepts images.
 
     Parameters

@@ -14,7 +14,7 @@ from skstruct.preprocessing._sequences import GraphBuilder
 NO_EDGES = np.zeros((0, 2), np.intp)
 
 
-class PointsToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class PointsToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Base class: a subclass has the parameter `columns`, and implements `edges_between`."""
 
     def edges_between(self, points):
@@ -80,7 +80,7 @@ class PointsToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[
         return chosen
 
 
-class NearestNeighborsToGraphs(PointsToGraphs, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class NearestNeighborsToGraphs(PointsToGraphs, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Join each point to its nearest neighbours, by `NearestNeighbors` of scikit-learn.
 
     Two points are joined if one of them is among the nearest neighbours of the other.
@@ -123,7 +123,7 @@ class NearestNeighborsToGraphs(PointsToGraphs, auto_wrap_output_keys=None):  # t
         return nearest_neighbor_edges(points, self.n_neighbors, self.metric)
 
 
-class RadiusNeighborsToGraphs(PointsToGraphs, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class RadiusNeighborsToGraphs(PointsToGraphs, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Join all points that are not farther apart than a radius, by `NearestNeighbors` of scikit-learn.
 
     Parameters
@@ -164,7 +164,7 @@ class RadiusNeighborsToGraphs(PointsToGraphs, auto_wrap_output_keys=None):  # ty
         return radius_edges(points, self.radius, self.metric)
 
 
-class DelaunayToGraphs(PointsToGraphs, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class DelaunayToGraphs(PointsToGraphs, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Join points by the edges of their Delaunay triangulation, which scipy computes.
 
     In a plane, the triangulation joins points without crossing edges, about three edges per point, and the graph is

@@ -10,7 +10,7 @@ from skstruct.estimator.callbacks import one_task
 from skstruct.preprocessing._sequences import GraphBuilder
 
 
-class NetworkxToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class NetworkxToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Read networkx graphs, such as molecules, so that a pipeline accepts them.
 
     See also `GraphDataset.from_networkx`.

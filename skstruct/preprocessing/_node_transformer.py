@@ -5,7 +5,7 @@ from sklearn.utils.metaestimators import available_if
 from skstruct.preprocessing._stacked import StackedTransformer, flatten_target, inner_has, stack_nodes
 
 
-class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class NodeTransformer(StackedTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Apply a transformer of tables to the features of all nodes.
 
     The nodes of all graphs are stacked into one table and transformed. The result replaces the node features of the

@@ -18,7 +18,7 @@ class GraphBuilder(
     CallbackSupportMixin,
     TransformerMixin,
     BaseEstimator,
-    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn untyped keyword
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
 ):
     """Base class of the transformers that make graphs of raw data. A subclass implements `transform`.
 
@@ -57,7 +57,7 @@ class GraphBuilder(
         return tags
 
 
-class SequencesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class SequencesToGraphs(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Make a chain of each sequence, so that a pipeline accepts lists of sequences.
 
     See also `GraphDataset.from_sequences`.

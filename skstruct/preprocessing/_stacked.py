@@ -126,7 +126,7 @@ class StackedTransformer(
     MetaEstimatorMixin,
     TransformerMixin,
     BaseEstimator,
-    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn untyped keyword
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
 ):
     """Base class of the transformers that apply a transformer of tables to a stacked table.
 

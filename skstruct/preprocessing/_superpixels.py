@@ -23,7 +23,7 @@ from skstruct.preprocessing._images import ImageBuilder
 SIDES = {2: 4, 3: 6}  # number of neighbours of a pixel with which it shares a side, by the number of axes
 
 
-class SuperpixelsToGraphs(ImageBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class SuperpixelsToGraphs(ImageBuilder, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Divide each image into superpixels, and make a graph of them: edges join superpixels that touch.
 
     A superpixel is a connected region of similar pixels. An image of a million pixels becomes a graph of a few hundred

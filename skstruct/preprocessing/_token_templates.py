@@ -25,7 +25,7 @@ def _has_names(self):
     return self.n_bits is None
 
 
-class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn untyped keyword
+class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
     """Describe each token by templates such as "this word", "the previous two tags", "the last three letters".
 
     The input is a list of sequences. A token is a string if there is one column, otherwise a tuple or list with
