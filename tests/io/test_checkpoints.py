@@ -115,12 +115,13 @@ from skstruct.io import Checkpoints
 
 n_kills, folder = int(sys.argv[1]), sys.argv[2]
 data = make_chain(n_graphs=200, n_features=20, return_X_y=True, random_state=0)
-crf = GraphCRFClassifier(C=100, tol=1e-4, verbose=1)
-crf.fit(*data)  # compiles; the time of a child does not contain that
-start = time.perf_counter()
-whole = crf.fit(*data)
-seconds = time.perf_counter() - start
+whole = GraphCRFClassifier(C=100, tol=1e-4, verbose=1).fit(*data)
 crf = GraphCRFClassifier(C=100, tol=1e-4, verbose=1, checkpoints=Checkpoints(folder, n_iter=2))
+for _ in range(2):  # the first time contains compilation and imports, which a child inherits
+    start = time.perf_counter()
+    crf.fit(*data)
+    seconds = time.perf_counter() - start
+    shutil.rmtree(folder)
 rng, killed, finished, resumed = np.random.default_rng(0), 0, 0, 0
 while killed < n_kills or not finished:
     log = os.open(folder + ".log", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
@@ -160,6 +161,7 @@ def test_killed_processes(n_kills, tmp_path):
     print(f"{killed} kills, {resumed} with a checkpoint before, {finished} trainings that ended with the same bits")
     assert killed == n_kills
     assert finished
+    assert n_kills < 50 or resumed >= 10  # otherwise the kills are too early to say anything
 
 
 @pytest.mark.parametrize("inference", [Auto(max_entries=1), LoopyBP()], ids=["auto", "loopy_bp"])
