@@ -14,7 +14,6 @@ from skstruct.io.token_lines import blocks_of, cells_of, next_place
 
 UNSPECIFIED = "_"  # the value of an empty column of a CoNLL-U file
 WORDS = ("form", "lemma")  # columns in which "_" can also be a word
-DOCUMENT = "-DOCSTART-"  # first word of a line between the documents of CoNLL-2003
 
 
 def read_conll(
@@ -22,9 +21,9 @@ def read_conll(
 ) -> tuple[GraphDataset, RaggedArray | None]:
     r"""Read sentences from a column file, as in the shared tasks CoNLL-2000 to CoNLL-2003.
 
-    A line contains the columns of one token, separated by spaces or tabs. An empty line ends a sentence. Lines that
-    start with ``-DOCSTART-`` are left out. There are no comments, because ``#`` can be a token. CRF++ and Wapiti use
-    the same format.
+    A line contains the columns of one token, separated by spaces or tabs. An empty line ends a sentence, and so does a
+    line that starts with ``-DOCSTART-``, which is left out. There are no comments, because ``#`` can be a token. CRF++
+    and Wapiti use the same format.
 
     Parameters
     ----------
@@ -75,16 +74,13 @@ def read_conll(
     for place, lines in blocks_of(numbered):
         sentence = []
         for i, words in enumerate(map(cells_of, lines)):
-            if words[0] == DOCUMENT:
-                continue
             if len(words) != len(columns):
                 raise ValueError(
                     f"{next_place(place, i)}: expected {len(columns)} columns ({', '.join(columns)}), "
                     f"got {len(words)}: {lines[i].strip():.100}"
                 )
             sentence.append(dict(zip(columns, words)))
-        if sentence:
-            sentences.append(sentence)
+        sentences.append(sentence)
     return _packed(sentences, target, name)
 
 
@@ -132,8 +128,8 @@ def read_conllu(
     ImportError
         If conllu is not installed.
     ValueError
-        If the file is malformed, or if a token lacks a column or a head. The message names the file, the sentence
-        (counted from 0) and the token.
+        If the file is malformed, if a token lacks a column or a head, or if heads are a cycle. The message names the
+        file, the sentence (counted from 0) and the token.
 
     See Also
     --------
@@ -204,7 +200,10 @@ def _row(token, columns, place):
 
 def _tree(tokens, place):
     """Edges from heads to tokens, and their features."""
-    position = {token.get("id"): t for t, token in enumerate(tokens)}
+    position: dict[int, int] = {}
+    for t, token in enumerate(tokens):
+        if position.setdefault(token.get("id"), t) != t:
+            raise ValueError(f"{place}, token {t}: an earlier token has the same number, {token.get('id')!r}.")
     tree = []
     for t, token in enumerate(tokens):
         head = token.get("head")
@@ -215,7 +214,22 @@ def _tree(tokens, place):
         side = "left" if t < position[head] else "right"
         relation = _row(token, ["deprel"] if "deprel" in token else [], place)
         tree.append(((position[head], t), {**relation, "direction": side, "distance": abs(position[head] - t)}))
+    _refuse_cycle({child: parent for (parent, child), _ in tree}, place)
     return tree
+
+
+def _refuse_cycle(heads, place):
+    """Raise a ValueError if a token is above its own head."""
+    in_trees: set[int] = set()
+    for t in heads:
+        path: dict[int, None] = {}  # in the order of the tokens
+        while t in heads and t not in in_trees:
+            if t in path:
+                cycle = ", ".join(map(str, list(path)[list(path).index(t) :]))
+                raise ValueError(f"{place}, token {t}: the heads are a cycle of the tokens {cycle}.")
+            path[t] = None
+            t = heads[t]
+        in_trees.update(path)
 
 
 def _packed(sentences, target, name, keep_target=False):

@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterable, Iterator
 
 BLANK = " \t\r"
+DOCUMENT = "-DOCSTART-"  # first word of a line between the documents of CoNLL-2003
 _SEPARATOR = re.compile("[ \t]+")
 
 
 def blocks_of(numbered: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
     """Numbered lines in blocks between empty lines, each with the place of its first line.
+
+    A line that starts with ``-DOCSTART-`` separates blocks as an empty line does.
 
     Parameters
     ----------
@@ -18,7 +21,8 @@ def blocks_of(numbered: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[s
     lines: list[str] = []
     first = ""
     for place, line in numbered:
-        if line.strip(BLANK):
+        text = line.strip(BLANK)
+        if text and not text.startswith(DOCUMENT):
             first = first if lines else place
             lines.append(line)
         elif lines:

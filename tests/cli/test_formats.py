@@ -12,7 +12,7 @@ from skstruct.cli._crfsuite import CRFsuite
 from skstruct.cli._formats import Prediction, Record
 from skstruct.cli._json_lines import JSONLines
 
-COLUMNS = "\ufefffull\u3000stop NN\tB\nx\u00a0y  VB O\r\n\n\n  \t\n#\tNN\tO"
+COLUMNS = "\ufefffull\u3000stop NN\tB\nx\u00a0y  VB O\r\n\n-DOCSTART- -X-\n  \t\n#\tNN\tO"
 TREEBANK = """\
 # text = I don't
 1\tI\tI\tPRON\t_\t_\t2\tnsubj\t_\t_

@@ -15,7 +15,7 @@ from skstruct.preprocessing import EdgeTransformer, NodeTransformer, TokenTempla
 conllu = pytest.importorskip("conllu")
 
 COLUMNS = ["word", "pos", "chunk"]
-PLAIN = "-DOCSTART- -X- O\n\nThe DT B-NP\r\n#  #\tI-NP \n\n \n\nx\u2028y\xa0z NN O\n\n\n"
+PLAIN = "-DOCSTART- -X- O\n\nThe DT B-NP\r\n#  #\tI-NP \n-DOCSTART-\nx\u2028y\xa0z NN O\n\n \n\n"
 TREES = """\
 # sent_id = a
 # text = Don't go there
@@ -133,6 +133,8 @@ def test_named_columns_of_the_file():
 
 
 ROW = "1\ta\ta\tX\tX\t_\t{}\tdep\t_\t_\n2\tb\tb\tX\tX\t_\t0\troot\t_\t_\n"
+HEADS = [2, 4, 2, 3, 0]
+CYCLE = "".join(f"{t}\ta\ta\tX\tX\t_\t{head}\tdep\t_\t_\n" for t, head in enumerate(HEADS, start=1))
 
 
 @pytest.mark.parametrize(
@@ -142,6 +144,8 @@ ROW = "1\ta\ta\tX\tX\t_\t{}\tdep\t_\t_\n2\tb\tb\tX\tX\t_\t0\troot\t_\t_\n"
         (ROW.format("_"), {"edges": "head"}, "text, sentence 0, token 0: the head must be 0 or the number of another"),
         (ROW.format("1"), {"edges": "head"}, "token 0: the head must be 0 or the number of another token, got 1"),
         (ROW.format("9"), {"edges": "head"}, "got 9"),
+        (CYCLE, {"edges": "head"}, "text, sentence 0, token 1: the heads are a cycle of the tokens 1, 3, 2"),
+        (ROW.format("2").replace("2\tb", "1\tb"), {"edges": "head"}, "token 1: an earlier token has the same number"),
         ("just words\n", {}, "sentence 0: Invalid line format"),
         ("# nothing\n\n", {}, "text has no sentences"),
         (TREES, {"columns": ["word"]}, "token 0 has no column 'word'"),
