@@ -206,6 +206,12 @@ def test_transformers(name):
         assert_array_equal(loaded.get_feature_names_out(), transformer.get_feature_names_out())
 
 
+def test_templates_that_count():
+    counting = TokenTemplates(TEMPLATES, min_count=2).partial_fit(WORDS[:2])
+    again = restored(counting).partial_fit(WORDS)
+    assert_array_equal(again.get_feature_names_out(), counting.partial_fit(WORDS).get_feature_names_out())
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 @pytest.mark.parametrize("Transformer", [NodeTransformer, EdgeTransformer])
 def test_transformers_of_data_frames(Transformer, library):

@@ -19,7 +19,7 @@ class DaskTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEstim
 
     `fit` passes the transformer from partition to partition, in their order, and calls its ``partial_fit``. The result
     is that of one machine which reads all partitions: moments of `StandardScaler`, ranges of `MinMaxScaler`,
-    vocabularies of `TokenTemplates`. In a pipeline, it stands before `DaskGraphCRFClassifier`.
+    vocabularies of `TokenTemplates`, also with `min_count`. In a pipeline, it stands before `DaskGraphCRFClassifier`.
 
     Data in memory are fitted and transformed in this process.
 

@@ -7,7 +7,14 @@ import numpy as np
 
 from skstruct.kernels.jit import kernel
 from skstruct.preprocessing._template_notation import CONSTANTS
-from skstruct.preprocessing._token_codes import HASH_FACTORS, HashedPairs, HashedTexts, PairTable, first_slot
+from skstruct.preprocessing._token_codes import (
+    HASH_FACTORS,
+    NO_KEYS,
+    HashedPairs,
+    HashedTexts,
+    PairTable,
+    first_slot,
+)
 
 
 class TokenCodes:
@@ -46,6 +53,21 @@ class TokenCodes:
         return self._shifted[key]
 
 
+class Counts(NamedTuple):
+    """Conjunctions that have occurred, including those that are too rare for a feature.
+
+    Attributes
+    ----------
+    keys : ndarray of shape (n_conjunctions,), int64
+        As in `PairTable`, in the order of first appearance.
+    n_tokens : ndarray of shape (n_conjunctions,), int64
+        Number of tokens in which each has occurred.
+    """
+
+    keys: np.ndarray
+    n_tokens: np.ndarray
+
+
 @dataclass(frozen=True)
 class Template:
     """A template without ranges, and the columns of its features.
@@ -61,34 +83,53 @@ class Template:
         Code of the conjunction of no terms.
     first_column : int
         A feature has the column ``first_column + code``.
+    counts : Counts or None
+        Of all conjunctions, if more tokens may follow, and rare conjunctions have no feature yet.
     """
 
     terms: tuple
     tables: list = field(repr=False)
     start: int = 0
     first_column: int = 0
+    counts: Counts | None = field(default=None, repr=False)
 
     @classmethod
-    def learn(cls, terms, token_codes, min_count, first_column, known):
+    def learn(cls, terms, token_codes, min_count, first_column, known=None, *, counting=False):
         """Create a template from the conjunctions in at least `min_count` tokens; also return the columns of tokens.
 
-        The keys of the table of each term begin with those of the list `known`.
+        Parameters
+        ----------
+        terms : tuple of Term
+        token_codes : TokenCodes
+        min_count, first_column : int
+        known : Template or None, default=None
+            The template that was learnt from earlier tokens, with its counts if `min_count` is larger than 1.
+        counting : bool, default=False
+            Whether the new template keeps its counts.
         """
         codes = np.zeros(len(token_codes), np.int64)
         tables = []
-        for term, keys in zip(terms, known):
+        for term, keys in zip(terms, [NO_KEYS] * len(terms) if known is None else known.keys):
             table, codes = PairTable.learn(codes, token_codes.of(term), keys)
             tables.append(table)
-        counts = np.bincount(codes[codes >= 0], minlength=len(table.keys))
-        counts[: len(known[-1])] += min_count  # these occurred before
-        kept = np.flatnonzero(counts >= min_count)
-        if len(kept) < len(counts):
+        n_tokens = np.bincount(codes[codes >= 0], minlength=len(table.keys))
+        if known is not None:
+            n_tokens[: len(keys)] += 1 if known.counts is None else known.counts.n_tokens
+        counts = Counts(table.keys, n_tokens) if counting else None
+        kept = np.flatnonzero(n_tokens >= min_count)
+        if len(kept) < len(n_tokens):
             tables[-1] = PairTable(table.keys[kept])
-            renumbered = np.full(len(counts) + 1, -1, np.int64)  # the last entry is for the code -1
+            renumbered = np.full(len(n_tokens) + 1, -1, np.int64)  # the last entry is for the code -1
             renumbered[kept] = np.arange(len(kept))
             codes = renumbered[codes]
-        template = cls(terms, tables, first_column=first_column)
+        template = cls(terms, tables, first_column=first_column, counts=counts)
         return template, template._columns(codes)
+
+    @property
+    def keys(self):
+        """Keys of the table of each term; for the last term also those of counted conjunctions without a feature."""
+        keys = [table.keys for table in self.tables]
+        return keys if self.counts is None else [*keys[:-1], self.counts.keys]
 
     @classmethod
     def hashed(cls, terms, n_bits):

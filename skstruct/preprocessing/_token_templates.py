@@ -14,9 +14,9 @@ from skstruct.data.number_arrays import require_dtype
 from skstruct.data.structure import list_of
 from skstruct.data.tables import is_frame
 from skstruct.preprocessing._sequence_vectorizer import SequenceVectorizer, sparse_rows, stack_tokens
-from skstruct.preprocessing._template_columns import Template, TemplateTables, TokenCodes, look_up, pack_rows
+from skstruct.preprocessing._template_columns import Counts, Template, TemplateTables, TokenCodes, look_up, pack_rows
 from skstruct.preprocessing._template_notation import CONSTANTS, DERIVATIONS, column_functions, parse_templates
-from skstruct.preprocessing._token_codes import NO_KEYS, ColumnCodes, PairTable
+from skstruct.preprocessing._token_codes import ColumnCodes, PairTable
 
 MAX_FEATURES = 2**31 - 1
 
@@ -144,7 +144,8 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         """Add the features of more sequences to the vocabulary.
 
         The result is that of `fit` on the sequences of all calls. The columns of features that are known already can
-        change, because features are in the order of the templates.
+        change, because features are in the order of the templates. If ``min_count`` is larger than 1, 16 bytes are kept
+        for each feature that has occurred, including rare ones, also in a pickle.
 
         Parameters
         ----------
@@ -160,34 +161,24 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         Raises
         ------
         ValueError
-            If ``min_count`` is larger than 1: features that have been too rare so far are not known.
+            If ``templates`` or ``n_bits`` differ from those of the earlier calls, or if ``min_count`` is larger than 1
+            and the earlier calls have not counted, as `fit` and calls with ``min_count=1`` do not.
         """
-        if self.min_count != 1:
-            raise ValueError(
-                f"partial_fit of TokenTemplates needs min_count=1, got {self.min_count!r}: features that have been too "
-                "rare so far are not known. LinearFeatures(node_weights='observed') costs little for rare features, "
-                "and n_bits needs no vocabulary."
-            )
-        known = None
-        if hasattr(self, "_templates"):
-            keys = [[table.keys for table in template.tables] for template in self._templates if self.n_bits is None]
-            known = self.templates_, deepcopy(self._codes), keys
-        self._learn(stack_tokens(X), known)
+        self._learn(stack_tokens(X), continued=hasattr(self, "_templates"), counting=True)
         return self
 
-    def _learn(self, stack, known=None):
-        """Learn the vocabulary; `known` contains the templates, codes, and keys of tables that it begins with."""
+    def _learn(self, stack, *, continued=False, counting=False):
+        """Learn the vocabulary; if `continued`, in addition to what is known."""
         columns = self._check_parameters()
         derivations = {**DERIVATIONS, **(self.derivations or {})}
         parsed = parse_templates(self.templates, columns, derivations)
         hashed = self.n_bits is not None
         functions = column_functions(parsed.values(), derivations)
-        if known is None:
+        if continued:
+            codes, known = self._known(parsed)
+        else:
             codes = {name: ColumnCodes(name, used, hashed) for name, used in functions.items()}
-            known = list(parsed), codes, [[NO_KEYS] * len(terms) for terms in parsed.values()]
-        if known[0] != list(parsed):
-            raise ValueError("the templates differ from those of the earlier calls of partial_fit")
-        codes = known[1]
+            known = [None] * len(parsed)
         stack, readers = _read_tokens(stack, columns)
         if not hashed:
             for name, column in codes.items():
@@ -195,13 +186,15 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         encoded = _encode(stack, readers, codes, lambda: functions)
         token_codes = TokenCodes(encoded, stack.ptr)
         table = np.empty((len(token_codes), len(parsed)), np.int32)
-        found, n_features = [], 0
+        found, n_features, counting = [], 0, counting and self.min_count > 1
         for t, terms in enumerate(parsed.values()):
             if hashed:
                 template = Template.hashed(terms, self.n_bits)
                 table[:, t] = template.columns(token_codes)
             else:
-                template, table[:, t] = Template.learn(terms, token_codes, self.min_count, n_features, known[2][t])
+                template, table[:, t] = Template.learn(
+                    terms, token_codes, self.min_count, n_features, known[t], counting=counting
+                )
                 n_features += len(template.tables[-1].keys)
             found.append(template)
         if n_features > MAX_FEATURES:
@@ -212,6 +205,20 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
         self._derivations = dict(self.derivations or {})
         self._join_tables()
         return self._matrix(table)
+
+    def _known(self, parsed):
+        """Codes and templates of the earlier calls; parameters that do not fit to them are refused."""
+        if self.templates_ != list(parsed):
+            raise ValueError("the templates differ from those of the earlier calls of partial_fit")
+        n_bits = self._templates[0].tables[-1].n_bits or None
+        if n_bits != self.n_bits:
+            raise ValueError(f"n_bits={self.n_bits} differs from that of the earlier calls of partial_fit, {n_bits}")
+        if self.min_count > 1 and self._templates[0].counts is None:
+            raise ValueError(
+                f"partial_fit with min_count={self.min_count} needs the counts of all earlier features. fit, and "
+                "partial_fit with min_count=1, do not keep them. Begin with partial_fit of a clone."
+            )
+        return deepcopy(self._codes), self._templates
 
     def _look_up(self, stack):
         stack, readers = _read_tokens(stack, self._columns)
@@ -242,6 +249,12 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
             "keys": np.concatenate([np.zeros(0, np.int64), *keys]),
             "sizes": np.array(list(map(len, keys)), np.int64),
         }
+        counts = [template.counts for template in self._templates if template.counts is not None]
+        if counts:
+            state["_vocabulary"]["counts"] = {
+                **{name: np.concatenate([getattr(found, name) for found in counts]) for name in Counts._fields},
+                "sizes": np.array([len(found.keys) for found in counts], np.int64),
+            }
         return {key: value for key, value in state.items() if key not in ("_tables", "_templates", "_codes")}
 
     def __setstate__(self, state):
@@ -258,10 +271,11 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
             self._templates = [Template.hashed(terms, n_bits) for terms in parsed.values()]
         else:
             keys = iter(_split(vocabulary["keys"], vocabulary["sizes"]))
+            all_counts = _unpacked_counts(vocabulary.get("counts"), len(parsed))
             self._templates, n_features = [], 0
-            for terms in parsed.values():
+            for terms, counts in zip(parsed.values(), all_counts):
                 tables = [PairTable(next(keys)) for _ in terms]
-                self._templates.append(Template(terms, tables, first_column=n_features))
+                self._templates.append(Template(terms, tables, first_column=n_features, counts=counts))
                 n_features += len(tables[-1].keys)
             if n_features != self._n_features_out:
                 raise ValueError("the state of TokenTemplates is damaged: it has another number of features")
@@ -332,6 +346,16 @@ def _split(keys, sizes):
     if keys.dtype != np.int64 or (sizes < 0).any() or sizes.sum() != len(keys):
         raise ValueError("the state of TokenTemplates is damaged: its tables do not have the given sizes")
     return np.split(keys, np.cumsum(sizes)[:-1])
+
+
+def _unpacked_counts(packed, n_templates):
+    """Counts of each template, or None, from arrays of all templates, which may come from a damaged file."""
+    if packed is None:
+        return [None] * n_templates
+    counts = [Counts(*parts) for parts in zip(*(_split(packed[name], packed["sizes"]) for name in Counts._fields))]
+    if len(counts) != n_templates:
+        raise ValueError("the state of TokenTemplates is damaged: it has counts of other templates")
+    return counts
 
 
 def _encode(stack, readers, codes, functions):

@@ -33,7 +33,9 @@ def _pair(*items):
     return items
 
 
-@pytest.mark.parametrize("parameters", [{}, {"n_bits": 8}], ids=["vocabulary", "hashing"])
+@pytest.mark.parametrize(
+    "parameters", [{}, {"min_count": 2}, {"n_bits": 8}], ids=["vocabulary", "frequent features", "hashing"]
+)
 def test_templates_are_those_of_all_partitions(parameters, client, tokens):
     templates = TokenTemplates(["w[-1..1]", "w[-1]|w[0]", "w.suffix(1)[0]"], **parameters)
     local = make_pipeline(templates, GraphCRFClassifier(tol=1e-3)).fit(WORDS, LABELS)
@@ -44,6 +46,16 @@ def test_templates_are_those_of_all_partitions(parameters, client, tokens):
     assert list(chain(*(part.tolist() for part in found))) == local.predict(WORDS).tolist()
     again = pickle.loads(pickle.dumps(pipe))  # without the futures on the workers
     assert dask.compute(*again.predict(tokens))[0] == dask.compute(*pipe.predict(tokens))[0]
+
+
+def test_the_vocabulary_is_the_same_for_any_number_of_workers(start_cluster, tokens):
+    templates = TokenTemplates(["w[-1..1]", "w[-1]|w[0]", "w.suffix(1)[0]"], min_count=2)
+    expected = templates.fit(WORDS).get_feature_names_out().tolist()
+    assert len(expected) < TokenTemplates(templates.templates).fit(WORDS)._n_features_out
+    for n_workers in (1, 3):
+        with start_cluster(n_workers):
+            fitted = DaskTransformer(templates).fit(tokens).transformer_
+        assert fitted.get_feature_names_out().tolist() == expected
 
 
 def test_moments_are_those_of_all_partitions(client, make_data, cut):

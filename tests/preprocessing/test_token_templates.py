@@ -338,28 +338,57 @@ def test_hashing():
     assert not hasattr(hashed, "get_feature_names_out")
 
 
-@pytest.mark.parametrize("parameters", [{}, {"n_bits": 12}], ids=["vocabulary", "hashing"])
+@pytest.mark.parametrize(
+    "parameters", [{}, {"n_bits": 12}, {"min_count": 2}, {"min_count": 3}], ids=lambda parameters: str(parameters)
+)
 def test_partial_fit_is_fit_on_all_sequences(parameters):
     rng = np.random.default_rng(0)
     words, tags = np.array(["a", "b|c", "The", "x1", "y-z", "\\"]), np.array(["N", "V", "D"])
     sentences = [list(zip(words[rng.integers(6, size=n)], tags[rng.integers(3, size=n)])) for n in [3, 1, 4, 5, 2, 3]]
     sentences = [[tuple(map(str, token)) for token in sentence] for sentence in sentences]
     templates = ["w[-1]|pos[0]", "w.prefix(1..2)[0]", "w[-1..0]|w[0..1]", "bias", "__BOS__", "pos[1]"]
-    whole = TokenTemplates(templates, columns=["w", "pos"], **parameters).fit(sentences)
-    part = clone(whole)
+    part, so_far = TokenTemplates(templates, columns=["w", "pos"], **parameters), []
     for some in (sentences[:1], sentences[1:4], sentences[4:], sentences[:2]):
+        so_far += some
         assert part.partial_fit(some) is part
         part = pickle.loads(pickle.dumps(part))
-    assert_array_equal(
-        part.transform(sentences).node_features.toarray(), whole.transform(sentences).node_features.toarray()
-    )
-    if not parameters:
-        assert_array_equal(part.get_feature_names_out(), whole.get_feature_names_out())
+        whole = clone(part).fit(so_far)
+        assert_array_equal(
+            part.transform(sentences).node_features.toarray(), whole.transform(sentences).node_features.toarray()
+        )
+        if "n_bits" not in parameters:
+            assert_array_equal(part.get_feature_names_out(), whole.get_feature_names_out())
 
 
-def test_partial_fit_needs_all_features_and_the_same_templates():
-    with pytest.raises(ValueError, match=r"partial_fit of TokenTemplates needs min_count=1, got 2"):
-        TokenTemplates(["w[0]"], min_count=2).partial_fit([["a"]])
+def test_min_count_may_change_between_calls_that_count():
+    part = TokenTemplates(["w[0]", "w[-1]|w[0]"], min_count=3)
+    for sentence in (["a", "b", "a"], ["a", "b"], ["b", "a", "c"]):
+        part.partial_fit([sentence])
+    assert part.get_feature_names_out().tolist() == ["w[0]=a", "w[0]=b"]
+    part.set_params(min_count=2).partial_fit([["d"]])
+    assert part.get_feature_names_out().tolist() == ["w[0]=a", "w[0]=b", "w[-1]|w[0]=a|b", "w[-1]|w[0]=b|a"]
+    part.set_params(min_count=1).partial_fit([["d"]])
+    assert part.get_feature_names_out().tolist()[:4] == ["w[0]=a", "w[0]=b", "w[0]=c", "w[0]=d"]
+
+
+@pytest.mark.parametrize("name", ["keys", "n_tokens", "sizes"])
+def test_damaged_counts_are_refused(name):
+    state = TokenTemplates(["w[0]", "w[1]"], min_count=2).partial_fit([["a", "b", "a"]]).__getstate__()
+    counts = state["_vocabulary"]["counts"]
+    counts[name] = counts[name][:-1]
+    with pytest.raises(ValueError, match="the state of TokenTemplates is damaged"):
+        TokenTemplates([]).__setstate__(state)
+
+
+def test_partial_fit_refuses_what_does_not_fit_to_earlier_calls():
+    for uncounted in (
+        TokenTemplates(["w[0]"]).partial_fit([["a"]]),
+        TokenTemplates(["w[0]"], min_count=2).fit([["a"]]),
+    ):
+        with pytest.raises(ValueError, match=r"partial_fit with min_count=2 needs the counts of all earlier features"):
+            uncounted.set_params(min_count=2).partial_fit([["a"]])
+    with pytest.raises(ValueError, match="n_bits=None differs from that of the earlier calls of partial_fit, 8"):
+        TokenTemplates(["w[0]"], n_bits=8).partial_fit([["a"]]).set_params(n_bits=None).partial_fit([["a"]])
     vectorizer = TokenTemplates(["w[0]"]).partial_fit([["a"]])
     with pytest.raises(TypeError, match="sequence 0, token 1"):
         vectorizer.partial_fit([["b", 1]])
