@@ -127,10 +127,12 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
     verbose : int, default=0
         With 1, `fit` prints a line after each iteration: the seconds since the beginning of training, the value of the
         objective above, the largest component of its gradient as compared with `tol` ("-" if the optimiser does not
-        compute it), and with early stopping the score on the held-out graphs.
+        compute it), and with early stopping the score on the held-out graphs. `partial_fit` prints a line in each call:
+        the seconds since the beginning of the call, and the objective on its graphs.
     checkpoints : skstruct.io.Checkpoints, default=None
         Folder to which `fit` writes the state of the training in intervals. If the program is killed, the same program
-        continues from there, with the same result. None: no files are written.
+        continues from there, with the same result. None: no files are written. `partial_fit` supports only None: a
+        checkpoint would not contain which graphs have been passed.
 
     Attributes
     ----------
@@ -317,8 +319,8 @@ class GraphCRFClassifier(Versioned, TrainingMixin, ClassifierMixin, BaseEstimato
         ------
         ValueError, TypeError
             If the input or a parameter is invalid, `classes` is missing or has changed, or a parameter needs all data
-            (`early_stopping`, `transductive`, ``class_weight="balanced"``). The estimator is then unchanged, as it is
-            after Ctrl-C.
+            (`early_stopping`, `transductive`, ``class_weight="balanced"``), or `checkpoints` is not None. The estimator
+            is then unchanged, as it is after Ctrl-C.
 
         Examples
         --------

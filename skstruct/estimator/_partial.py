@@ -23,7 +23,7 @@ def is_incremental(estimator: BaseEstimator) -> bool:
 
 
 def refuse_partial(estimator: BaseEstimator) -> None:
-    """Refuse parameters that need all data at once."""
+    """Refuse parameters that need all data at once, and checkpoints, from which the caller could not continue."""
     if estimator.early_stopping:
         raise ValueError("partial_fit does not support early_stopping=True, because it sees only a part of the data.")
     if estimator.transductive:
@@ -32,6 +32,11 @@ def refuse_partial(estimator: BaseEstimator) -> None:
         raise ValueError(
             "partial_fit does not support class_weight='balanced', because it sees only a part of the data; compute "
             "the weights on all data by sklearn.utils.compute_class_weight, and pass a dict."
+        )
+    if estimator.checkpoints is not None:
+        raise ValueError(
+            f"partial_fit does not support checkpoints={estimator.checkpoints!r}, because a checkpoint would not "
+            "contain which data have been passed; save the estimator between two calls, e.g. by skops or pickle."
         )
 
 

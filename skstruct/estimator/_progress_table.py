@@ -1,4 +1,4 @@
-"""The table that `fit` prints with ``verbose=1``."""
+"""The table that `fit` and `partial_fit` print with ``verbose=1``."""
 
 import time
 
@@ -22,11 +22,13 @@ class ProgressTable:
         Factor from the minimised function to the loss that is printed.
     is_validated : bool
         Whether there is a column for the score on held-out graphs.
+    last : float, default=np.inf
+        Number of the last iteration whose line is above.
     """
 
-    def __init__(self, name: str, scale: float, is_validated: bool):
-        self.name, self.scale, self.is_validated = name, scale, is_validated
-        self.begin, self.last = time.perf_counter(), np.inf  # the last iteration
+    def __init__(self, name: str, scale: float, is_validated: bool, last: float = np.inf):
+        self.name, self.scale, self.is_validated, self.last = name, scale, is_validated, last
+        self.begin = time.perf_counter()
 
     def __call__(self, state: OptimizerState, score: float | None) -> None:
         """Print the line of an iteration, with its score on held-out graphs if it has been scored."""

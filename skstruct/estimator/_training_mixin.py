@@ -125,12 +125,15 @@ class TrainingMixin(CallbackSupportMixin):
             model = self._current_model()
             feature_plan, coef, backend = model.feature_plan, model.coef, model.backend
         training = self._training(part, backend, optimizer, feature_plan, len(classes))
+        table = ProgressTable(type(self).__name__, training.scale, False, np.inf if is_first else 0)
         with training.threads() as in_threads:
             training = Stages(training, [objective], in_threads).main
             self._progress = training.update(training.loss(objective, in_threads), coef, self._progress)
         state = self._progress.state
         curve = np.append(getattr(self, "loss_curve_", []), state.value * training.scale)
         self._set_fitted(self._attributes_at(training, classes, state.x), curve, state.n_evaluations)
+        if self.verbose:
+            table(state, None)
 
     def _components(self):
         """Check the parameters, and return feature map, backend, objective and optimiser."""

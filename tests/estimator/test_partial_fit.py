@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import (
 
 from skstruct import GraphCRFClassifier
 from skstruct.datasets import make_chain
+from skstruct.io import Checkpoints
 from skstruct.optim import LBFGS, OPTIMIZERS, Adam, AveragedSGD
 
 INCREMENTAL = [name for name, row in OPTIMIZERS.items() if row.incremental]
@@ -132,6 +133,7 @@ def test_a_few_graphs_after_fit_change_little(name):
         ({"early_stopping": True}, "does not support early_stopping=True"),
         ({"transductive": True}, "does not support transductive=True"),
         ({"class_weight": "balanced"}, "does not support class_weight='balanced'"),
+        ({"checkpoints": Checkpoints("folder")}, r"does not support checkpoints=Checkpoints\(.*save the estimator"),
         ({"l1_ratio": 0.5}, "does not support an L1 penalty"),
         ({"C": 0}, "C must be a positive number"),
     ],

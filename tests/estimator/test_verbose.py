@@ -1,4 +1,4 @@
-"""The table that `fit` prints with ``verbose=1``."""
+"""The table that `fit` and `partial_fit` print with ``verbose=1``."""
 
 import warnings
 
@@ -72,6 +72,18 @@ def test_continued_trainings(chains, capsys):
         crf.fit(*chains).set_params(max_iter=6).fit(*chains)
     first, second = tables(capsys.readouterr().out)
     assert column(first, "iteration") + column(second, "iteration") == list(range(1, crf.n_iter_ + 1))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_passes_over_parts(chains, capsys, optimizer):
+    """The names of the columns are printed in the first call only."""
+    X, y = chains
+    crf = GraphCRFClassifier(optimizer=optimizer, verbose=1, random_state=0)
+    for start in (0, 10, 20):
+        crf.partial_fit(X[start : start + 10], y[start : start + 10], [0, 1, 2])
+    (table,) = tables(capsys.readouterr().out)
+    assert column(table, "iteration") == [1, 2, 3]
+    np.testing.assert_allclose(column(table, "loss"), crf.loss_curve_, rtol=1e-6)
 
 
 def test_approximate_inference(capsys):
