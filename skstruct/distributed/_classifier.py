@@ -65,6 +65,9 @@ class DaskGraphCRFClassifier(GraphCRFClassifier):
     partitions of a worker that has died are loaded again by other workers. Therefore the partitions must be loaded by
     the workers. Data that the client has scattered are lost with their worker.
 
+    Callbacks of scikit-learn run in this process, and receive the partitions as `X`. A `ScoringMonitor` needs `y`, and
+    logs scores only if `X` and `y` are Bags. Each score loads the partitions again.
+
     Examples
     --------
     Data in memory need no cluster. With a cluster, partitions take the place of `X` and `y`, for example
@@ -135,11 +138,14 @@ class DaskGraphCRFClassifier(GraphCRFClassifier):
         ValueError, TypeError
             As by `GraphCRFClassifier.fit`.
         """
+        return super().fit(X, y, sample_weight)
+
+    def _fit(self, X, y, sample_weight, report):
         if not is_partitioned(X):
-            return super().fit(X, y, sample_weight)
+            return super()._fit(X, y, sample_weight, report)
         given = sources(X, y, sample_weight)
         with Cluster(self.client) as cluster:
-            return super().fit(Pieces.load(cluster, given), None, None)
+            return super()._fit(Pieces.load(cluster, given), None, None, report)
 
     def _read_training(self, X, y, sample_weight, objective, *, reset, classes=None):
         if not isinstance(X, Pieces):
@@ -175,6 +181,15 @@ class DaskGraphCRFClassifier(GraphCRFClassifier):
         """Fitted local estimator without threads."""
         check_is_fitted(self)
         return self.to_local().set_params(n_jobs=1)
+
+    def _query(self, X):
+        if is_partitioned(X):
+            raise TypeError(
+                "X consists of partitions; predict, predict_proba, predict_log_proba and score accept them. All other "
+                "queries need data in memory: local = crf.to_local() returns an estimator that tasks can use, e.g. "
+                "dask.delayed(local.entropy)(X) with the graphs of one partition."
+            )
+        return super()._query(X)
 
     def _over_partitions(self, method, X, known):
         """Delayed results of a method of the local estimator, one per partition."""

@@ -11,10 +11,18 @@ from skstruct.data.optional import optional_module
 from skstruct.distributed._cluster import Cluster
 from skstruct.distributed._pieces import Pieces, named
 from skstruct.distributed._sources import is_partitioned, sources
+from skstruct.estimator.callbacks import CallbackSupportMixin, one_task
 from skstruct.version import Versioned
 
 
-class DaskTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
+class DaskTransformer(
+    Versioned,
+    CallbackSupportMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn has no types for this keyword
+):
     """Apply a transformer to partitions on the workers of a Dask cluster.
 
     `fit` passes the transformer from partition to partition, in their order, and calls its ``partial_fit``. The result
@@ -80,6 +88,7 @@ class DaskTransformer(Versioned, MetaEstimatorMixin, TransformerMixin, BaseEstim
         tags.requires_fit, tags.no_validation = inner.requires_fit, inner.no_validation
         return tags
 
+    @one_task
     def fit(self, X, y=None):
         """Fit a clone of the transformer.
 

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skstruct
-from skstruct import GraphCRFClassifier, MultiLabelCRFClassifier, calibration, preprocessing
+from skstruct import GraphCRFClassifier, MultiLabelCRFClassifier, calibration, distributed, preprocessing
 from skstruct.datasets import make_chain
 from skstruct.metrics import node_accuracy
 from skstruct.preprocessing import EdgeTransformer, NodeTransformer
@@ -168,7 +168,7 @@ def test_a_calibration_is_a_task(chains):
 
 
 def test_every_estimator_supports_callbacks():
-    for module in (skstruct, preprocessing, calibration):
+    for module in (skstruct, preprocessing, calibration, distributed):
         for name in module.__all__:
             kind = getattr(module, name)
             assert not hasattr(kind, "fit") or hasattr(kind, "set_callbacks"), name
