@@ -40,6 +40,11 @@ SETTINGS = {
     "perceptron": {"objective": "perceptron", "optimizer": "averaged_perceptron"},
     "tree-reweighted, two stages": {"inference": "tree_reweighted"},
 }
+INCREMENTAL = {
+    "sgd": {"optimizer": "sgd"},
+    "adam": {"optimizer": "adam"},
+    "perceptron": {"objective": "perceptron", "optimizer": "averaged_perceptron"},
+}
 
 
 class Moments:
@@ -64,15 +69,15 @@ class Moments:
                 raise KeyboardInterrupt
 
 
-def train(crf, data, moments):
-    """Fit, and return the number of iterations that were reported; an interrupt passes."""
+def train(fit, data, moments):
+    """Call ``fit``, and return the number of iterations that were reported; an interrupt passes."""
     printed = io.StringIO()
     interrupt = None
     with contextlib.redirect_stdout(printed), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the iterations are few
         try:
             with moments:
-                crf.fit(*data)
+                fit(*data)
         except KeyboardInterrupt as error:
             interrupt = error
     rows = [line for line in printed.getvalue().splitlines() if line.split()[0].isdecimal()]
@@ -81,6 +86,10 @@ def train(crf, data, moments):
 
 def state(crf):
     return {name: value for name, value in vars(crf).items() if name not in crf.get_params()}
+
+
+def is_same(before, after):
+    return before.keys() == after.keys() and all(before[key] is after[key] for key in before)
 
 
 def objective(crf, data):
@@ -102,9 +111,46 @@ def whole_training(name):
     data, earlier = (make(n_graphs=8, return_X_y=True, random_state=seed) for seed in (0, 1))
     settings = {"C": 10, "max_iter": 8, "tol": 1e-9, "random_state": 0, "verbose": 1, **SETTINGS[name]}
     whole, moments = GraphCRFClassifier(**settings), Moments()
-    train(whole, data, Moments())  # compiles
-    train(clone(whole), data, moments)
+    train(whole.fit, data, Moments())  # compiles
+    train(clone(whole).fit, data, moments)
     return data, earlier, settings, whole, moments.n_calls
+
+
+@cache
+def whole_parts(name):
+    """Parts of data, settings, weights after each whole call of partial_fit, and its numbers of calls."""
+    X, y = make_chain(n_graphs=24, return_X_y=True, random_state=0)
+    parts = [(X[part], y[part], np.unique(y.values)) for part in (slice(0, 8), slice(8, 16), slice(16, 24))]
+    settings = {"C": 10, "random_state": 0, **INCREMENTAL[name]}
+    whole, weights, n_calls = GraphCRFClassifier(**settings), [], []
+    train(clone(whole).partial_fit, parts[0], Moments())  # compiles
+    for part in parts:
+        moments = Moments()
+        train(whole.partial_fit, part, moments)
+        weights.append(whole._model.coef)
+        n_calls.append(moments.n_calls)
+    return parts, settings, weights, n_calls
+
+
+def check_interrupt_of_partial_fit(number):
+    """Interrupt the first or a later call of partial_fit; returns whether its result is kept."""
+    rng, name = np.random.default_rng(number), list(INCREMENTAL)[number % len(INCREMENTAL)]
+    parts, settings, weights, n_calls = whole_parts(name)
+    crf, k = GraphCRFClassifier(**settings), int(rng.integers(len(parts)))
+    for part in parts[:k]:
+        crf.partial_fit(*part)
+    before = state(crf)
+    moments = Moments(int(rng.integers(1, n_calls[k] + 1)))
+    interrupt = train(crf.partial_fit, parts[k], moments)[1]
+    context = f"partial_fit, {name}, call {moments.interrupted} of {n_calls[k]}, {moments.place}, part {k}"
+    assert interrupt is not None, f"the interrupt was lost: {context}"
+    is_kept = not is_same(before, state(crf))
+    if is_kept:
+        np.testing.assert_array_equal(crf._model.coef, weights[k], err_msg=f"neither before nor after: {context}")
+    for part, expected in zip(parts[k + is_kept :], weights[k + is_kept :]):
+        crf.partial_fit(*part)
+        np.testing.assert_array_equal(crf._model.coef, expected, err_msg=f"the next call differs: {context}")
+    return is_kept
 
 
 def check_interrupt(number):
@@ -114,16 +160,15 @@ def check_interrupt(number):
     crf = GraphCRFClassifier(**settings)
     is_fitted = rng.random() < 0.5
     if is_fitted:
-        train(crf, earlier, Moments())
+        train(crf.fit, earlier, Moments())
     before, n_threads, n_blas = state(crf), threading.active_count(), blas_threads()
     moments = Moments(int(rng.integers(1, n_calls + 1)))
-    n_reported, interrupt = train(crf, data, moments)
+    n_reported, interrupt = train(crf.fit, data, moments)
     context = f"{name}, call {moments.interrupted} of {n_calls}, {moments.place}, fitted before: {is_fitted}"
     assert interrupt is not None, f"the interrupt was lost: {context}"
     assert threading.active_count() == n_threads, f"threads are left: {context}"
     assert blas_threads() == n_blas, f"BLAS has other numbers of threads: {context}"
-    after = state(crf)
-    is_kept = not (before.keys() == after.keys() and all(before[key] is after[key] for key in before))
+    is_kept = not is_same(before, state(crf))
     if is_kept:
         assert len(crf.loss_curve_) == crf.n_iter_, context
         crf.predict(data[0])
@@ -135,7 +180,7 @@ def check_interrupt(number):
             assert objective(crf, data) <= crf.loss_curve_[-1] * (1 + 1e-9), f"not the best iterate: {context}"
     else:
         assert n_reported == 0, f"{n_reported} iterations are lost: {context}"
-    train(crf, data, Moments())
+    train(crf.fit, data, Moments())
     np.testing.assert_array_equal(crf._model.coef, whole._model.coef, err_msg=f"the next fit differs: {context}")
     return is_kept
 
@@ -146,4 +191,12 @@ def test_interrupts(figure):
     figure(
         f"interrupts of fit: {N_INTERRUPTS} at random moments of {len(SETTINGS)} kinds of training, {n_kept} iterates "
         f"kept, {N_INTERRUPTS - n_kept} estimators unchanged: 0 lost"
+    )
+
+
+def test_interrupts_of_partial_fit(figure):
+    n_kept = sum(map(check_interrupt_of_partial_fit, range(N_INTERRUPTS)))
+    figure(
+        f"interrupts of partial_fit: {N_INTERRUPTS} at random moments with {len(INCREMENTAL)} optimisers, {n_kept} "
+        f"results kept, {N_INTERRUPTS - n_kept} estimators unchanged: 0 lost"
     )
