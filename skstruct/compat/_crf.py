@@ -11,8 +11,9 @@ from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 
 from skstruct.compat._algorithms import CRFSUITE_NAMES, FEATURES, read_settings
+from skstruct.compat._crfsuite_format import is_crfsuite
 from skstruct.compat._features import CRFsuiteFeatures
-from skstruct.compat._model_file import from_crfsuite, is_crfsuite
+from skstruct.compat._model_file import from_crfsuite
 from skstruct.compat._sequences import read_labels, read_sequences
 from skstruct.compat._tagger import Tagger
 from skstruct.compat._training import HeldOut, Watch, WatchedOptimizer
