@@ -12,6 +12,7 @@ from skstruct.optim._base import Optimizer, OptimizerState, own_generator
 
 PENALTY_STEPS = 10  # per epoch; penalty and average, which cost O(n_coef), are computed so often
 SAMPLE = 64  # mini-batches for the choice of the learning rate
+MAX_PASSES = 3  # over a smaller sample, if the objective is not smooth
 FIRST_RATE = 16.0
 MAX_DOUBLINGS = 30  # or halvings, of the learning rate
 
@@ -36,8 +37,9 @@ class AveragedSGD(Optimizer):
         Number of passes over the data. A smaller `max_iter` ends them earlier. Usual are six to ten, and two or three
         as a start of `LBFGS`.
     learning_rate : float or None, default=None
-        :math:`\eta`. None: it is chosen before the start. A pass over a sample of up to 64 mini-batches is tried with
-        the rate 16; then the rate is doubled or halved while this lowers the objective on the sample [2]_.
+        :math:`\eta`. None: it is chosen before the start. A pass over a sample of up to 64 mini-batches, or up to three
+        passes if there are fewer and the objective is not smooth, is tried with the rate 16. Then the rate is doubled
+        or halved while this lowers the objective on the sample [2]_.
     batch_size : int, default=16
         Largest number of graphs in a mini-batch.
     random_state : int, RandomState or None, default=None
@@ -184,11 +186,17 @@ def _epoch(loss, before, growth):
 
 
 def _calibrate(fun, start, batches):
-    """Learning rate with the lowest objective on a sample after one pass over it, by doubling or halving."""
+    """Learning rate with the lowest objective on a sample after one pass over it, by doubling or halving.
+
+    A few steps with a hinge loss can raise the objective at any rate: where all weights are zero, all labellings tie.
+    Therefore such a sample is passed over several times if it is small.
+    """
+    n_passes = 1 if getattr(fun, "smooth", True) else min(math.ceil(SAMPLE / len(batches)), MAX_PASSES)
 
     def objective(rate):
         coef = start.copy()
-        fun.steps(batches, coef, rate * fun.n_batches)
+        for _ in range(n_passes):
+            fun.steps(batches, coef, rate * fun.n_batches)
         return fun.steps(batches, coef, 0.0) + _penalty(fun.l2, coef) * len(batches) / fun.n_batches
 
     best, lowest = FIRST_RATE, objective(FIRST_RATE)

@@ -8,7 +8,7 @@ from sklearn.datasets import load_iris
 from sklearn.svm import LinearSVC
 
 from skstruct import GraphCRFClassifier, Topology
-from skstruct.datasets import make_chain, make_grid
+from skstruct.datasets import load_letters, make_chain, make_grid
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.features import LinearFeatures
 from skstruct.inference import BACKENDS, LazyPlan
@@ -147,3 +147,12 @@ def test_graphs_with_cycles_and_hidden_labels():
     crf = GraphCRFClassifier(objective="hinge", optimizer="sgd", missing_label=-1, random_state=0)
     likelihood = GraphCRFClassifier().fit(X, y)
     assert crf.fit(X, type(y)(hidden, y.ptr)).score(X, y) > likelihood.score(X, y) - 0.05
+
+
+@pytest.mark.parametrize("n_words", [150, 443])
+def test_sgd_finds_a_learning_rate_on_few_mini_batches(n_words):
+    """One pass over so few words raises the hinge loss at any rate, since all labellings of all words tie at first."""
+    X, y = load_letters(return_X_y=True)
+    crf = GraphCRFClassifier(objective="hinge", optimizer="sgd", C=1, random_state=0).fit(X[:n_words], y[:n_words])
+    n_nodes = X[:n_words].n_nodes  # the objective at zero: a loss of 1 for each node
+    assert crf.loss_curve_[-1] < 0.6 * n_nodes
