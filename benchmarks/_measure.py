@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks._machine import Seconds, rise_of_memory
 
 SHORTEST = 0.02  # seconds: faster functions are called several times per sample
+LARGEST_REUSED = 31 << 20  # bytes
 BUDGET = {"tiny": 1.0, "small": 5.0, "full": 40.0}  # seconds of one comparison, beyond the first round
 CASES: dict[str, "Case"] = {}
 
@@ -235,12 +236,16 @@ class Run:
     def sweep(self, quantity, variable, sizes, make, *, clock=time.process_time):
         """Measure ``make(size)()`` at all sizes in turn, and fit ``seconds ~ size**exponent``.
 
-        The time of a size is the minimum of its rounds, because other programs can only make it longer.
+        The time of a size is the minimum of its rounds, because other programs can only make it longer. New memory from
+        the operating system takes longer than the arithmetic in many cases. An array of nearly 32 MB is freed first:
+        glibc reuses arrays of up to the size of the largest one that was freed, and of 32 MB at most. Otherwise, the
+        time of an array would depend on the arrays before it.
         """
+        np.empty(LARGEST_REUSED, np.uint8)
         functions = [make(size) for size in sizes]
         for function in functions:
             function()
-        taken = np.empty((max(2, self.repeats), len(sizes)))
+        taken = np.empty((2 * self.repeats, len(sizes)))
         for row in taken:
             for k, function in enumerate(functions):
                 row[k] = mean_time(function, clock)

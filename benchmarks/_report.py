@@ -40,7 +40,7 @@ def markdown(results):
     lines += _table(header, [(row["case"], *cells(row)) for row in collect(results, "rows")])
     sweeps = collect(results, "sweeps")
     if sweeps:
-        header = ("case", "measured", "variable", "sizes", "ms", "exponent")
+        header = ("case", "measured", "variable", "sizes", "ms", "ns of each", "exponent")
         lines += ["", "## How time grows", ""]
         lines += _table(header, [(sweep["case"], *sweep_cells(sweep)) for sweep in sweeps])
     goals = collect(results, "goals")
@@ -91,10 +91,11 @@ def cells(row):
 
 
 def sweep_cells(sweep):
-    """Quantity, variable, sizes, milliseconds and exponent as text."""
+    """Quantity, variable, sizes, milliseconds, nanoseconds per unit of the size, and exponent as text."""
     sizes = " ".join(f"{size:,}" for size in sweep["sizes"])
     seconds = " ".join(number(1e3 * seconds) for seconds in sweep["seconds"])
-    return sweep["quantity"], sweep["variable"], sizes, seconds, f"{sweep['exponent']:.2f}"
+    each = " ".join(number(1e9 * seconds / size) for seconds, size in zip(sweep["seconds"], sweep["sizes"]))
+    return sweep["quantity"], sweep["variable"], sizes, seconds, each, f"{sweep['exponent']:.2f}"
 
 
 def check_cells(check):

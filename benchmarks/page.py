@@ -83,7 +83,7 @@ def tables(results):
         parts += [f"{title}\n{'-' * len(title)}\n", *map(_case, chosen)]
     growth, sweeps = [], collect(results, "sweeps")
     if sweeps:
-        header = ("Case", "Measured", "Variable", "Sizes", "Milliseconds", "Exponent")
+        header = ("Case", "Measured", "Variable", "Sizes", "Milliseconds", "Nanoseconds of each", "Exponent")
         rows = [[_text(cell) for cell in (sweep["case"], *sweep_cells(sweep))] for sweep in sweeps]
         growth = ["How time grows\n--------------\n", _table(header, rows)]
     return _fill("performance_tables", cases="\n".join(parts), growth="\n".join(growth))

@@ -1,8 +1,11 @@
 """Growth of time with one size at a time, with fitted exponents: training, every backend, plans, the k best.
 
-The sizes are chosen such that neither the cost of a call nor a step from one cache to the next dominates. Each backend
-of the table is measured on graphs that it supports, whose edges share a matrix. Iterative backends do a constant number
-of sweeps.
+Each backend of the table is measured on graphs that it supports, whose edges share a matrix. Iterative backends do a
+constant number of sweeps.
+
+Where linear growth is expected, the smallest size is large enough that the constant cost of a call (0.02 to 0.3 ms) is
+a few percent at most, and the data of all sizes are in the same level of the memory: in the third-level cache, or all
+outside of it. The time of a unit of work differs between these levels. `beyond_caches` shows by how much.
 """
 
 import numpy as np
@@ -27,6 +30,10 @@ SETTINGS = {
 # Weak scores of edges, so that the number of sweeps does not depend on the size: both backends decode first.
 COUPLING = {"gibbs": 0.001, "mean_field": 0.02}
 N_STATES = 5
+# Smallest of the sizes; the largest is 8 times as large.
+FIRST_NODES = {"gibbs": 5000, "mean_field": 6400, "chain": 10_000, "edgeless": 10_000, "tree": 10_000}
+FIRST_NODES["junction_tree"] = 40_000  # stores about 1 kB for each node, so that all sizes exceed the caches
+FIRST_GRAPHS = {"chain": 1000, "edgeless": 1000, "enumeration": 50}
 
 
 @case("Growth of chains with tokens")
@@ -68,7 +75,7 @@ def backend_nodes(run):
     not measured, since its time doubles with each binary node.
     """
     for name in sorted(BACKENDS.keys() - {"enumeration"}):
-        n_nodes = run.pick(16, 1024, 10_000 if name in SHAPES else 1600)
+        n_nodes = run.pick(16, 1024, FIRST_NODES.get(name, 1600))
         sizes = n_nodes * np.array(run.pick([1, 2], [1, 2, 4], [1, 2, 4, 8]))
         run.sweep(name, "nodes", sizes, lambda n, name=name: _marginals(name, _shape(name, n)))
     _expect_linear(run, run.sweeps)
@@ -78,8 +85,8 @@ def backend_nodes(run):
 def backend_graphs(run):
     """Marginals of a batch over the number of graphs, which have 20 nodes, or 4 for enumeration; expected: linear."""
     for name in sorted(BACKENDS):
-        n_nodes, n_graphs = (4, run.pick(5, 25, 50)) if name == "enumeration" else (20, run.pick(5, 100, 500))
-        sizes = n_graphs * np.array(run.pick([1, 2], [1, 2, 4], [1, 2, 4, 8]))
+        n_nodes = 4 if name == "enumeration" else 20
+        sizes = run.pick(5, 25, FIRST_GRAPHS.get(name, 500)) * np.array(run.pick([1, 2], [1, 2, 4], [1, 2, 4, 8]))
         one = _shape(name, n_nodes)
         run.sweep(
             name, f"graphs of {n_nodes} nodes", sizes, lambda n, name=name, one=one: _marginals(name, _copies(one, n))
@@ -126,6 +133,20 @@ def backend_labels(run):
         run.sweep(name, "labels", sizes, lambda c, name=name, n=n_nodes: _marginals(name, _shape(name, n), c))
 
 
+@case("Growth of times beyond the caches")
+def beyond_caches(run):
+    """Marginals and plans of one graph, whose data are in the third-level cache at first and exceed it at last.
+
+    The computation is the same at all sizes, but data come from slower memory. Larger arrays also are new memory
+    in each call, which the operating system fills with zeros, since the C library keeps only smaller ones.
+    """
+    factors = np.array(run.pick([1, 2], [1, 4], [1, 4, 16]))
+    for name, first in (("chain", 20_000), ("tree", 20_000), ("junction_tree", 5000), ("loopy_bp", 12_800)):
+        sizes = run.pick(16, 1024, first) * factors
+        run.sweep(name, "nodes", sizes, lambda n, name=name: _marginals(name, _shape(name, n)))
+    run.sweep("plan, 2 columns", "nodes", run.pick(60, 12_000, 60_000) * factors, lambda n: _plan(2, n))
+
+
 @case("Growth of plans")
 def plans(run):
     """Plans of junction trees over the number of nodes, for grids of 2, 6 and 10 columns.
@@ -133,7 +154,7 @@ def plans(run):
     Expected: linear for 2 columns, a ladder. Wider graphs need a heap and a hash set of the edges, which are linear but
     for a logarithm, and for the caches in which a large hash set does not fit.
     """
-    sizes = np.array(run.pick([60, 120], [12_000, 24_000, 48_000], [60_000, 240_000, 960_000]))
+    sizes = np.array(run.pick([60, 120], [12_000, 24_000, 48_000], [60_000, 120_000, 240_000]))
     run.sweep("plan, 2 columns", "nodes", sizes, lambda n: _plan(2, n))
     _expect_linear(run, run.sweeps)
     sizes = np.array(run.pick([60, 120], [900, 1800, 3600], [900, 1800, 3600, 7200]))
@@ -147,15 +168,11 @@ def k_best(run):
 
     Expected: linear in nodes, and below linear in k, since one pass of messages is enough for any k.
     """
-    sizes = np.array(run.pick([20, 40], [1000, 2000, 4000], [2000, 4000, 8000]))
+    sizes = np.array(run.pick([20, 40], [1000, 2000, 4000], [32_000, 64_000, 128_000]))
     run.sweep("5 best of a tree", "nodes", sizes, lambda n: _k_best(n, 5))
     _expect_linear(run, run.sweeps)
-    run.sweep(
-        f"k best of a tree of {sizes[0]} nodes",
-        "k",
-        run.pick([2, 4], [5, 20], [5, 20, 80]),
-        lambda k: _k_best(sizes[0], k),
-    )
+    n_nodes, numbers = run.pick(20, 1000, 2000), run.pick([2, 4], [5, 20], [5, 20, 80])
+    run.sweep(f"k best of a tree of {n_nodes} nodes", "k", numbers, lambda k: _k_best(n_nodes, k))
 
 
 def _evaluation(*, n_nodes, n_states=8, n_attributes=10_000, per_node=20):
@@ -230,4 +247,4 @@ def _k_best(n_nodes, k):
 
 def _expect_linear(run, sweeps):
     distance = max(abs(sweep["exponent"] - 1) for sweep in sweeps)
-    run.goal("largest distance of an exponent from 1", distance, at_least=0.1, goal=0.03, unit="")
+    run.goal("largest distance of an exponent from 1", distance, at_least=0.03, goal=0.02, unit="")

@@ -27,8 +27,11 @@ from skstruct.inference._junction_tree_blocks import (
 )
 from skstruct.inference._message_passing import exponentiate
 from skstruct.kernels.jit import kernel
+from skstruct.kernels.simd import CACHE_LINE, prefetch
 
 GROUP = 1 << 15  # entries of the messages of graphs that are processed together: they fit in the second-level cache
+AHEAD = 1024  # entries between the table that is read and the one that is prefetched: a part of the first-level cache
+ANY_LANES = (0,)  # for a primitive that uses no vector registers
 SMALLEST_PRODUCT = 1e-300  # no product of potentials and messages may be smaller, unless it is 0
 
 
@@ -181,6 +184,9 @@ def _distribute(first, last, buckets, potentials, weights, room, out, unsafe):
                 has_edge[axis] = False
             for k in range(edge_ptr[p], edge_ptr[p + 1]):
                 has_edge[edge_axis[k]] = True
+            # tables are read from the last to the first, which processors do not expect
+            for k in range(max(at - AHEAD, 0), max(at - AHEAD + n_states * length, 0), CACHE_LINE // 8):
+                prefetch(table, k, ANY_LANES)
             if length == size:
                 for x in range(n_states):
                     begin = at + x * length
