@@ -6,6 +6,7 @@ that library are joined.
 """
 
 import numbers
+from copy import copy
 
 import numpy as np
 import scipy.sparse as sp
@@ -159,9 +160,10 @@ def take_rows(x, rows):
 def _csr_view(x, start, stop):
     """Consecutive rows of a CSR matrix as a view of its arrays; slicing by scipy copies the arrays."""
     first, last = x.indptr[start], x.indptr[stop]
-    view = type(x)((stop - start, x.shape[1]), dtype=x.dtype)  # the constructor would copy arrays if given here
+    view = copy(x)  # shares the arrays, and takes a tenth of the time of the constructor
     view.data, view.indices = x.data[first:last], x.indices[first:last]
     view.indptr = x.indptr[start : stop + 1] - first
+    view.resize((stop - start, x.shape[1]))
     return view
 
 

@@ -222,10 +222,8 @@ class NodeWeights:
         if self.places is None:
             nothing = (np.zeros(1, np.int64), np.zeros(0, np.uint32), self.pair_labels, np.zeros(0), 0)
             return NodeInputs(ptr, features.indices.astype(np.int32, copy=False), values, *nothing)
-        numbers = self.places[features.indices, 1]
-        in_table = numbers == IN_TABLE
-        numbers[in_table] = 0
-        row_ptr, pair_ptr = (np.append(0, np.cumsum(uses, dtype=np.int64))[ptr] for uses in (in_table, numbers))
+        row_ptr, pair_ptr = np.zeros(len(ptr), np.int64), np.zeros(len(ptr), np.int64)
+        _count_tiers(ptr, features.indices, self.places, row_ptr, pair_ptr)
         n_rows, n_pairs = row_ptr[-1], pair_ptr[-1]
         inputs = NodeInputs(
             row_ptr,
@@ -270,6 +268,19 @@ class NodeWeights:
         values = np.concatenate([table[row[at], label], singles])
         rows, columns = np.concatenate([feature[at], single]), np.concatenate([label, self.pair_labels])
         return csr_array((values, (rows, columns)), shape=(self.n_features, self.n_states))
+
+
+@kernel
+def _count_tiers(ptr, columns, places, row_ptr, pair_ptr):
+    """Write the offsets of the rows and pairs of each node; the first entries are 0."""
+    for t in range(len(ptr) - 1):
+        row_ptr[t + 1], pair_ptr[t + 1] = row_ptr[t], pair_ptr[t]
+        for k in range(ptr[t], ptr[t + 1]):
+            number = places[columns[k], 1]
+            if number == IN_TABLE:
+                row_ptr[t + 1] += 1
+            else:
+                pair_ptr[t + 1] += number
 
 
 @kernel

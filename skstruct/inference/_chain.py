@@ -71,10 +71,10 @@ class Chain(InferenceBackend):
         return accepted
 
     def _plan(self, topology, n_states):
-        low = topology.edges.min(axis=1)
+        i, j = topology.edges.T
         step_edge = np.full(topology.n_nodes, NO_EDGE, np.int32)
-        step_edge[low] = np.arange(topology.n_edges)
-        return _ChainPlan(topology, step_edge, topology.edges[:, 0] > topology.edges[:, 1])
+        step_edge[np.minimum(i, j)] = np.arange(topology.n_edges)
+        return _ChainPlan(topology, step_edge, i > j)
 
 
 class _UsedMatrices(NamedTuple):
