@@ -103,11 +103,12 @@ class DaskGraphCRFClassifier(GraphCRFClassifier):
         Returns
         -------
         local : GraphCRFClassifier
-            With the same parameters, and fitted if this estimator is fitted.
+            With the same parameters, and fitted if this estimator is fitted. It has no callbacks.
         """
         local = plain(self)
         fitted = vars(self).keys() - self.get_params(deep=False).keys()
-        local.__dict__.update({name: vars(self)[name] for name in fitted})
+        # callbacks, and what scikit-learn keeps of them during fit, stay here: workers receive a local estimator
+        local.__dict__.update({name: vars(self)[name] for name in fitted if "callback" not in name})
         return local
 
     def fit(self, X, y=None, sample_weight=None):

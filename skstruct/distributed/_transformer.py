@@ -52,7 +52,8 @@ class DaskTransformer(
     -----
     Labels and weights of a partition stay as they are. Transformed partitions are computed when the next step of a
     pipeline reads them, and are not kept. A transformer other than those above can be fitted to a sample and applied by
-    ``dask.delayed(fitted.transform)``.
+    ``dask.delayed(fitted.transform)``. Callbacks of scikit-learn belong to this estimator; those of
+    `transformer` are not called for partitions.
 
     Examples
     --------
@@ -115,6 +116,8 @@ class DaskTransformer(
         if not is_partitioned(X):
             self.transformer_ = inner.fit(X, y)
             return self
+        if hasattr(inner, "set_callbacks"):
+            inner.set_callbacks()  # none: the workers receive the transformer
         incremental = hasattr(inner, "partial_fit")
         if not incremental and get_tags(inner).requires_fit:
             raise TypeError(

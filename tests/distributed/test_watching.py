@@ -1,6 +1,7 @@
 """Callbacks and the progress table on partitions, and queries that do not accept partitions."""
 
 import inspect
+import pickle
 
 import pytest
 from sklearn.base import clone
@@ -40,6 +41,9 @@ class Watch:
             self.scores.append(fitted_estimator.score(X))
         return self.calls.count("end iteration") == self.last
 
+    def __reduce__(self):
+        raise AssertionError("callbacks stay in the process of the client")
+
 
 def test_callbacks_receive_the_partitions(client, make_data, cut):
     pytest.importorskip("sklearn.callback", reason=NEW)
@@ -49,6 +53,7 @@ def test_callbacks_receive_the_partitions(client, make_data, cut):
     assert watch.calls == ["setup", "begin fit", *iterations, "end fit", "teardown"]
     assert all(given is parts for given in watch.given)
     assert watch.scores[-1] == crf.score(parts)
+    pickle.dumps(crf.to_local())
     assert DaskGraphCRFClassifier(tol=1e-2).set_callbacks(Watch(last=2)).fit(parts).n_iter_ == 2
 
 
@@ -78,8 +83,10 @@ def test_callbacks_of_a_pipeline(client, make_data, cut, capsys, monkeypatch):
     for name in ("Pipeline", "DaskTransformer", "DaskGraphCRFClassifier"):
         assert f"{name} - fit" in shown
     watch = Watch()
-    clone(transformer.set_callbacks(watch)).fit(cut(3, *make_data()))
+    transformer.transformer.set_callbacks(Watch())
+    fitted = clone(transformer.set_callbacks(watch)).fit(cut(3, *make_data()))
     assert watch.calls == ["setup", "begin fit", "end fit", "teardown"]
+    pickle.dumps(fitted.transformer_)
 
 
 def test_verbose(client, make_data, cut, capsys):
