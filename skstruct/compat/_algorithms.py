@@ -160,4 +160,6 @@ def read_settings(crf: BaseEstimator) -> tuple[Algorithm, dict[str, Any]]:
             )
         if parameter in NUMBERS:
             require_number(crf, parameter, *NUMBERS[parameter])
+        if isinstance(defaults[parameter], bool):
+            require(crf, parameter, isinstance(value, bool | np.bool_ | Integral), "a bool")
     return ALGORITHMS[name], {**defaults, **given}

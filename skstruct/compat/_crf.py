@@ -1,5 +1,6 @@
 """CRF: the class of sklearn-crfsuite."""
 
+import os
 import pickle
 from itertools import chain
 from types import SimpleNamespace
@@ -17,8 +18,10 @@ from skstruct.compat._model_file import from_crfsuite
 from skstruct.compat._sequences import read_labels, read_sequences
 from skstruct.compat._tagger import Tagger
 from skstruct.compat._training import HeldOut, Watch, WatchedOptimizer
+from skstruct.components import require
+from skstruct.data.label_types import label_kind, one_kind
 from skstruct.data.optional import optional_module
-from skstruct.data.ragged import as_ragged
+from skstruct.data.structure import offsets
 from skstruct.estimator import GraphCRFClassifier
 from skstruct.io import load_model
 from skstruct.preprocessing import AttributeVectorizer
@@ -210,19 +213,20 @@ calibration_max_trials : default=None
         if (X_dev is None) != (y_dev is None):
             raise ValueError("Pass both X_dev and y_dev to use the holdout data")
         algorithm, settings = read_settings(self)
+        is_path = self.model_filename is None or isinstance(self.model_filename, str | os.PathLike)
+        require(self, "model_filename", is_path, "a path or None")
         vectorizer = AttributeVectorizer(separator=":", keep_zeros=True)
-        dataset, labels = vectorizer.fit_transform(read_sequences(X)), read_labels(y)
-        held_out_labels = [] if y_dev is None else read_labels(y_dev)
-        classes = list(dict.fromkeys(chain(*labels, *held_out_labels)))
+        dataset = vectorizer.fit_transform(read_sequences(X))
+        labels = read_labels(y, dataset.node_ptr)
+        classes = list(dict.fromkeys(labels.values.tolist()))
         features = CRFsuiteFeatures(*(settings[name] for name in FEATURES))
         held_out = None
         if X_dev is not None:
-            held_out = HeldOut(
-                features,
-                (dataset, as_ragged(labels)),
-                (vectorizer.transform(read_sequences(X_dev)), as_ragged(held_out_labels, "y_dev")),
-                classes,
-            )
+            held_out_dataset = _transformed(vectorizer, read_sequences(X_dev, "X_dev"))
+            held_out_labels = read_labels(y_dev, held_out_dataset.node_ptr, "y_dev")
+            one_kind({label_kind(y.values, "y_dev", None) for y in (labels, held_out_labels)}, "y and y_dev")
+            classes = list(dict.fromkeys([*classes, *held_out_labels.values.tolist()]))
+            held_out = HeldOut(features, (dataset, labels), (held_out_dataset, held_out_labels), classes)
         trainer = self._trainer()
         watch = Watch(
             dataset.n_nodes,
@@ -322,8 +326,9 @@ calibration_max_trials : default=None
         -------
         accuracy : float
         """
-        found, expected = (list(chain.from_iterable(sequences)) for sequences in (self.predict(X), y))
-        return float(accuracy_score(expected, found))
+        found = self.predict(X)
+        expected = read_labels(y, offsets(list(map(len, found))))
+        return float(accuracy_score(expected.values, list(chain.from_iterable(found))))
 
     @property
     def tagger_(self):
@@ -396,11 +401,20 @@ calibration_max_trials : default=None
         """Trainer of python-crfsuite that receives the log, or None."""
         if self.trainer_cls is None:
             return None
+        require(self, "trainer_cls", callable(self.trainer_cls), "a subclass of pycrfsuite.Trainer or None")
         given = {name: getattr(self, parameter) for parameter, name in CRFSUITE_NAMES.items()}
         given = {name: value for name, value in given.items() if value is not None}
         trainer = self.trainer_cls(algorithm=self.algorithm, params=given, verbose=self.verbose)
         trainer._before_train()  # creates its log, as its method train does
         return trainer
+
+
+def _transformed(vectorizer, held_out):
+    """Held-out sequences as a dataset; errors name them."""
+    try:
+        return vectorizer.transform(held_out)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"X_dev: {error}") from error
 
 
 def _array_of_lists(lists):

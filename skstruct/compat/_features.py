@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from skstruct.components import require_number
+from skstruct.components import require, require_number
 from skstruct.features import FeatureMap, LinearFeatures
 
 LINEAR = LinearFeatures("observed", fit_intercept=False, node_weights="observed")
@@ -63,6 +63,8 @@ class CRFsuiteFeatures(FeatureMap):
         n_features, n_states = linear.n_features, len(classes)
         states = states.frequent(self.min_freq, n_features * n_states if self.all_possible_states else 0)
         transitions = transitions.frequent(self.min_freq, n_states**2 if self.all_possible_transitions else 0)
+        has_weights = len(states.keys) + len(transitions.keys) > 0
+        require(self, "min_freq", has_weights, "at most the largest frequency, or the model has no weights")
         counts = csr_array(
             (np.maximum(states.numbers, 1), np.divmod(states.keys, n_states)), shape=(n_features, n_states)
         )

@@ -7,18 +7,23 @@ from typing import Any
 
 import numpy as np
 
+from skstruct.data.labels import flatten_values
+from skstruct.data.missing import missing_mask
+from skstruct.data.ragged import RaggedArray
 from skstruct.data.structure import list_of
 
 
-def read_sequences(X: Iterable) -> list[list[Any]]:
+def read_sequences(X: Iterable, name: str = "X") -> list[list[Any]]:
     """Sequences whose tokens are all dicts, or all lists of strings, as `AttributeVectorizer` accepts them.
 
     Parameters
     ----------
     X : iterable of iterables of tokens
         A token is a dict, or a list, tuple or set of strings. A sequence may be a ``pycrfsuite.ItemSequence``.
+    name : str, default="X"
+        Name of `X` in messages.
     """
-    sequences = [_tokens(sequence) for sequence in list_of("sequences", X)]
+    sequences = [_tokens(sequence, f"{name}[{i}]") for i, sequence in enumerate(list_of(f"sequences in {name}", X))]
     kinds = set(map(type, chain.from_iterable(sequences)))
     if all(issubclass(kind, dict) for kind in kinds) or all(issubclass(kind, list | tuple) for kind in kinds):
         return sequences
@@ -27,12 +32,28 @@ def read_sequences(X: Iterable) -> list[list[Any]]:
     return [[convert(token) if isinstance(token, collections) else token for token in tokens] for tokens in sequences]
 
 
-def read_labels(y: Iterable) -> list[list[Any]]:
-    """Labels of all sequences as lists of Python's types."""
-    return [labels.tolist() if isinstance(labels, np.ndarray) else list(labels) for labels in list_of("labels", y)]
+def read_labels(y: Iterable, ptr: np.ndarray, name: str = "y") -> RaggedArray:
+    """Labels of all sequences, one for each token.
+
+    Parameters
+    ----------
+    y : iterable of iterables of labels
+    ptr : ndarray of shape (n_sequences + 1,)
+        Offsets of the tokens of each sequence.
+    name : str, default="y"
+        Name of `y` in messages.
+    """
+    labels = [list(one) if isinstance(one, str) else one for one in list_of(f"labels in {name}", y)]  # "AB": A and B
+    values = flatten_values(labels, ptr, name)
+    missing = np.flatnonzero(missing_mask(values, np.nan))
+    if len(missing):
+        raise ValueError(f"{name} must have a label for each token, got {values[missing[0]]!r}")
+    return RaggedArray(values, ptr)
 
 
-def _tokens(sequence):
+def _tokens(sequence, place):
     if hasattr(sequence, "items") and not isinstance(sequence, dict):  # a pycrfsuite.ItemSequence
         return sequence.items()
+    if not isinstance(sequence, Iterable) or isinstance(sequence, str | bytes | dict):
+        raise TypeError(f"{place} must be a sequence, a list of tokens, got {sequence!r}")
     return list(sequence)

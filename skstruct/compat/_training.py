@@ -126,11 +126,6 @@ class HeldOut:
         Chains and their labels.
     labels : list
         All labels, in the order of the scores.
-
-    Raises
-    ------
-    ValueError
-        If sequences and labels have different lengths.
     """
 
     def __init__(
@@ -141,12 +136,6 @@ class HeldOut:
         labels: list,
     ):
         dataset, y = held_out
-        sizes = np.diff(dataset.node_ptr), np.diff(y.ptr)
-        if len(sizes[0]) != len(sizes[1]):
-            raise ValueError(f"X_dev has {len(sizes[0])} sequences, but y_dev has {len(sizes[1])}")
-        for number in np.flatnonzero(sizes[0] != sizes[1])[:1]:
-            n_tokens, n_labels = sizes[0][number], sizes[1][number]
-            raise ValueError(f"X_dev and y_dev: sequence {number} has {n_tokens} tokens and {n_labels} labels")
         self.labels = labels
         classes, self.rank = np.unique(np.array(labels), return_index=True)  # the number of each class among the labels
         self.plan = features.plan(train[0], classes, np.searchsorted(classes, train[1].values))

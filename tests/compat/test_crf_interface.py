@@ -253,7 +253,21 @@ def test_the_pipeline(fitted, test):
         ({"algorithm": "pa", "pa_type": 3}, (), ValueError, "CRF: pa_type must be 0, 1 or 2, got 3"),
         ({"min_freq": "a"}, (), ValueError, "CRFsuiteFeatures: min_freq must be a number, got 'a'"),
         ({}, ([[{"a": 1}]], None), ValueError, "Pass both X_dev and y_dev"),
-        ({}, ([[{"a": 1}]], [["A", "B"]]), ValueError, "y_dev.*sequence 0 has 1 tokens and 2 labels"),
+        ({"min_freq": 2}, (), ValueError, "min_freq must be at most the largest frequency.*, got 2"),
+        ({"all_possible_states": []}, (), ValueError, "CRF: all_possible_states must be a bool, got"),
+        ({"model_filename": [1]}, (), ValueError, "CRF: model_filename must be a path or None, got"),
+        (
+            {"trainer_cls": 3},
+            (),
+            ValueError,
+            "CRF: trainer_cls must be a subclass of pycrfsuite.Trainer or None, got 3",
+        ),
+        ({}, ([[{"a": 1}]], [["A", "B"]]), ValueError, "graph 0 has 1 nodes but y_dev.0. has 2 values"),
+        ({}, ([[{"a": 1}]], [["A"], ["A"]]), ValueError, "y_dev must hold 1 arrays"),
+        ({}, ([[{"a": 1}]], [[1]]), ValueError, "y and y_dev mixes strings and numbers"),
+        ({}, ([[{"a": 1}]], [[["A"]]]), ValueError, "y_dev"),
+        ({}, ([[{"a": None}]], [["A"]]), TypeError, "X_dev: sequence 0, token 0: got None"),
+        ({}, ([3], [["A"]]), TypeError, r"X_dev\[0\] must be a sequence, a list of tokens, got 3"),
     ],
 )
 def test_refusals(parameters, arguments, error, message):
@@ -262,9 +276,9 @@ def test_refusals(parameters, arguments, error, message):
 
 
 def test_what_is_no_list():
-    with pytest.raises(TypeError, match="expected a list of sequences, got None"):
+    with pytest.raises(TypeError, match="expected a list of sequences in X, got None"):
         CRF().fit(None, [["A"]])
-    with pytest.raises(TypeError, match="expected a list of labels, got None"):
+    with pytest.raises(TypeError, match="expected a list of labels in y, got None"):
         CRF().fit([[{"a": 1}]], None)
 
 
@@ -275,6 +289,10 @@ def test_what_is_no_list():
         ([[{"a": 1}], [{"a": 1}]], [["A"], ["A", "B"]], ValueError, "graph 1 has 1 nodes but y.1. has 2 values"),
         ([["abc"]], [["A"]], TypeError, "sequence 0, token 0: got 'abc'"),
         ([], [], ValueError, "Found no sequences"),
+        ([None], [["A"]], TypeError, r"X\[0\] must be a sequence, a list of tokens, got None"),
+        ([[{"a": 1}]], [[[]]], ValueError, "y"),
+        ([[{"a": 1}]], [[None]], ValueError, "y must have a label for each token, got None"),
+        ([[{"a": 1}]], ["A", "B"], ValueError, "y"),
         ([[{"a": np.nan}]], [["A"]], ValueError, "NaN"),
     ],
 )
