@@ -84,29 +84,47 @@ def read_templates(path: str, columns: Sequence[str]) -> Templates:
     nodes: list[str] = []
     edges: list[str] = []
     places: dict[tuple[str, str], str] = {}  # of the identifiers
+    earlier: dict[tuple[str, str], str] = {}  # places of the templates of nodes and edges
     for place, line in numbered_lines(path):
         line = line.strip()
         if not line or line.startswith("#"):
             continue
         found = None if line == ALWAYS else LINE.fullmatch(line)
         if found is None:
-            nodes.append(line)
+            _check(line, columns, place)
+            _add(nodes, "U", line, place, earlier)
             continue
         template = _translated(found[3] or "", columns, place)
         for kind in found[1].upper().replace("*", "UB"):
-            earlier = places.setdefault((kind, found[2]), place)
-            if earlier != place and found[3]:
+            first = places.setdefault((kind, found[2]), place)
+            if first != place and found[3]:
                 raise ValueError(
-                    f"{place}: the identifier {line.partition(':')[0]!r} occurs in {earlier} too. CRF++ does not "
+                    f"{place}: the identifier {line.partition(':')[0]!r} occurs in {first} too. CRF++ does not "
                     "distinguish the features of two such templates (a bag of words), which is not supported; use "
                     "different identifiers"
                 )
-            (nodes if kind == "U" else edges).append(template)
+            _add(nodes if kind == "U" else edges, kind, template, place, earlier)
     if not nodes:
         raise ValueError(f"{path} contains no template of tokens; one of the first column is U00:%x[0,0]")
     if places and not edges:
         warnings.warn(f"{path} has no line B, but the model has transitions between labels anyway", stacklevel=2)
     return Templates([*nodes, *_boundaries(nodes)] if places else nodes, edges or [ALWAYS])
+
+
+def _add(templates, kind, template, place, earlier):
+    """Append a template, and refuse one that is there already."""
+    first = earlier.setdefault((kind, template), place)
+    if first != place:
+        raise ValueError(f"{place}: the features of this template are those of {first}")
+    templates.append(template)
+
+
+def _check(template, columns, place):
+    """Refuse a malformed template."""
+    try:
+        TokenTemplates([template], columns).fit([[("",) * len(columns)]])
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
 
 
 def _translated(text, columns, place):
