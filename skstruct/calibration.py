@@ -147,6 +147,10 @@ class TemperatureScalingCV(Versioned, CallbackSupportMixin, MetaEstimatorMixin, 
             check_is_fitted(estimator)
             self.estimator_ = deepcopy(estimator.estimator)
             held_out = [_held_out(self.estimator_, X, y, sample_weight)]
+        elif isinstance(self.cv, list | tuple | np.ndarray) and not all(map(_is_pair, self.cv)):
+            raise ValueError(f"cv must be a number, a splitter, or a list of pairs (train, test), got {self.cv!r}.")
+        elif not hasattr(estimator, "fit") or isinstance(estimator, type):
+            raise TypeError(f"estimator must be a GraphCRFClassifier or end in one, got {estimator!r}.")
         else:
             self.estimator_ = _fitted(estimator, X, y, sample_weight)
             samples = _indexable(X, y, sample_weight)
@@ -256,6 +260,10 @@ class TemperatureScalingCV(Versioned, CallbackSupportMixin, MetaEstimatorMixin, 
         tags.input_tags = inner.input_tags
         tags.classifier_tags = inner.classifier_tags
         return tags
+
+
+def _is_pair(split):
+    return hasattr(split, "__len__") and len(split) == 2
 
 
 def _indexable(X, y, sample_weight):

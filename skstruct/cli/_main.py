@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     <BLANKLINE>
     0
     """
+    if argv is not None and not (isinstance(argv, Sequence) and all(isinstance(word, str) for word in argv)):
+        raise TypeError(f"argv must be a list of strings, got {argv!r}")
     options = _parser().parse_args(argv)
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)

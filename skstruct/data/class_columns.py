@@ -59,11 +59,11 @@ class ClassColumns:
         return out
 
 
-def position(label, classes):
-    """Position of a label among classes."""
+def position(label, classes, name="pos_label"):
+    """Position of a label among classes; `name` is that of the label in messages."""
     labels = classes.tolist()
     if not isinstance(label, Hashable) or label not in labels:
-        raise ValueError(f"pos_label {label!r} is not among the classes {labels[:10]}")
+        raise ValueError(f"{name} {label!r} is not among the classes {labels[:10]}")
     return labels.index(label)
 
 

@@ -11,7 +11,7 @@ from skstruct.data.graph import Graph, graph_fields, is_one_graph
 from skstruct.data.graph_libraries import networkx_fields, pyg_fields
 from skstruct.data.html import describe, kind_of_table, sizes
 from skstruct.data.images import pack_images
-from skstruct.data.indexing import numpy_namespace, sample_key
+from skstruct.data.indexing import check_axis, numpy_namespace, sample_key
 from skstruct.data.node_view import NodeView
 from skstruct.data.structure import as_edges, as_offsets, check_structure, list_of
 from skstruct.data.tables import as_table, join_columns, n_columns, n_rows, take_columns, take_rows
@@ -529,8 +529,7 @@ class GraphDataset:
         -------
         GraphDataset
         """
-        if axis not in (0, 1):
-            raise ValueError(f"axis must be 0 (graphs) or 1 (node features), got {axis!r}")
+        check_axis(axis, (0, 1), "0 (graphs) or 1 (node features)")
         return self.select_features(indices) if axis == 1 else self[indices]
 
     def select_features(self, columns: Any) -> "GraphDataset":

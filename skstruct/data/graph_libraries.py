@@ -5,7 +5,7 @@ graphs are read, so that the libraries are not imported.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -48,8 +48,9 @@ def attribute_list(argument, names):
     """Return the names in a parameter as a list; `argument` is the name of the parameter."""
     if isinstance(names, str):
         return [names]
-    found = list(names) if isinstance(names, Iterable) else []
-    if not found:
+    is_scalar = not isinstance(names, Iterable) or (isinstance(names, np.ndarray) and names.ndim == 0)
+    found = [] if is_scalar else list(names)
+    if not found or not all(isinstance(name, Hashable) for name in found):
         raise ValueError(f"{argument} must be the name of an attribute or a list of names, got {names!r}")
     return found
 
@@ -139,6 +140,7 @@ def _attributes(table, names, argument):
         table = table.toarray()
     if isinstance(names, str):
         return [{names: row} for row in table]
+    names = attribute_list(argument, names)
     if len(names) != table.shape[1]:
         raise ValueError(f"{argument} has {len(names)} names, but there are {table.shape[1]} features")
     return [dict(zip(names, row)) for row in table.tolist()]
@@ -146,10 +148,10 @@ def _attributes(table, names, argument):
 
 def pyg_fields(graphs, directed):
     """List of the fields of graphs of PyTorch Geometric."""
-    if hasattr(graphs, "edge_index") or not isinstance(graphs, Iterable):
+    if hasattr(graphs, "edge_index"):
         raise TypeError(f"got {type(graphs).__name__}; pass a list of graphs")
     fields, both = [], {}
-    for g, graph in enumerate(graphs):
+    for g, graph in enumerate(list_of("graphs", graphs)):
         x, edges, edge_features = (_tensor(graph, name, g) for name in ("x", "edge_index", "edge_attr"))
         if x is None or edges is None or edges.ndim != 2 or edges.shape[0] != 2:
             shape = None if edges is None else edges.shape

@@ -40,7 +40,12 @@ def sample_key(key, n_samples, what="samples"):
     if isinstance(key, slice):
         start, stop, step = key.indices(n_samples)
         return slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
-    key = np.asarray(key)
+    try:
+        key = np.asarray(key)
+    except ValueError:
+        raise IndexError(
+            f"{what} are selected by an integer, a slice, a mask or a 1-D integer array, got {key!r}"
+        ) from None
     if key.dtype == bool:
         if key.shape != (n_samples,):
             raise IndexError(f"a mask of shape {key.shape} cannot select from {n_samples} {what}")
@@ -59,6 +64,12 @@ def sample_key(key, n_samples, what="samples"):
     if len(outside):
         raise IndexError(f"index {key[outside[0]]} is out of range for {n_samples} {what}")
     return np.where(key < 0, key + n_samples, key)
+
+
+def check_axis(axis, allowed, what):
+    """Refuse the number of an axis that is not among the `allowed` ones, which `what` describes."""
+    if isinstance(axis, np.ndarray) or axis not in allowed:
+        raise ValueError(f"axis must be {what}, got {axis!r}")
 
 
 def first_outside(numbers, stop):

@@ -31,7 +31,7 @@ def missing_mask(labels: np.ndarray, missing_label: Any) -> np.ndarray:
     """
     if missing_label is None:
         return np.zeros(len(labels), bool)
-    if getattr(missing_label, "ndim", 0) or isinstance(missing_label, list | tuple | dict | set):
+    if getattr(missing_label, "ndim", 0) or isinstance(missing_label, list | tuple | dict | set | range):
         raise ValueError(f"missing_label must be one label, got {missing_label!r}.")
     if is_blank(missing_label):
         if labels.dtype.kind == "f":

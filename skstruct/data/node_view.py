@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skstruct.data.indexing import numpy_namespace, sample_key
+from skstruct.data.indexing import check_axis, numpy_namespace, sample_key
 from skstruct.data.tables import column, is_frame, n_columns, take_columns, take_rows, with_column
 
 
@@ -169,6 +169,7 @@ class NodeView:
         -------
         NodeView
         """
+        check_axis(axis, (0, 1), "0 (samples) or 1 (features)")
         if axis == 1:
             return self.with_dataset(self.dataset.select_features(indices))
         return self[indices]

@@ -3,13 +3,15 @@
 The *fields* of one graph are the tuple ``(node_features, edges, edge_features)``.
 """
 
+from collections.abc import Hashable
+
 import numpy as np
 import scipy.sparse as sp
 
 from skstruct.data.builders import chain_edges
 from skstruct.data.missing import missing_mask
 from skstruct.data.sparse_checks import check_sparse
-from skstruct.data.structure import as_edges, offsets
+from skstruct.data.structure import as_edges, list_of, offsets
 from skstruct.data.tables import as_table, is_frame, n_rows, refuse_masked
 
 
@@ -107,6 +109,10 @@ def _equal_but_for_rounding(a, b):
 
 def pack_frame(nodes, edges, graph, node, source, target, features):
     """Fields of a dataset, from long tables; see `GraphDataset.from_frame`."""
+    for name, column in (("graph", graph), ("node", node), ("source", source), ("target", target)):
+        if not isinstance(column, Hashable):
+            raise TypeError(f"{name} must be the name of a column, got {column!r}")
+    features = None if features is None else list_of("columns in features", features)
     identifiers = [c for c in (graph, node) if c is not None]
     _need_columns(nodes, "nodes", [*identifiers, *(features or [])])
     if len(nodes) == 0:
@@ -114,7 +120,7 @@ def pack_frame(nodes, edges, graph, node, source, target, features):
     graph_names, node_ptr = ([None], np.array([0, len(nodes)])) if graph is None else _ranges(nodes, graph)
     if features is None:
         features = [c for c in nodes.columns if c not in identifiers]
-    fields = {"node_features": nodes[list(features)], "node_ptr": node_ptr}
+    fields = {"node_features": nodes[features], "node_ptr": node_ptr}
     if edges is None:
         pairs, edge_ptr = chain_edges(node_ptr)
         return {**fields, "edges": pairs, "edge_ptr": edge_ptr}
@@ -154,7 +160,7 @@ def _ranges(nodes, graph):
 def _need_columns(frame, name, columns):
     if not is_frame(frame):
         raise TypeError(f"{name} must be a pandas or polars data frame, got {type(frame).__name__}")
-    missing = [c for c in columns if c not in frame.columns]
+    missing = [c for c in columns if not isinstance(c, Hashable) or c not in frame.columns]
     if missing:
         raise ValueError(f"{name} has no column {missing[0]!r}; its columns are {list(frame.columns)}")
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skstruct.data.html import MOST_ITEMS, describe
-from skstruct.data.indexing import numpy_namespace, sample_key
+from skstruct.data.indexing import check_axis, numpy_namespace, sample_key
 from skstruct.data.label_types import join_labels, label_array, label_kind, one_kind
 from skstruct.data.number_arrays import number_array
 from skstruct.data.optional import optional_module
@@ -149,8 +149,7 @@ class RaggedArray(RaggedArithmetic):
 
     def take(self, indices: Any, axis: int | None = 0) -> "RaggedArray":
         """Select graphs, as ``self[indices]`` does."""
-        if axis not in (0, None):
-            raise ValueError(f"only graphs can be selected, axis=0, got axis={axis!r}")
+        check_axis(axis, (0, None), "0 (graphs)")
         return self[indices]
 
     def tolist(self) -> list[list]:

@@ -239,6 +239,8 @@ def _bunch(data, labels, weights, return_X_y):
 
 def _make_forest(n_graphs, n_nodes, n_states, n_features, coupling, return_X_y, rng, draw_parents: Callable):
     """Draw trees with the parents, (n_graphs, max_nodes), that `draw_parents` returns for given sizes."""
+    if isinstance(n_nodes, tuple) and len(n_nodes) != 2:
+        raise ValueError(f"n_nodes must be a number, or a tuple of the lowest and the highest number, got {n_nodes!r}.")
     low, high = n_nodes if isinstance(n_nodes, tuple) else (n_nodes, n_nodes)
     _check_sizes(n_graphs=n_graphs, n_nodes=low, n_states=n_states, n_features=n_features)
     _check_sizes(n_nodes=high)

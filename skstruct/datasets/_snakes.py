@@ -89,7 +89,7 @@ def load_snakes(subset="train", return_X_y=False):
      [ 0  0  0 10  0  0]
      [ 0  0  0  0  0  0]]
     """
-    if subset not in SUBSETS:
+    if not isinstance(subset, str) or subset not in SUBSETS:
         raise ValueError(f"subset must be one of {list(SUBSETS)}, got {subset!r}.")
     with (files("skstruct.datasets") / "data" / "snakes.npz").open("rb") as file, np.load(file) as stored:
         node_ptr = stored["node_ptr"]

@@ -34,6 +34,8 @@ class Cluster:
                     "X consists of partitions, but there is no Dask client; create one before, e.g. "
                     "client = distributed.Client(), or pass it in the parameter client"
                 ) from error
+        if not hasattr(client, "nthreads") or isinstance(client, type):
+            raise TypeError(f"client must be a distributed.Client or None, got {client!r}")
         self.client = client
         self.futures: WeakSet = WeakSet()
 

@@ -31,7 +31,12 @@ class Source(NamedTuple):
 def is_partitioned(X: Any) -> bool:
     """Whether the data are partitions for a cluster, and not graphs or a table in memory."""
     if isinstance(X, list | tuple):
-        return len(X) > 0 and all(_is_path(part) or _is_task(part) for part in X)
+        if not X or not _is_partition(X[0]):
+            return False
+        odd = next((k for k, part in enumerate(X) if not _is_partition(part)), None)
+        if odd is not None:
+            raise TypeError(f"X[{odd}] is {X[odd]!r:.100}, but X[0] is a partition; X must be {KINDS}")
+        return True
     return hasattr(X, "__dask_graph__")
 
 
@@ -62,6 +67,10 @@ def sources(X: Any, y: Any = None, sample_weight: Any = None) -> list[Source]:
     if len(set(numbers)) > 1:
         raise ValueError(f"X, y and sample_weight must have the same partitions, got bags of {numbers} partitions")
     return [Source("", delayed(_lists)(*parts)) for parts in zip(*(bag.to_delayed() for bag in bags))]
+
+
+def _is_partition(part):
+    return _is_path(part) or _is_task(part)
 
 
 def _is_path(part):

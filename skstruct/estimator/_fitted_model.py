@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skstruct.components import require_component
 from skstruct.data.dataset import GraphDataset
 from skstruct.estimator._classifier import GraphCRFClassifier
 from skstruct.estimator._model import Model
@@ -43,7 +44,7 @@ def fitted_model(crf: GraphCRFClassifier, X: Any, known: Any = None) -> FittedMo
     Raises
     ------
     ValueError, TypeError
-        If `crf` is not fitted, or the input is invalid.
+        If `crf` is another estimator or not fitted, or the input is invalid.
 
     Examples
     --------
@@ -54,5 +55,6 @@ def fitted_model(crf: GraphCRFClassifier, X: Any, known: Any = None) -> FittedMo
     >>> fitted.model.marginals(fitted.dataset).shape
     (4, 2)
     """
+    require_component(crf, GraphCRFClassifier, "crf must be a GraphCRFClassifier")
     model, inputs = crf._query(X)
     return FittedModel(model, inputs.dataset, crf._known_codes(inputs, known))

@@ -96,6 +96,9 @@ class Checkpoints(CheckpointStore):
         """
         optional_module("skops.io", "skops", "Checkpoints")
         require(self, "folder", isinstance(self.folder, str | os.PathLike), "a path")
+        is_list = isinstance(self.trusted, list | tuple | set | frozenset)
+        are_names = is_list and all(isinstance(name, str) for name in self.trusted)
+        require(self, "trusted", are_names, "a list of names of types")
         require_integers(self, "keep")
         if self.seconds is not None:
             require_number(self, "seconds", lambda seconds: 0 <= seconds < np.inf, "None or a number >= 0")

@@ -152,7 +152,9 @@ def read_conllu(
     """
     conllu = optional_module("conllu", "conllu", "read_conllu")
     columns = _names(columns)
-    if edges not in ("chain", "head"):
+    if target is not None and not isinstance(target, str):
+        raise ValueError(f"target must be the name of a column or None, got {target!r}.")
+    if not isinstance(edges, str) or edges not in ("chain", "head"):
         raise ValueError(f"edges must be 'chain' or 'head', got {edges!r}.")
     name, text = read_text(file)
     parsers = dict.fromkeys(conllu.parser.DEFAULT_FIELDS, _as_it_is)

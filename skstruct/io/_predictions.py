@@ -62,8 +62,10 @@ def predict_to_file(path: Any, estimator: Any, X: GraphDataset, *, method: str =
     >>> proba.shape
     (20, 3)
     """
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method must be one of {list(METHODS)}, got {method!r}")
+    if not hasattr(estimator, method):
+        raise TypeError(f"estimator must have the method {method}, got {estimator!r}")
     if not isinstance(X, GraphDataset):
         raise TypeError(f"X must be a GraphDataset, got a {type(X).__name__}")
     if isinstance(n_nodes, bool) or not isinstance(n_nodes, int | np.integer) or n_nodes < 1:

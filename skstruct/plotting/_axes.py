@@ -26,10 +26,22 @@ class Display:
         pyplot = optional_module("matplotlib.pyplot", "plot", type(self).__name__)
         if ax is None:
             _, ax = pyplot.subplots(layout="constrained")
-        if not hasattr(ax, "figure"):
-            raise TypeError(f"ax must be one matplotlib Axes or None, got {ax!r}.")
+        check_axes(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return ax
+
+
+def check_axes(ax: Any) -> None:
+    """Refuse what is not one matplotlib Axes or None."""
+    if ax is not None and not hasattr(ax, "figure"):
+        raise TypeError(f"ax must be one matplotlib Axes or None, got {ax!r}.")
+
+
+def colormap(cmap: Any) -> Any:
+    """Return the name of a colormap, or a Colormap; other objects are refused."""
+    if not isinstance(cmap, str | optional_module("matplotlib.colors", "plot", "A colormap").Colormap):
+        raise TypeError(f"cmap must be the name of a colormap or a Colormap, got {cmap!r}.")
+    return cmap
 
 
 def class_colors(n_classes: int) -> np.ndarray:

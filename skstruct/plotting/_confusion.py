@@ -6,8 +6,10 @@ from sklearn.utils.multiclass import unique_labels
 
 from skstruct.data.missing import missing_mask
 from skstruct.data.ragged import as_ragged, is_ragged
+from skstruct.data.structure import list_of
 from skstruct.inspection import transformed
 from skstruct.metrics import confusion_matrix
+from skstruct.plotting._axes import check_axes
 
 MOST_UPRIGHT = 2  # characters in the names of classes that are written horizontally
 
@@ -108,6 +110,7 @@ class ConfusionMatrixDisplay(sklearn_metrics.ConfusionMatrixDisplay):
         -------
         display : ConfusionMatrixDisplay
         """
+        check_axes(ax)
         matrix = confusion_matrix(
             y_true,
             y_pred,
@@ -120,7 +123,9 @@ class ConfusionMatrixDisplay(sklearn_metrics.ConfusionMatrixDisplay):
             true, predicted = _flat(y_true), _flat(y_pred)
             is_known = ~missing_mask(true, missing_label)
             labels = unique_labels(true[is_known], predicted[is_known])
-        names = np.asarray(labels) if display_labels is None else display_labels
+        names = np.asarray(labels) if display_labels is None else list_of("display_labels", display_labels)
+        if len(names) != len(matrix):
+            raise ValueError(f"display_labels has {len(names)} names, but there are {len(matrix)} classes.")
         if max(map(len, map(str, names))) > MOST_UPRIGHT:
             kwargs = {"xticks_rotation": "vertical", **kwargs}
         return cls(matrix, display_labels=names).plot(ax=ax, **kwargs)

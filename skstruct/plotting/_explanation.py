@@ -81,7 +81,7 @@ class ExplanationDisplay(Display):
         -------
         display : ExplanationDisplay
         """
-        if top < 1:
+        if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
             raise ValueError(f"top must be a positive integer, got {top!r}.")
         ax, parts, facts = self._open_axes(ax), self.frame, self.frame.attrs
         names = [_name(*row) for row in parts[["part", "name", "value"]].itertuples(index=False)]

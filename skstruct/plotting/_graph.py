@@ -1,11 +1,14 @@
 """GraphDisplay: a graph whose nodes are pies of probabilities."""
 
 from collections.abc import Callable
+from numbers import Real
 
 import numpy as np
 
 from skstruct.data.graph_input import as_dataset
+from skstruct.data.number_arrays import number_array
 from skstruct.data.optional import optional_module
+from skstruct.data.structure import list_of
 from skstruct.plotting._axes import add_class_legend, class_colors
 from skstruct.plotting._nodes import NodeDisplay, predict_graph
 
@@ -131,12 +134,15 @@ class GraphDisplay(NodeDisplay):
         ax, n_nodes = self._open_axes(ax), len(self.proba)
         patches = optional_module("matplotlib.patches", "plot", "GraphDisplay")
         collections = optional_module("matplotlib.collections", "plot", "GraphDisplay")
+        names = None if names is None else list_of("names", names)
         if names is not None and len(names) != n_nodes:
             raise ValueError(f"names must have a name for each of the {n_nodes} nodes, got {len(names)}.")
         if not n_nodes:
             raise ValueError("the graph has no nodes, so that there is nothing to draw.")
         self.positions_ = _positions(layout, n_nodes, self.edges)
         radius = min(0.05, 0.2 / np.sqrt(n_nodes)) if radius is None else radius
+        if isinstance(radius, bool) or not isinstance(radius, Real) or not 0 < float(radius) < np.inf:
+            raise ValueError(f"radius must be a positive number or None, got {radius!r}.")
         radius *= np.ptp(self.positions_, axis=0).max(initial=0.0) or 1.0
         segments = self.positions_[self.edges]  # (n_edges, 2, 2)
         self.edges_ = ax.add_collection(collections.LineCollection(segments, colors="0.6", linewidths=1, zorder=1))
@@ -172,7 +178,7 @@ class GraphDisplay(NodeDisplay):
 def _positions(layout, n_nodes, edges):
     """Positions of the nodes, (n_nodes, 2)."""
     if not isinstance(layout, str | Callable):
-        positions = np.asarray(layout, dtype=np.float64)
+        positions = number_array(layout, "layout")
         if positions.shape != (n_nodes, 2) or not np.isfinite(positions).all():
             raise ValueError(
                 f"layout must have two finite coordinates for each of the {n_nodes} nodes, got shape {positions.shape}."

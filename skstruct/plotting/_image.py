@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import entr
 
+from skstruct.data.number_arrays import number_array
 from skstruct.data.optional import optional_module
 from skstruct.plotting._axes import add_class_legend, class_colors
 from skstruct.plotting._nodes import NodeDisplay, predict_graph
@@ -52,7 +53,7 @@ class ImageDisplay(NodeDisplay):
 
     def __init__(self, proba, pixels, *, classes=None, y_pred=None, y_true=None, missing_label=None):
         super().__init__(proba, classes=classes, y_pred=y_pred, y_true=y_true, missing_label=missing_label)
-        pixels, n_nodes = np.asarray(pixels), len(self.proba)
+        pixels, n_nodes = number_array(pixels, "pixels"), len(self.proba)
         if pixels.shape == (2,):
             if pixels.prod() != n_nodes:
                 raise ValueError(f"an image of {pixels[0]} x {pixels[1]} pixels needs as many nodes, got {n_nodes}.")

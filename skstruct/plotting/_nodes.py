@@ -8,9 +8,9 @@ from skstruct.data.class_columns import position
 from skstruct.data.dataset import GraphDataset
 from skstruct.data.graph_input import as_dataset, is_graph_input
 from skstruct.data.indexing import item_number
+from skstruct.data.label_types import label_array
 from skstruct.data.labels import flatten_values
 from skstruct.data.missing import missing_mask
-from skstruct.data.ragged import as_ragged
 from skstruct.inspection import transformed
 from skstruct.plotting._axes import Display
 
@@ -39,22 +39,32 @@ class NodeDisplay(Display):
             )
         if self.proba.dtype.kind not in "biuf" or not np.isfinite(self.proba).all():
             raise ValueError("proba must contain finite numbers, the probabilities of the labels.")
-        n_nodes, n_classes = self.proba.shape
+        n_classes = self.proba.shape[1]
         self.classes = np.arange(n_classes) if classes is None else np.asarray(classes)
-        if len(self.classes) != n_classes:
-            raise ValueError(f"classes has {len(self.classes)} names, but proba has {n_classes} columns.")
-        self.y_pred = self.classes[self.proba.argmax(axis=1)] if y_pred is None else np.asarray(y_pred)
-        self.y_true, self.missing_label = None if y_true is None else np.asarray(y_true), missing_label
-        for name, labels in (("y_pred", self.y_pred), ("y_true", self.y_true)):
-            if labels is not None and labels.shape != (n_nodes,):
-                raise ValueError(
-                    f"{name} must have a label for each of the {n_nodes} nodes, got an array of shape {labels.shape}."
-                )
+        if self.classes.shape != (n_classes,):
+            raise ValueError(
+                f"classes must have a name for each of the {n_classes} columns of proba, got an array of shape "
+                f"{self.classes.shape}."
+            )
+        self.y_pred = self.classes[self.proba.argmax(axis=1)] if y_pred is None else self._labels(y_pred, "y_pred")
+        self.y_true, self.missing_label = None if y_true is None else self._labels(y_true, "y_true"), missing_label
+
+    def _labels(self, labels, name):
+        """Check labels of the nodes."""
+        labels = label_array(labels, name)
+        if labels.shape != (len(self.proba),):
+            raise ValueError(
+                f"{name} must have a label for each of the {len(self.proba)} nodes, got an array of shape "
+                f"{labels.shape}."
+            )
+        return labels
 
     @property
     def predicted_codes(self) -> np.ndarray:
         """Numbers of the predicted labels in `classes`, (n_nodes,)."""
-        return np.array([position(label, self.classes) for label in self.y_pred], dtype=np.intp)
+        return np.array(
+            [position(label, self.classes, "y_pred: the label") for label in self.y_pred.tolist()], dtype=np.intp
+        )
 
     @property
     def wrong(self) -> np.ndarray:
@@ -109,7 +119,9 @@ def predict_graph(model: Any, X: Any, graph: int, y: Any = None, known: Any = No
     asked, at = dataset, graph
     if not crf.transductive:  # otherwise X must contain all graphs of the training
         asked, at = one, 0
-        known = None if known is None else as_ragged(known, "known", crf.missing_label)[[graph]]
+        known = (
+            None if known is None else [flatten_values(known, dataset.node_ptr, "known", crf.missing_label)[start:stop]]
+        )
     proba, y_pred = crf.predict_proba(asked, known)[at], crf.predict(asked, known)[at]
     labels = {"classes": crf.classes_, "y_pred": y_pred, "y_true": y_true, "missing_label": crf.missing_label}
     return OneGraph(one, {"proba": proba, **labels})

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skstruct.plotting._axes import WRONG
+from skstruct.plotting._axes import WRONG, colormap
 from skstruct.plotting._nodes import NodeDisplay, predict_graph
 
 MOST_UPRIGHT = 3  # letters of a token that is not rotated
@@ -109,7 +109,7 @@ class SequenceDisplay(NodeDisplay):
         -------
         display : SequenceDisplay
         """
-        ax, n_nodes = self._open_axes(ax), len(self.proba)
+        ax, n_nodes, cmap = self._open_axes(ax), len(self.proba), colormap(cmap)
         if tokens is not None and len(tokens) != n_nodes:
             raise ValueError(f"tokens must have a name for each of the {n_nodes} nodes, got {len(tokens)} names.")
         self.im_ = ax.imshow(self.proba.T, cmap=cmap, vmin=0, vmax=1, aspect="auto")

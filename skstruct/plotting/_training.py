@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skstruct.data.number_arrays import number_array
 from skstruct.inspection import Steps
 from skstruct.plotting._axes import RIGHT, Display
 
@@ -38,8 +39,10 @@ class TrainingCurveDisplay(Display):
     """
 
     def __init__(self, loss_curve, validation_scores=None):
-        self.loss_curve = np.asarray(loss_curve)
-        self.validation_scores = None if validation_scores is None else np.asarray(validation_scores)
+        self.loss_curve = number_array(loss_curve, "loss_curve")
+        self.validation_scores = (
+            None if validation_scores is None else number_array(validation_scores, "validation_scores")
+        )
 
     @classmethod
     def from_estimator(cls, model, *, ax=None, **kwargs):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skstruct.inspection import transitions
-from skstruct.plotting._axes import Display
+from skstruct.plotting._axes import Display, colormap
 
 MOST_VALUES = 15  # classes of a matrix whose values are printed in the cells
 
@@ -45,10 +45,10 @@ class TransitionsDisplay(Display):
 
     def __init__(self, matrix, classes):
         self.matrix, self.classes = np.asarray(matrix), np.asarray(classes)
-        if self.matrix.shape != 2 * (len(self.classes),):
+        if self.matrix.shape != 2 * self.classes.shape:
             raise ValueError(
-                f"matrix must have a row and a column for each of the {len(self.classes)} classes, got shape "
-                f"{self.matrix.shape}."
+                f"matrix must have a row and a column for each of the classes, got an array of shape "
+                f"{self.matrix.shape} and classes of shape {self.classes.shape}."
             )
 
     @classmethod
@@ -103,7 +103,13 @@ class TransitionsDisplay(Display):
         -------
         display : TransitionsDisplay
         """
-        ax, n_classes = self._open_axes(ax), len(self.classes)
+        try:
+            format(0.0, values_format)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"values_format must be a format of numbers such as '.1f', got {values_format!r}."
+            ) from error
+        ax, n_classes, cmap = self._open_axes(ax), len(self.classes), colormap(cmap)
         finite = np.abs(self.matrix[np.isfinite(self.matrix)])
         largest = finite.max(initial=0.0) or 1.0
         self.im_ = ax.imshow(np.clip(self.matrix, -largest, largest), cmap=cmap, vmin=-largest, vmax=largest)

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skstruct.data.distances import contrast, root_mean_square, row_norms
 from skstruct.data.graph_input import as_dataset, check_finite, is_graph_input, refuse_more_dimensions
 from skstruct.data.node_view import NodeView
+from skstruct.data.structure import list_of
 from skstruct.data.tables import as_floats, is_frame, is_sparse, join_columns, n_columns, take_columns
 from skstruct.estimator.callbacks import CallbackSupportMixin, one_task
 from skstruct.preprocessing._graph_mixins import GraphOutput, KeptNodeFeatures
@@ -155,6 +156,8 @@ class EdgeFeatures(
         check_is_fitted(self)
         if self._n_before is None:
             return None
+        if input_features is not None:
+            input_features = list_of("names in input_features", input_features)
         before = self._names_before
         if before is None:
             generic = [f"x{j}" for j in range(self._n_before)]

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from skstruct.data.structure import list_of
+
 
 class KeptNodeFeatures:
     """Mixin of the transformers that return node features unchanged: their names pass through.
@@ -39,7 +41,7 @@ class KeptNodeFeatures:
         n_seen = getattr(self, "n_features_in_", None)
         if input_features is None:
             return seen if seen is not None or n_seen is None else np.array([f"x{j}" for j in range(n_seen)], object)
-        names = np.asarray(input_features, dtype=object)
+        names = np.array(list_of("names in input_features", input_features), dtype=object)
         if seen is not None and names.tolist() != seen.tolist():
             raise ValueError(f"input_features {names.tolist()} are not the node features seen in fit, {seen.tolist()}")
         if n_seen not in (None, len(names)):

@@ -80,9 +80,15 @@ class ImageBuilder(GraphBuilder, auto_wrap_output_keys=None):  # type: ignore[ca
         maps = []
         for g, (value, region) in enumerate(zip(values, self.regions(images))):
             n_nodes = region.max(initial=-1) + 1
-            if len(value) != n_nodes:
-                raise ValueError(f"values[{g}] has {len(value)} values but the graph of image {g} has {n_nodes} nodes")
-            maps.append(np.asarray(value)[region])
+            try:
+                value = np.asarray(value)
+            except ValueError as error:
+                raise ValueError(f"values[{g}] must be an array with a row for each node: {error}") from error
+            if value.shape[:1] != (n_nodes,):
+                raise ValueError(
+                    f"values[{g}] has the shape {value.shape}, but the graph of image {g} has {n_nodes} nodes"
+                )
+            maps.append(value[region])
         return maps
 
     def node_labels(self, masks, images, missing_label=None):

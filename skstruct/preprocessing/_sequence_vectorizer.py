@@ -88,7 +88,7 @@ def stack_tokens(X):
                 "X has tokens that are rows of a sparse matrix; they must be strings, tuples, lists or dicts"
             )
         return TokenStack(table.tolist() if isinstance(table, np.ndarray) else table, X.node_ptr, X.with_node_features)
-    if isinstance(X, str | dict) or not hasattr(X, "__iter__"):
+    if isinstance(X, str | dict) or not hasattr(X, "__iter__") or not getattr(X, "ndim", 1):
         raise TypeError(f"X must be a list of sequences of tokens or a GraphDataset, got a {type(X).__name__}")
     sequences = [x.tolist() if isinstance(x, np.ndarray) else x for x in X]
     if not sequences:

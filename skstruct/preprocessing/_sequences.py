@@ -42,7 +42,7 @@ class GraphBuilder(
         """
         if isinstance(X, GraphDataset):
             self._remember_nodes(X.node_features)
-        elif isinstance(X, Sequence | np.ndarray) and len(X):
+        elif (isinstance(X, Sequence) or (isinstance(X, np.ndarray) and X.ndim)) and len(X):
             self._remember_nodes(self.transform(X[:1]).node_features)
         return self
 

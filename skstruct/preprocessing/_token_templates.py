@@ -297,7 +297,9 @@ class TokenTemplates(SequenceVectorizer, auto_wrap_output_keys=None):  # type: i
     def _check_parameters(self):
         """Return the names of the columns."""
         columns = [self.columns] if isinstance(self.columns, str) else list_of("columns", self.columns)
-        odd = [name for name in columns if not re.fullmatch(r"\w+", str(name)) or name in CONSTANTS]
+        odd = [
+            name for name in columns if not isinstance(name, str) or not re.fullmatch(r"\w+", name) or name in CONSTANTS
+        ]
         if odd or not columns or len(set(columns)) < len(columns):
             raise ValueError(
                 "columns must be different names of letters, digits and underscores, not one of "

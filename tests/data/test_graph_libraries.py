@@ -183,7 +183,7 @@ def test_pyg(kind):
     ("graphs", "error", "message"),
     [
         (SimpleNamespace(x=np.eye(2), edge_index=EDGES), TypeError, "got SimpleNamespace; pass a list of graphs"),
-        (3, TypeError, "got int; pass a list of graphs"),
+        (3, TypeError, "expected a list of graphs, got 3"),
         ([SimpleNamespace(x=None, edge_index=EDGES)], ValueError, "graph 0 must have node features x .* x is missing"),
         ([SimpleNamespace(x=np.eye(2))], ValueError, "edge_index has shape None"),
         ([SimpleNamespace(x=np.eye(3), edge_index=EDGES.T)], ValueError, r"edge_index has shape \(5, 2\)"),

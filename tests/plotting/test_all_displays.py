@@ -143,7 +143,7 @@ def test_bad_predictions(name):
     proba = np.full((2, 2), 0.5)
     with pytest.raises(ValueError, match=r"nodes of one graph.*shape \(2,\)"):
         draw(proba[0], **extra)
-    with pytest.raises(ValueError, match="classes has 3 names, but proba has 2 columns"):
+    with pytest.raises(ValueError, match=r"classes must have a name for each of the 2 columns of proba, got .* \(3,\)"):
         draw(proba, classes=["a", "b", "c"], **extra)
     with pytest.raises(ValueError, match=r"y_true must have a label for each of the 2 nodes"):
         draw(proba, y_true=[0], **extra)

@@ -41,7 +41,7 @@ def test_sequence_with_labels_of_another_decoder():
 # ---- graphs
 def test_graph():
     display = GraphDisplay.from_predictions(
-        EDGES, PROBA, classes=CLASSES, y_true=np.array(["a", "a", None, "b"]), missing_label=np.nan, names="wxyz"
+        EDGES, PROBA, classes=CLASSES, y_true=np.array(["a", "a", None, "b"]), missing_label=np.nan, names=list("wxyz")
     )
     n_sectors = (PROBA > 0).sum()
     assert len(display.sectors_.get_paths()) == n_sectors

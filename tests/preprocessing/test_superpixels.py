@@ -90,7 +90,7 @@ def test_to_images(builder):
             assert np.array_equal(found[place], value[region[place]])
     with pytest.raises(ValueError, match="got values of 1 graphs but 2 images"):
         builder.to_images(values[:1], IMAGES)
-    with pytest.raises(ValueError, match=r"values\[0\] has 3 values but the graph of image 0 has \d+ nodes"):
+    with pytest.raises(ValueError, match=r"values\[0\] has the shape \(3,\), but the graph of image 0 has \d+ nodes"):
         builder.to_images([[1, 2, 3], values[1]], IMAGES)
 
 
