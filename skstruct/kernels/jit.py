@@ -96,7 +96,7 @@ class kernel:
         """The numba dispatcher.
 
         numba can call dispatchers and intrinsics only. They replace the kernels and primitives that this kernel calls,
-        directly or indirectly, in the modules of the callers.
+        directly or indirectly, in the modules of the callers. Python functions of these modules can call them as well.
         """
         from skstruct.kernels.code_cache import global_names
 
@@ -106,11 +106,34 @@ class kernel:
             for name in global_names(caller.function.__code__):
                 callee = namespace.get(name)
                 if isinstance(callee, kernel):
-                    namespace[name] = callee._dispatcher
+                    namespace[name] = callee._callee
                     callers.append(callee)
                 elif isinstance(callee, primitive):
                     namespace[name] = callee.intrinsic
         return self._dispatcher
+
+    @property
+    def _options(self):
+        """Options of numba. Kernels are called from Python and from kernels, never from C."""
+        return {
+            "nopython": True,
+            "nogil": True,
+            "error_model": "numpy",
+            "fastmath": self.fastmath or False,
+            "forceinline": self.inline,
+            "no_cfunc_wrapper": True,
+        }
+
+    @cached_property
+    def _callee(self):
+        """What kernels call."""
+        from numba import config
+
+        if vars(config)["DISABLE_JIT"]:
+            return self.function
+        from skstruct.kernels.callees import Callee
+
+        return Callee(self, self._options)
 
     @cached_property
     def _dispatcher(self):
@@ -120,9 +143,7 @@ class kernel:
         from skstruct.kernels.compile_events import listen
 
         listen()
-        # kernels are called from Python and from kernels, never from C
-        options = {"fastmath": self.fastmath or False, "forceinline": self.inline, "no_cfunc_wrapper": True}
-        dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(self.function)
+        dispatcher = numba.jit(**self._options)(self.function)
         if not numba.config.DISABLE_JIT:
             dispatcher.made_from = self
             with suppress(OSError, RuntimeError):  # "cannot cache function: no locator available"

@@ -86,6 +86,36 @@ def test_without_a_place_for_the_disk_cache(monkeypatch):
 
 
 @kernel
+def _tripled(number):
+    return 3 * number
+
+
+@kernel
+def _sum_of_tripled(values, out):
+    out[0] = 0
+    for value in values:
+        out[0] += _tripled(value)
+
+
+@kernel
+def _use_both(values, out):
+    _sum_of_tripled(values, out)
+    out[1] = _tripled(out[0])
+
+
+@jit
+def test_functions_that_kernels_call_are_part_of_their_callers(monkeypatch, tmp_path):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    values, out = np.arange(4), np.zeros(2, int)
+    _use_both(values, out)
+    assert out.tolist() == [18, 54]
+    assert [path.name.split(".")[1].split("-")[0] for path in tmp_path.rglob("*.nbc")] == ["_use_both"]
+    _sum_of_tripled(values[:3], out)  # Python can still call them
+    assert out[0] == 9
+    assert _tripled(2) == 6
+
+
+@kernel
 def _squared(number):
     return number * number
 
