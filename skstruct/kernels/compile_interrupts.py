@@ -6,24 +6,22 @@ them, and no exception can pass through LLVM: Python reports it to `sys.unraisab
 
 import sys
 
-from numba.core import event
+from skstruct.kernels.compile_listener import OutermostListener
 
 
-class InterruptKeeper(event.Listener):
+class InterruptKeeper(OutermostListener):
     """Keeps a KeyboardInterrupt that cannot pass through LLVM, and raises it at the end of the compilation.
 
     The compiled kernel is complete. The next call uses it.
     """
 
     def __init__(self):
-        self.depth, self.lost = 0, None
-        self.others = sys.unraisablehook
+        super().__init__()
+        self.lost, self.others = None, sys.unraisablehook
 
-    def on_start(self, event):
-        """Begin to watch, unless a kernel that calls this one is being compiled."""
-        if self.depth == 0:
-            self.others, sys.unraisablehook = sys.unraisablehook, self.keep
-        self.depth += 1
+    def begin(self):
+        """Begin to watch."""
+        self.others, sys.unraisablehook = sys.unraisablehook, self.keep
 
     def keep(self, unraisable):
         """Keep an interrupt; leave everything else to the hook that was set before."""
@@ -32,11 +30,9 @@ class InterruptKeeper(event.Listener):
         else:
             self.others(unraisable)
 
-    def on_end(self, event):
+    def end(self):
         """Stop watching, and raise the interrupt if there was one."""
-        self.depth -= 1
-        if self.depth == 0:
-            sys.unraisablehook = self.others
-            lost, self.lost = self.lost, None
-            if lost is not None:
-                raise lost
+        sys.unraisablehook = self.others
+        lost, self.lost = self.lost, None
+        if lost is not None:
+            raise lost
