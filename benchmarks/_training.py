@@ -40,7 +40,7 @@ class _Probe(Optimizer):
         self.body = body
 
     def iterate(self, loss, start, *, l1=None, max_iter, tol):
-        x = start if self.coef is None else self.coef(start)
+        x = np.array(start) if self.coef is None else self.coef(start)
         if self.body is not None:
             self.body(loss, x)
         yield OptimizerState(x, np.nan, np.nan, success=True, message="the body has run")

@@ -254,6 +254,7 @@ class Training:
                 value = self._value(loss, result.state.x)
             except KeyboardInterrupt as error:
                 result.interrupt = error
+        loss.release()  # the fitted attributes are computed next, which needs the most memory
         result.success = is_complete or result.stopped or is_done
         if stopper is not None:
             if not stopper.record.scores:  # no iteration is complete

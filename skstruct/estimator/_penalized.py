@@ -45,6 +45,9 @@ class PenalizedLoss:
         """Product of the Hessian of the weighted sum at `coef` with `d_coef`, (n_coef,)."""
         raise NotImplementedError
 
+    def release(self) -> None:
+        """Free the memory that is kept for the next evaluation; by default there is none."""
+
     def __call__(self, coef: np.ndarray) -> tuple[float, np.ndarray]:
         """Value and gradient, (n_coef,)."""
         value, gradient = self.total(coef)

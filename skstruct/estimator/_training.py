@@ -241,6 +241,11 @@ class TrainingLoss(PenalizedLoss):
         self.in_threads(multiply, range(len(self.groups)))
         return total.value
 
+    def release(self) -> None:
+        """Free the vectors of partial sums, and what products of the Hessian have in common."""
+        self.spare.clear()
+        self._kept = None
+
     @property
     def is_exact(self) -> bool:
         """Whether inference is exact, wherever the objective has used it."""

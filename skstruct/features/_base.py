@@ -69,8 +69,8 @@ class FeaturePlan:
         return np.ones(self.n_coef, bool)
 
     def initial_coef(self, random_state: np.random.RandomState) -> np.ndarray:
-        """Return the point where training starts, (n_coef,): zero by default."""
-        return np.zeros(self.n_coef)
+        """Return the point where training starts, (n_coef,): zero by default. It may be read-only."""
+        return np.broadcast_to(0.0, self.n_coef)  # training keeps it, and needs no memory for it
 
     def prepare(self, batch: GraphDataset) -> Any:
         """Convert the features of a batch to inputs, which `scores` reads; inputs can be pickled."""

@@ -249,8 +249,9 @@ class LinearPlan(FeaturePlan):
     def attributes(self, coef):
         """Public views: coef_ (C, n_features), intercept_ (C,), edge_coef_ (K, C, C) for C states."""
         weights, intercept, parameters = self._split(coef)
+        matrix = self.nodes.matrix(weights)
         return {
-            "coef_": self.nodes.matrix(weights).T.copy(),
+            "coef_": matrix.T if is_sparse(matrix) else matrix.T.copy(),  # a dense matrix is a view of `coef`
             "intercept_": intercept.copy() if self.fit_intercept else np.zeros(self.nodes.n_states),
             **self.edges.attributes(parameters),
         }

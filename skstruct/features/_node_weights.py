@@ -74,7 +74,7 @@ class NodeInputs(NamedTuple):
     The pairs of a block of nodes are summed in one loop: the end of a loop for each node is hard to predict.
     """
 
-    row_ptr: np.ndarray  # (n_nodes + 1,)
+    row_ptr: np.ndarray  # (n_nodes + 1,) of `offset_dtype`
     rows: np.ndarray  # row numbers of the table
     row_values: np.ndarray
     pair_ptr: np.ndarray  # (n_nodes + 1,)
@@ -101,6 +101,11 @@ def _ranges(ptr, nodes, *arrays):
 def label_dtype(n_states):
     """Integers for state codes, and for places among the scores of a block; each pair that is summed reads one."""
     return np.uint16 if n_states <= 2**16 else np.int32
+
+
+def offset_dtype(largest):
+    """Integers for offsets up to `largest`: 64 bits only where they are needed, since a kernel is compiled for each."""
+    return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,21 +220,21 @@ class NodeWeights:
             features = csr_array(features)
         if features.shape[1] != self.n_features:
             raise ValueError(f"node_features has {features.shape[1]} columns, but the weights are of {self.n_features}")
-        ptr = features.indptr.astype(np.int64, copy=False)
-        values = np.zeros(0)
+        ptr, values = features.indptr.astype(offset_dtype(features.nnz), copy=False), np.zeros(0)
         if not (features.data == 1).all():
             values = features.data.astype(np.float64, copy=False)
         if self.places is None:
-            nothing = (np.zeros(1, np.int64), np.zeros(0, np.uint32), self.pair_labels, np.zeros(0), 0)
+            nothing = (np.zeros(1, ptr.dtype), np.zeros(0, np.uint32), self.pair_labels, np.zeros(0), 0)
             return NodeInputs(ptr, features.indices.astype(np.int32, copy=False), values, *nothing)
         row_ptr, pair_ptr = np.zeros(len(ptr), np.int64), np.zeros(len(ptr), np.int64)
         _count_tiers(ptr, features.indices, self.places, row_ptr, pair_ptr)
         n_rows, n_pairs = row_ptr[-1], pair_ptr[-1]
+        dtype = offset_dtype(max(n_rows, n_pairs))
         inputs = NodeInputs(
-            row_ptr,
+            row_ptr.astype(dtype, copy=False),
             np.empty(n_rows, np.int32),  # as without tiers: numba 0.60 confuses records whose types differ, at times
             np.empty(n_rows if len(values) else 0),
-            pair_ptr,
+            pair_ptr.astype(dtype, copy=False),
             np.empty(n_pairs, np.uint32),
             np.empty(n_pairs, self.pair_labels.dtype),
             np.empty(n_pairs if len(values) else 0),

@@ -111,7 +111,7 @@ def descend_orthantwise(loss, state, n_corrections, max_iter, tol, l1):
             history.forget()
             continue
         trial, value, gradient, state.point_norm = found
-        history.remember(state.point, trial, gradient)
+        history.remember(state.point, trial, gradient, direction)
         fall = state.point_value - value
         state.near = fall <= NEAR * abs(state.point_value)
         state.flat = fall <= FLAT * max(abs(state.point_value), abs(value), 1.0)

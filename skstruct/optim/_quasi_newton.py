@@ -115,8 +115,8 @@ class LBFGSState(OptimizerState):
 
     @classmethod
     def at(cls, start):
-        """State before the first evaluation."""
-        return cls(x=np.array(start, np.float64), value=np.inf, gradient_norm=np.inf)
+        """State before the first evaluation; `start` is not copied, and must not change."""
+        return cls(x=np.asarray(start, np.float64), value=np.inf, gradient_norm=np.inf)
 
     def keep_best(self, x, value, gradient_norm):
         """Count an evaluation, and keep its point if no value was lower; see `unused`."""
@@ -159,10 +159,9 @@ def descend(loss, state, n_corrections, max_iter, tol):
         return value, gradient, norm
 
     if state.history is None:
-        x = state.unused(None)
-        x[:] = state.x
+        x, state.point = state.unused(None), state.x  # the start may need no memory, see `FeaturePlan.initial_coef`
+        x[:] = state.point
         state.point_value, gradient, state.point_norm = evaluate(x)
-        state.point = x
         if not (np.isfinite(state.point_value) and np.isfinite(gradient).all()):
             return False, "value or gradient is not finite at the start"
         state.history = History(gradient, n_corrections)
@@ -185,9 +184,10 @@ def descend(loss, state, n_corrections, max_iter, tol):
                 return False, "line search without a lower value"
             history.forget()
             continue
-        history.remember(state.point, line.trial, line.gradient)
+        history.remember(state.point, line.trial, line.gradient, line.direction)
         state.flat = value - found <= FLAT * max(abs(value), abs(found), 1.0)
         state.point, state.point_value, state.point_norm = line.trial, found, line.norm
+        del line
         state.n_iter += 1
         yield state
 
@@ -205,7 +205,7 @@ class _Line:
         self.trial, self.gradient, self.norm = None, None, np.inf
 
     def __call__(self, step):
-        self.trial = self.state.unused(self.trial)
+        self.trial, self.gradient = self.state.unused(self.trial), None  # a vector of memory
         np.multiply(self.direction, step, out=self.trial)
         self.trial += self.state.point
         value, self.gradient, self.norm = self.evaluate(self.trial)
@@ -249,13 +249,12 @@ class History:
         self.products = np.zeros((n_corrections, 2))  # of the pairs with the gradient
         self.sy, self.yy = np.zeros((2, n_corrections, n_corrections))
         self.places: list[int] = []  # of the pairs in these arrays, oldest first
-        self._direction = np.empty(len(gradient))
 
     def is_consistent(self, n_coef):
         """Whether the arrays fit each other, and this number of parameters."""
         n = len(self.sy)
         return (
-            self.gradient.shape == self._direction.shape == (n_coef,)
+            self.gradient.shape == (n_coef,)
             and self.products.shape == (n, 2)
             and self.sy.shape == self.yy.shape == (n, n)
             and set(self.places) <= set(range(n))
@@ -271,24 +270,27 @@ class History:
         self.places.clear()
 
     def direction(self, vector=None):
-        """Minus the inverse Hessian times `vector` (None: the gradient), (n_coef,); overwritten by the next call."""
+        """Minus the inverse Hessian times `vector` (None: the gradient), (n_coef,)."""
         own = vector is None
         vector = self.gradient if own else vector
         if not self.places:
-            return np.negative(vector, out=self._direction)
+            return -vector
         products = self.products if own else self.pairs.products(vector, self.places)
         k = np.array(self.places)
         r, yy = np.triu(self.sy[np.ix_(k, k)]), self.yy[np.ix_(k, k)]
         gamma = r[-1, -1] / yy[-1, -1]
         a = solve_triangular(r, products[k, 0], check_finite=False)
         c = solve_triangular(r, r.diagonal() * a - gamma * (products[k, 1] - yy @ a), trans="T", check_finite=False)
-        np.multiply(vector, -gamma, out=self._direction)
-        self.pairs.add_to(self._direction, k, np.stack([-c, gamma * a], axis=1))
-        return self._direction
+        direction = -gamma * vector
+        self.pairs.add_to(direction, k, np.stack([-c, gamma * a], axis=1))
+        return direction
 
-    def remember(self, before, after, gradient):
-        """Add the step from `before` to `after`, where `gradient` is the new gradient, in place of the oldest."""
-        s = np.subtract(after, before, out=self._direction)
+    def remember(self, before, after, gradient, room=None):
+        """Add the step from `before` to `after`, where `gradient` is the new gradient, in place of the oldest.
+
+        `room` is an array (n_coef,) that is overwritten, such as the direction of the step.
+        """
+        s = np.subtract(after, before, out=room)
         slope = s @ self.gradient
         y = np.subtract(gradient, self.gradient, out=self.gradient)
         sy, yy = s @ y, y @ y

@@ -6,7 +6,7 @@ from scipy.sparse import csr_array
 
 from skstruct import GraphCRFClassifier, GraphDataset, RaggedArray
 from skstruct.features import LinearFeatures, _node_weights
-from skstruct.features._node_weights import IN_TABLE, NodeWeights, ObservedPairs
+from skstruct.features._node_weights import IN_TABLE, NodeWeights, ObservedPairs, offset_dtype
 from skstruct.scores import Scores
 
 N, D = 300, 40
@@ -188,3 +188,8 @@ def test_slices_of_inputs_score_like_the_whole(block, monkeypatch):
         np.testing.assert_allclose(found, expected[where], rtol=1e-14)
         plan.nodes.pullback(part, gradient[where], plan._split(total)[0])
     np.testing.assert_allclose(total, back, rtol=1e-13, atol=1e-14)
+
+
+def test_offsets_have_64_bits_only_where_they_are_needed():
+    assert offset_dtype(2**31 - 1) is np.int32
+    assert offset_dtype(2**31) is np.int64

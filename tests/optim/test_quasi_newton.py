@@ -1,5 +1,7 @@
 """The history against the recursion of two loops, and against BFGS updates of a dense matrix."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -111,6 +113,34 @@ def test_many_parameters_need_as_many_evaluations_with_8_bits(monkeypatch):
     found, pairs = train()
     assert isinstance(pairs, RoundedPairs)
     assert found <= 1.2 * expected
+
+
+def test_memory_is_that_of_five_vectors_and_the_rounded_pairs():
+    # the best point, a trial, its gradient, the gradient before, and the direction; the start needs none
+    n_coef, scale = 2**18, 0.01
+    n_trials = []
+
+    def square(coef):
+        n_trials.append(coef[0])
+        gradient = coef - 1.0
+        value = 0.5 * scale * (gradient @ gradient)
+        gradient *= scale
+        return value, gradient
+
+    def minimize(max_iter):
+        return LBFGS(3).minimize(square, np.broadcast_to(0.0, n_coef), max_iter=max_iter, tol=1e-9)
+
+    minimize(max_iter=2)  # loads code
+    tracemalloc.start()
+    try:
+        result = minimize(max_iter=20)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result.success
+    assert len(n_trials) > 4  # the first step is too short
+    np.testing.assert_allclose(result.x[[0, -1]], 1.0, rtol=1e-6)
+    assert peak < (5 + 2 * 3 / 8 + 0.25) * 8 * n_coef
 
 
 def test_forgotten_pairs_are_those_of_a_new_history(walk):
