@@ -51,11 +51,11 @@ STATES = (  # classes of what a fitted model contains, beside the public ones
     "skstruct.optim._adam._AdamState",
     "skstruct.optim._averaged_perceptron._PerceptronState",
     "skstruct.optim._bcfw._BCFWState",
+    "skstruct.optim._history.History",
+    "skstruct.optim._history.Pairs",
+    "skstruct.optim._history.RoundedPairs",
     "skstruct.optim._newton.NewtonState",
-    "skstruct.optim._quasi_newton.History",
     "skstruct.optim._quasi_newton.LBFGSState",
-    "skstruct.optim._quasi_newton.Pairs",
-    "skstruct.optim._quasi_newton.RoundedPairs",
     "skstruct.optim._sgd._SGDState",
 )
 MAX_BYTES, PER_FILE_BYTE = 2**28, 20

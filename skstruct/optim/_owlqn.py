@@ -4,7 +4,8 @@ import numpy as np
 
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.simd import aligned_zeros
-from skstruct.optim._quasi_newton import FLAT, History, QuasiNewton
+from skstruct.optim._history import History
+from skstruct.optim._quasi_newton import FLAT, QuasiNewton
 
 DECREASE = 1e-4  # fraction of the predicted decrease that a step has to reach (Armijo's condition)
 MAX_TRIALS = 30

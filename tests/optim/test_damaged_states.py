@@ -10,7 +10,7 @@ from skstruct import GraphCRFClassifier
 from skstruct.datasets import make_chain
 from skstruct.features import LinearFeatures
 from skstruct.optim import OPTIMIZERS
-from skstruct.optim import _quasi_newton as quasi_newton
+from skstruct.optim import _history as history
 
 DAMAGED = "the state of an optimiser is damaged"
 
@@ -38,7 +38,7 @@ def arrays_in(value):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("long", [2**17, 1])
 def test_arrays_of_other_lengths(optimizer, long, monkeypatch):
-    monkeypatch.setattr(quasi_newton, "LONG", long)
+    monkeypatch.setattr(history, "LONG", long)
     state = fitted(optimizer)[0]._progress.state
     pickle.loads(pickle.dumps(state))
     n = len(list(arrays_in(state)))

@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from skstruct.optim import LBFGS, _quasi_newton
-from skstruct.optim._quasi_newton import BLOCK, GROUP, History, Pairs, RoundedPairs
+from skstruct.optim import LBFGS, _history
+from skstruct.optim._history import BLOCK, GROUP, History, Pairs, RoundedPairs
 
 
 def two_loops(gradient, pairs):
@@ -109,7 +109,7 @@ def test_many_parameters_need_as_many_evaluations_with_8_bits(monkeypatch):
 
     expected, pairs = train()
     assert isinstance(pairs, Pairs)
-    monkeypatch.setattr(_quasi_newton, "LONG", 5000)
+    monkeypatch.setattr(_history, "LONG", 5000)
     found, pairs = train()
     assert isinstance(pairs, RoundedPairs)
     assert found <= 1.2 * expected
