@@ -33,6 +33,7 @@ STATES = (  # classes of what a fitted model contains, beside the public ones
     "skstruct.compat._features.CRFsuiteFeatures",
     "skstruct.compat._log.TrainingLog",
     "skstruct.distributed._classifier.DaskGraphCRFClassifier",
+    "skstruct.distributed._transformer.DaskTransformer",
     "skstruct.estimator._early_stopping.Validation",
     "skstruct.estimator._fitting.Progress",
     "skstruct.estimator._known.TrainingLabels",

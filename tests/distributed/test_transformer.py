@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from skstruct import GraphCRFClassifier
 from skstruct.distributed import DaskGraphCRFClassifier, DaskTransformer
 from skstruct.exceptions import PartitionError
+from skstruct.io import load_model
 from skstruct.preprocessing import NodeTransformer, TokenTemplates
 
 dask = pytest.importorskip("dask")
@@ -103,3 +104,10 @@ def test_data_in_memory_need_no_cluster():
     assert transformer.fit_transform(SENTENCES[0]).node_features.shape[1] == 5
     with pytest.raises(TypeError, match="sequence 0, token 0"):
         transformer.fit([[1]])
+
+
+def test_a_pipeline_is_saved_by_skops(client, tokens, tmp_path):
+    skops = pytest.importorskip("skops.io")
+    pipe = make_pipeline(DaskTransformer(TokenTemplates(["w[0]"])), DaskGraphCRFClassifier(tol=1e-3)).fit(tokens)
+    skops.dump(pipe, tmp_path / "pipe.skops")
+    assert load_model(tmp_path / "pipe.skops").predict(WORDS) == pipe.predict(WORDS)
