@@ -22,7 +22,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = {
     "Training of chains": ("chains", "networks", "sparse_chains", "tables"),
     "Prediction on chains": ("prediction",),
-    "Memory, cold start, threads": ("resources",),
+    "Memory, cold start, threads": ("resources", "mapped"),
     "Graphs of other shapes": ("graphs", "wide_graphs", "mean_field", "exact"),
     "Decoding of graphs": ("decoding",),
     "Planning": ("planning",),

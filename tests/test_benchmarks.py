@@ -1,76 +1,91 @@
+"""Every benchmark runs at its smallest size and asserts its results; the tables and pages contain all of them."""
+
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("matplotlib")
 
+from benchmarks import _report, page
+from benchmarks.__main__ import CASES, main, run_case
+from benchmarks._machine import environment
+from benchmarks._measure import Run
+
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
-PROCESSES = ["resources.memory", "resources.cold_start", "mapped.memory"]  # start many, which takes long
+PROCESSES = ["mapped.memory", "resources.memory", "resources.cold_start"]  # start many, which takes long
+IN_PROCESS = [name for name in CASES if name not in PROCESSES]
+UNMEASURED = "exact.uai_grids"  # at this size, no instance fits its bound
 
 
-def run(*arguments, module="benchmarks", timeout=600):
-    command = [sys.executable, "-m", module, *map(str, arguments)]
+def run(*arguments, timeout=600):
+    command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
 
 
-def cases():
-    lines = run("--list").stdout.splitlines()
-    return [line for line in lines if not line.startswith(" ")]
-
-
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """What all cases that run in one process write at the smallest size, and where."""
+def result(tmp_path_factory):
+    """Run a case in this process, once: ``result(name)`` is the file that it writes, and its content."""
     if not DATA.exists():
         pytest.skip(f"the benchmarks need the data in {DATA}")
-    folder = tmp_path_factory.mktemp("benchmarks")
-    chosen = [name for name in cases() if name not in PROCESSES]
-    done = run(*chosen, "--size", "tiny", "--repeats", 1, "--output", folder)
+    folder, machine = tmp_path_factory.mktemp("benchmarks"), environment(None)
+
+    @cache
+    def found(name):
+        done, error, seconds = run_case(Run(name, "tiny", DATA, repeats=1))
+        assert not error, error
+        return folder / f"{name}.json", _report.save(folder, done, seconds, machine)
+
+    return found
+
+
+@pytest.mark.filterwarnings("default")  # a benchmark may warn
+@pytest.mark.parametrize("name", IN_PROCESS)
+def test_every_case_measures_something_and_asserts_its_results(name, result):
+    content = result(name)[1]
+    values = [row["value"] for row in content["rows"] if row["value"] is not None]
+    times = [seconds for sweep in content["sweeps"] for seconds in sweep["seconds"]]
+    assert values or times or name == UNMEASURED
+    if not (content["checks"] or name.startswith("scaling.") or name == UNMEASURED):
+        for peer in ("pycrfsuite", "pgmpy", "maxflow"):  # the results of other programs are the checks of some cases
+            pytest.importorskip(peer, reason="pip install skstruct[bench]")
+        raise AssertionError("nothing is asserted")
+
+
+def test_a_run_writes_tables_and_pictures(tmp_path):
+    done = run("graphs.grid_2_states", "scaling.plans", "--size", "tiny", "--repeats", 1, "--output", tmp_path)
     assert done.returncode == 0, done.stderr
-    return {name: json.loads((folder / "tiny" / f"{name}.json").read_text()) for name in chosen}, folder / "tiny"
-
-
-def test_every_case_measures_something(results):
-    contents, folder = results
-    for name, content in contents.items():
-        values = [row["value"] for row in content["rows"] if row["value"] is not None]
-        times = [seconds for sweep in content["sweeps"] for seconds in sweep["seconds"]]
-        refused = name == "exact.uai_grids"  # at this size, no instance fits its bound
-        assert values or times or refused, name
-    assert (folder / "benchmarks.md").read_text().startswith("# Benchmarks")
+    for name in ("graphs.grid_2_states", "scaling.plans"):
+        assert json.loads((tmp_path / "tiny" / f"{name}.json").read_text())["case"] == name
+    assert (tmp_path / "tiny" / "benchmarks.md").read_text() == done.stdout.removesuffix("\n")
     for picture in ("ratios.png", "scaling.png"):
-        assert (folder / picture).read_bytes()[:4] == b"\x89PNG"
+        assert (tmp_path / "tiny" / picture).read_bytes()[:4] == b"\x89PNG"
 
 
-def test_cases_assert_what_they_measure(results):
-    for peer in ("pycrfsuite", "pgmpy", "maxflow"):  # the results of other programs are the checks of some cases
-        pytest.importorskip(peer, reason="pip install skstruct[bench]")
-    silent = {name for name, content in results[0].items() if not content["checks"]}
-    assert {name for name in silent if not name.startswith("scaling.")} <= {"exact.uai_grids"}
-
-
-def test_the_pages_have_all_cases_and_both_figures(results, tmp_path):
-    contents, folder = results
-    done = run(*folder.glob("*.json"), "--output", tmp_path, module="benchmarks.page")
-    assert done.returncode == 0, done.stderr
-    page, tables = ((tmp_path / name).read_text() for name in ("performance.rst", "performance_tables.rst"))
-    missing = page.partition("Not run for this page:")[2].splitlines()[0]
-    assert missing == " ``mapped.memory``, ``resources.memory``, ``resources.cold_start``."
-    for name in contents:
+def test_the_pages_have_all_cases_and_both_figures(result, tmp_path):
+    page.main([*(str(result(name)[0]) for name in IN_PROCESS), "--output", str(tmp_path)])
+    text, tables = ((tmp_path / name).read_text() for name in ("performance.rst", "performance_tables.rst"))
+    missing = text.partition("Not run for this page:")[2].splitlines()[0]
+    assert missing == f" {', '.join(f'``{name}``' for name in PROCESSES)}."
+    for name in IN_PROCESS:
         assert name in tables
         label = f"benchmark-{name.replace('.', '-').replace('_', '-')}"
-        assert f"<{label}>`" in page or name.startswith("scaling.") or name == "exact.uai_grids"  # nothing to summarise
+        assert f"<{label}>`" in text or name.startswith("scaling.") or name == UNMEASURED  # nothing to summarise
     for figure in ("performance_ratios.svg", "performance_scaling.svg"):
         assert "<svg" in (tmp_path / figure).read_text()
 
 
+def test_each_module_of_cases_has_a_section():
+    sections = [module for modules in page.SECTIONS.values() for module in modules]
+    assert sorted({*sections, "scaling"}) == sorted({name.partition(".")[0] for name in CASES})
+
+
 def test_titles_are_unique():
-    from benchmarks import __main__ as _  # noqa: F401 (fills CASES)
-    from benchmarks._measure import CASES, case
+    from benchmarks._measure import case
 
     assert len({case.title for case in CASES.values()}) == len(CASES)
     with pytest.raises(TypeError, match="a title in words"):
@@ -106,14 +121,11 @@ def test_goals_are_reached_from_either_side():
     assert not small.goals
 
 
-def test_the_page_refuses_results_that_do_not_belong_together(results, tmp_path):
-    folder = results[1]
-    other = json.loads((folder / "decoding.binary_map.json").read_text()) | {"size": "small"}
-    (tmp_path / "other.json").write_text(json.dumps(other))
-    files = [folder / "graphs.grid_2_states.json", tmp_path / "other.json"]
-    done = run(*files, "--output", tmp_path, module="benchmarks.page")
-    assert done.returncode == 1
-    assert "graphs.grid_2_states and decoding.binary_map differ in size" in done.stderr
+def test_the_page_refuses_results_that_do_not_belong_together(result, tmp_path):
+    files = [result(name)[0] for name in ("decoding.binary_map", "graphs.grid_2_states")]
+    (tmp_path / "other.json").write_text(json.dumps(json.loads(files[0].read_text()) | {"size": "small"}))
+    with pytest.raises(ValueError, match=r"graphs\.grid_2_states and decoding\.binary_map differ in size"):
+        page.main([str(files[1]), str(tmp_path / "other.json"), "--output", str(tmp_path)])
     assert not (tmp_path / "performance.rst").exists()
 
 
@@ -147,15 +159,15 @@ def test_memory_for_datasets_of_gigabytes(tmp_path):
 
 
 def test_a_case_without_its_data_is_reported(tmp_path):
-    done = run("chains.letters_training", "--size", "tiny", "--data", tmp_path, "--output", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "not run: letters.npz is not in the data folder" in done.stdout
+    done, error, _ = run_case(Run("chains.letters_training", "tiny", tmp_path))
+    assert error is None
+    assert [row["quantity"] for row in done.rows] == ["not run: letters.npz is not in the data folder"]
 
 
-def test_unknown_case_is_refused():
-    done = run("nonsense")
-    assert done.returncode == 2
-    assert "no case matches" in done.stderr
+def test_unknown_case_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["nonsense"])
+    assert "no case matches ['nonsense']" in capsys.readouterr().err
 
 
 def test_f1_of_chunks():
