@@ -61,7 +61,7 @@ def test_prediction_in_threads(soak, figure):
             number = int(rng.integers(len(queries)))
             try:
                 assert queries[number]().tobytes() == expected[number], f"query {number} has other bits"
-            except BaseException as error:
+            except BaseException as error:  # raised again in the main thread
                 errors.append(error)
             n_calls[thread] += 1
 
