@@ -1,0 +1,1 @@
+collect_ignore = ["malformed"]  # a package that child processes run
