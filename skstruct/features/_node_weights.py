@@ -223,9 +223,10 @@ class NodeWeights:
         ptr, values = features.indptr.astype(offset_dtype(features.nnz), copy=False), np.zeros(0)
         if not (features.data == 1).all():
             values = features.data.astype(np.float64, copy=False)
-        if self.places is None:
+        if self.places is None or (self.places[:, 1] == IN_TABLE).all():
+            rows = features.indices if self.places is None else self.places[features.indices, 0]
             nothing = (np.zeros(1, ptr.dtype), np.zeros(0, np.uint32), self.pair_labels, np.zeros(0), 0)
-            return NodeInputs(ptr, features.indices.astype(np.int32, copy=False), values, *nothing)
+            return NodeInputs(ptr, rows.astype(np.int32, copy=False), values, *nothing)
         row_ptr, pair_ptr = np.zeros(len(ptr), np.int64), np.zeros(len(ptr), np.int64)
         _count_tiers(ptr, features.indices, self.places, row_ptr, pair_ptr)
         n_rows, n_pairs = row_ptr[-1], pair_ptr[-1]

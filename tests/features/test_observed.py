@@ -118,6 +118,21 @@ def test_features_that_are_dense_or_new(data, n_states):
         )
 
 
+@pytest.mark.parametrize("binary", [True, False])
+def test_features_that_all_have_a_row(binary, monkeypatch):
+    """They are not sorted by tier."""
+    X, y = make_data(3, binary=binary)
+    X = X.with_node_features(X.node_features[:, 30:])
+    plan = make_plan(X, y, 3)
+    assert (plan.nodes.places[:, 1] == IN_TABLE).all()
+    monkeypatch.setattr(_node_weights, "_fill_tiers", None)
+    coef = np.random.default_rng(0).normal(size=plan.n_coef) * plan.free
+    scores, _ = plan.scores(plan.prepare(X), coef)
+    found = plan.attributes(coef)
+    expected = X.node_features.toarray() @ found["coef_"].toarray().T + found["intercept_"]
+    np.testing.assert_allclose(scores.node, expected, atol=1e-12)
+
+
 def test_unknown_labels_observe_nothing():
     X, y = make_data(5)
     some = np.where(np.arange(N) % 3 == 0, y.values, -1)
