@@ -12,6 +12,7 @@ from skstruct.inference._chain_derivative import derive_chains
 from skstruct.inference._chain_kernels import (
     ROWS,
     SINGLE_RANGE,
+    Arrivals,
     Rows,
     Scratch,
     StepScores,
@@ -181,9 +182,9 @@ class _ChainPlan(InferencePlan):
         """Write marginals of `graphs`, the longest first, and return those that are unsafe, which are left out."""
         unsafe, n_states = np.zeros(self.topology.n_graphs, bool), steps.node.shape[1]
         n_messages, n_lanes = self._by_length[1], lanes(n_states)
-        scratch, rows = Scratch.of(steps, n_messages), Rows.of(steps, n_messages)
+        scratch, *rows = (record.of(steps, n_messages) for record in (Scratch, Rows, Arrivals))
         with np.errstate(all="ignore"):  # log 0, seen with NUMBA_DISABLE_JIT=1 only
-            forward_backward(self.topology.node_ptr, graphs, steps, weights, scratch, rows, n_lanes, out, unsafe)
+            forward_backward(self.topology.node_ptr, graphs, steps, weights, scratch, *rows, n_lanes, out, unsafe)
         return graphs[unsafe[graphs]]
 
     def derivative(self, scores, direction, weights=None):

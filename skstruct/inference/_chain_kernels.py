@@ -66,10 +66,6 @@ class Rows(NamedTuple):
     top: np.ndarray  # (n_matrices,) largest score
     low: np.ndarray  # (n_matrices,) lowest score less the largest
     bad: np.ndarray  # (n_matrices,) whether a potential is too small
-    first: np.ndarray  # (n_matrices,), see `add_pairs_of_each`
-    following: np.ndarray  # (n_rows,), see `add_pairs_of_each`
-    arrived: np.ndarray  # (n_rows,) matrix of the step to a row
-    previous: np.ndarray  # (n_rows,) row at the start of this step, or NO_ROW
     total: np.ndarray  # (n_rows,) sum of the messages of a row
     start: np.ndarray  # (n_rows + 1,) first row of the nodes ``t``
     begin: np.ndarray  # (chains side by side,) first node of each
@@ -80,12 +76,27 @@ class Rows(NamedTuple):
     def of(cls, scores, n_rows):
         """Arrays for some scores, and for messages of so many nodes."""
         n, most = len(scores.edge), SIDE_BY_SIDE[1]
-        first, total = np.empty(n, np.int64), np.empty(n_rows, scores.node.dtype)
+        total, start = np.empty(n_rows, scores.node.dtype), np.zeros(n_rows + 1, np.int64)
+        chains, is_bounded = np.empty((2, most), np.int64), np.empty(most, bool)
+        return cls._make([*np.empty((2, n)), np.zeros(n, bool), total, start, *chains, is_bounded])
+
+
+class Arrivals(NamedTuple):
+    """Steps of chains side by side, where they have different matrices; see `add_pairs_of_each`."""
+
+    first: np.ndarray  # (n_matrices,)
+    following: np.ndarray  # (n_rows,)
+    matrix: np.ndarray  # (n_rows,) of the step to a row
+    previous: np.ndarray  # (n_rows,) row at the start of this step, or NO_ROW
+
+    @classmethod
+    def of(cls, scores, n_rows):
+        """Arrays for some scores, and for messages of so many nodes; None if all steps have one matrix."""
+        if len(scores.edge) <= 1:
+            return None
+        first = np.empty(len(scores.edge), np.int64)
         first.fill(NO_ROW)  # `np.full` takes a microsecond, which counts in a short sentence
-        rows, start = np.zeros((3, n_rows), np.int64), np.zeros(n_rows + 1, np.int64)
-        chains = np.empty((2, most), np.int64)
-        is_bounded = np.empty(most, bool)
-        return cls._make([*np.empty((2, n)), np.zeros(n, bool), first, *rows, total, start, *chains, is_bounded])
+        return cls(first, *np.zeros((3, n_rows), np.int64))
 
 
 def n_rows(lengths):
@@ -157,7 +168,7 @@ def add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes):
 
 
 @kernel(fastmath={"contract", "reassoc"})
-def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, out, unsafe):
+def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, arrivals, lanes, out, unsafe):
     """Scaled forward-backward [1]_ of some graphs; those that are `unsafe`, for their scores, are found and left out.
 
     With potentials ``p`` and the matrices ``M[t]`` of the exponentiated scores of the steps into ``t``, and ``s[t]``
@@ -187,6 +198,8 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, ou
         With as many rows as `n_rows` tells.
     rows : Rows
         With as many rows.
+    arrivals : Arrivals or None
+        With as many rows. None: all steps have one matrix, and numba leaves out the code for several.
     lanes : tuple
     out : Marginals
         Pair counts are added to `out.edge`.
@@ -202,7 +215,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, ou
     n_states, n_matrices = node.shape[1], len(scores.edge)
     least_chains, n_chains = SIDE_BY_SIDE
     score_range = SINGLE_RANGE if node.itemsize == 4 else np.inf
-    top, low, bad, first, following, arrived, previous, total, start, begin, length, is_bounded = rows
+    top, low, bad, total, start, begin, length, is_bounded = rows
     exponentiate_matrices(scores.edge, scratch, top, low, bad, lanes)
     stop = 0
     while stop < len(graphs):
@@ -225,7 +238,8 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, ou
 
         for k in range(n):
             g, lowest, lowest_edge, log_z = graphs[done + k], 0.0, 0.0, 0.0
-            previous[k] = NO_ROW
+            if arrivals is not None:
+                arrivals.previous[k] = NO_ROW
             for t in range(length[k]):
                 row = start[t] + k
                 highest, least = exp_row(node, begin[k] + t, potential, row, lanes)
@@ -234,8 +248,10 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, ou
                     unsafe[g] |= too_low(node[begin[k] + t], highest)
                 lowest = min(lowest, least)
                 if t > 0:
-                    m = step_matrix[begin[k] + t - 1] if n_matrices > 1 else 0
-                    arrived[row], previous[row] = m, start[t - 1] + k
+                    m = 0
+                    if arrivals is not None:
+                        m = step_matrix[begin[k] + t - 1]
+                        arrivals.matrix[row], arrivals.previous[row] = m, start[t - 1] + k
                     log_z += top[m]
                     lowest_edge = min(lowest_edge, low[m])
                     unsafe[g] |= bad[m]
@@ -251,9 +267,12 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, ou
 
         for t in range(1, length[0]):
             row, reached = start[t], start[t + 1] - start[t]
-            step = reached if n_matrices == 1 else 1
+            step, m = reached, 0
+            if arrivals is not None:
+                step = 1
             for k in range(0, reached, step):
-                m = arrived[row + k]
+                if arrivals is not None:
+                    m = arrivals.matrix[row + k]
                 forward_steps(forward, start[t - 1] + k, matrix, m, potential, total, row + k, step, lanes)
 
         for k in range(n):
@@ -275,9 +294,13 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, ou
 
         for t in range(length[0] - 1, 0, -1):
             row, reached = start[t], start[t + 1] - start[t]
-            step = reached if n_matrices == 1 else 1
+            step, m = reached, 0
+            if arrivals is not None:
+                step = 1
             for k in range(0, reached, step):
-                m, before = arrived[row + k], start[t - 1] + k
+                before = start[t - 1] + k
+                if arrivals is not None:
+                    m = arrivals.matrix[row + k]
                 backward_steps(
                     forward,
                     received,
@@ -315,7 +338,8 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, lanes, ou
                     for x in range(n_states):
                         forward[start[t] + k, x] *= weights[g]
 
-        if n_matrices > 1:
+        if arrivals is not None:
+            first, following, arrived, previous = arrivals
             add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes)
             continue
         t = 1
