@@ -73,14 +73,14 @@ def test_class_weight_is_the_mean_of_the_labelled_nodes(make_data):
 def test_classes_that_y_lacks(make_data):
     X, y = make_data()
     labels = RaggedArray(np.array(["b", "d", "e"])[y.values], y.ptr)
-    crf = GraphCRFClassifier(classes=["e", "d", "c", "b", "a"], class_weight="balanced").fit(X, labels)
-    assert crf.classes_.tolist() == ["a", "b", "c", "d", "e"]
-    assert crf.coef_.shape == (5, 2)
-    assert crf.edge_coef_.shape == (1, 5, 5)
+    crf = GraphCRFClassifier(classes=list("ihgfedcba"), class_weight="balanced").fit(X, labels)
+    assert crf.classes_.tolist() == list("abcdefghi")
+    assert crf.coef_.shape == (9, 2)
+    assert crf.edge_coef_.shape == (1, 9, 9)
     assert set(crf.predict(X).values) <= {"b", "d", "e"}
     proba = crf.predict_proba(X).values
-    assert proba.shape == (len(y.values), 5)
-    assert (proba[:, [0, 2]] < proba[:, [1, 3, 4]].max(axis=1, keepdims=True)).all()
+    assert proba.shape == (len(y.values), 9)
+    assert (proba[:, [0, 2, 5, 6, 7, 8]] < proba[:, [1, 3, 4]].max(axis=1, keepdims=True)).all()
 
 
 def test_one_class(make_data):

@@ -76,7 +76,7 @@ def write(folder, n_chains, n_columns):
     rng = np.random.default_rng(0)
     with DatasetWriter(folder) as writer:
         for _ in range(0, n_chains, 100):
-            codes = np.repeat(rng.integers(5, size=500), 4)
+            codes = np.repeat(rng.integers(3, size=500), 4)
             table = rng.normal(size=(2000, max(-n_columns, 0)))
             if n_columns > 0:
                 columns = np.sort(rng.permuted(np.tile(np.arange(n_columns), (2000, 1)), axis=1)[:, :18], axis=1)
@@ -86,7 +86,7 @@ def write(folder, n_chains, n_columns):
             edges = np.tile(np.arange(19)[:, None] + [0, 1], (100, 1))
             ptr = np.arange(101) * 20
             X = GraphDataset(table, edges, None, ptr, np.arange(101) * 19)
-            writer.write(X, RaggedArray(np.array(["B-NP", "I-NP", "B-VP", "I-VP", "O"])[codes], ptr))
+            writer.write(X, RaggedArray(np.array(["B-NP", "I-NP", "O"])[codes], ptr))
 
 
 def peak(function, folder, target):

@@ -18,7 +18,7 @@ def without_edges(data):
 
 
 @pytest.mark.parametrize("C", [0.1, 10.0])
-@pytest.mark.parametrize("n_states", [2, 3, 4])
+@pytest.mark.parametrize("n_states", [2, 3])
 def test_training_by_the_bound_is_never_above_the_model_without_edges(n_states, C):
     """Neither the penalised loss of the training, nor the true one at its solution; for labels of any kind."""
     X, y = make_grid(4, 3, 4, n_states=n_states, random_state=n_states, return_X_y=True)

@@ -101,7 +101,7 @@ def test_every_backend(name, seed):
         (HARD, 5, 3),
         (dodecahedron(), 20, 3),
         (PETERSEN, 10, 3),
-        (list(itertools.combinations(range(6), 2)), 6, 6),
+        (list(itertools.combinations(range(9), 2)), 9, 9),
         ([(i, (i + 1) % 200) for i in range(200)], 200, 2),
         ([(i, (i + 1) % 51) for i in range(51)], 51, 3),
         ([(i, j) for i in range(7) for j in range(7, 14)], 14, 2),

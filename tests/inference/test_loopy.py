@@ -13,7 +13,7 @@ from skstruct.kernels.messages import add_pair, leave_one_out, pair_total, send,
 from skstruct.kernels.simd import exp_matrix, lanes
 from skstruct.scores import Marginals, Scores, weigh_nodes, with_rows
 
-SIZES = [1, 2, 3, 4, 5, 6, 7, 9, 16, 65]  # test_simd.py has all ways of holding a row; each compiles for seconds
+SIZES = [1, 2, 3, 9, 16, 65]  # test_simd.py has all ways of holding a row; each compiles for seconds
 GRID = [(0, 1), (2, 1), (3, 0), (4, 1), (5, 2), (3, 4), (4, 5), (6, 3), (7, 4), (5, 8), (7, 6), (7, 8)]
 HUB = [(20, i) if i % 2 else (i, 20) for i in range(41) if i != 20]
 
@@ -112,7 +112,7 @@ def test_out_of_range_and_impossible_graphs_among_others(n_states, shared, rng):
         assert (found.edge[15:] == 0.0).all()
 
 
-@pytest.mark.parametrize("n_states", [2, 3, 5])
+@pytest.mark.parametrize("n_states", [2, 3, 9])
 @pytest.mark.parametrize("scale", [1e4, -1e4])
 def test_large_scores(n_states, scale, rng):
     topology = Topology.from_edges(HUB, 41)
@@ -145,7 +145,7 @@ def test_hub_of_degree_2000(n_states, rng):
         assert_same(loopy, tree, atol=1e-9)
 
 
-@pytest.mark.parametrize("n_states", [2, 5])
+@pytest.mark.parametrize("n_states", [2, 9])
 def test_shared_matrices_and_repeated_edges_are_as_if_written_out(n_states, rng):
     topology = batch()
     scores = random_scores(topology, n_states, rng, shared=True, scale=0.5)
@@ -162,7 +162,7 @@ def test_shared_matrices_and_repeated_edges_are_as_if_written_out(n_states, rng)
     np.testing.assert_allclose(found.edge[::2], each.edge, atol=1e-10)
 
 
-@pytest.mark.parametrize("n_states", [2, 5])
+@pytest.mark.parametrize("n_states", [2, 9])
 def test_damped_fall_back_is_that_of_the_twin(n_states, rng):
     """Too few sweeps to converge: as many damped ones follow, and the last change is told."""
     plan = LoopyBP(max_iter=2, tol=1e-9).plan(batch(), n_states)
@@ -177,7 +177,7 @@ def test_damped_fall_back_is_that_of_the_twin(n_states, rng):
 
 
 def test_the_same_plan_gives_the_same_numbers_again_and_leaves_scores_alone(rng):
-    for n_states in (2, 5):
+    for n_states in (2, 9):
         plan = LoopyBP().plan(batch(), n_states)
         scores = random_scores(plan.topology, n_states, rng)
         for array in scores[:2]:

@@ -39,7 +39,7 @@ def compare(plan, scores, rtol):
     return found
 
 
-@pytest.mark.parametrize("n_states", [2, 3, 5, 17, 65])
+@pytest.mark.parametrize("n_states", [3, 9, 65])
 def test_marginals_within_range(n_states):
     t, scores = make_scores(n_states, node_scale=2.0)
     found = compare(Chain().plan(t, n_states), scores, rtol=2e-5)
@@ -48,18 +48,18 @@ def test_marginals_within_range(n_states):
 
 @pytest.mark.parametrize("node_scale", [30.0, 1e4])
 def test_graphs_out_of_range_are_computed_in_double(node_scale):
-    t, scores = make_scores(4, node_scale=1.0)
+    t, scores = make_scores(3, node_scale=1.0)
     scores.node[-2:] *= node_scale  # those of the last graph
     scores.node[0, 0] = -np.inf  # and of the first one
-    found = compare(Chain().plan(t, 4), scores, rtol=2e-5)
+    found = compare(Chain().plan(t, 3), scores, rtol=2e-5)
     assert found.node[0, 0] == 0.0
 
 
 @pytest.mark.parametrize("lowest", [-50.0, -1e4, -np.inf])
 def test_edges_out_of_range_are_computed_in_double(lowest):
-    t, scores = make_scores(4, node_scale=2.0)
+    t, scores = make_scores(3, node_scale=2.0)
     scores.edge[0, 1, 2] = lowest
-    found = compare(Chain().plan(t, 4), scores, rtol=1e-12)
+    found = compare(Chain().plan(t, 3), scores, rtol=1e-12)
     assert found.node.dtype == np.float64
 
 

@@ -190,7 +190,7 @@ def assert_same(found, expected, atol=1e-10):
 
 @pytest.mark.parametrize("max_iter", [1, 500])
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("n_states", [2, 3, 5])
+@pytest.mark.parametrize("n_states", [2, 3, 9])
 def test_kernels_equal_the_log_domain_twin(n_states, shared, max_iter, rng, mixed_batch):
     topology = mixed_batch
     plan = TreeReweightedBP(tol=1e-13, max_iter=max_iter).plan(topology, n_states)

@@ -120,7 +120,7 @@ def test_strong_edges_do_not_oscillate(n_states, rng):
     scores = Scores(rng.normal(size=(n, n_states)), 4.0 * np.eye(n_states)[None], np.zeros(topology.n_edges, np.int32))
     plan = TreeReweightedBP().plan(topology, n_states)
     assert plan.marginals(scores).residual[0] < 0.1
-    edge = np.full((1, n_states + 1, n_states + 1), -1000.0)  # out of the range of the fast kernels
-    edge[:, :-1, :-1] = scores.edge
-    wide = Scores(np.c_[scores.node, np.zeros(n)], edge, scores.edge_matrix)
-    assert TreeReweightedBP().plan(topology, n_states + 1).marginals(wide).residual[0] < 0.1
+    edge = np.full((1, 9, 9), -1000.0)  # out of the range of the fast kernels
+    edge[:, :n_states, :n_states] = scores.edge
+    wide = Scores(np.c_[scores.node, np.zeros((n, 9 - n_states))], edge, scores.edge_matrix)
+    assert TreeReweightedBP().plan(topology, 9).marginals(wide).residual[0] < 0.1
