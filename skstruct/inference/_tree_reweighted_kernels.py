@@ -89,7 +89,7 @@ def _sweeps(graph, matrices, fraction, most, tol, stagnation, rooted, lanes):
                 if first == last:
                     continue
                 n_sent += last - first
-                left = 0.0
+                left, before = 0.0, np.int64(ends[first, 0])
                 if rooted:
                     rooted_belief(potential, i, message, begin, stop, rho, belief, lanes)
                 elif fraction[i] == 1.0:
@@ -102,13 +102,16 @@ def _sweeps(graph, matrices, fraction, most, tol, stagnation, rooted, lanes):
                     r = np.int64(ends[s, 0])
                     divide_row(belief, i, message, s, cavity, 0, lanes)
                     _, moved = send_any(message, r, cavity, 0, psi, number[s], form[s], lanes)
-                    if not rooted:
-                        log_row(message, r, log_message, r, lanes)
+                    if not rooted and s > first:  # one message later: its registers, which overlap, are in memory
+                        log_row(message, before, log_message, before, lanes)
+                    before = r
                     moved = max(moved, left)  # many small steps of a damped belief add up
                     total += moved
                     change = max(change, moved)
                     if moved > tol:
                         dirty[ends[s, 1]] = 3
+                if not rooted:
+                    log_row(message, before, log_message, before, lanes)
         if change <= tol:
             break
         if n_sent >= STAGNATION_SWEEPS * len(ends):
