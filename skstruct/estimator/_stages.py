@@ -104,7 +104,8 @@ class Stages:
             return alone
         loss = self.main.loss(self.objectives[0], self.in_threads)
         if self.main.backend.bound == "upper" and loss.convex:
-            coef = min(coef, alone.result.x, key=lambda point: loss(point)[0])  # `coef` can be a warm start
+            # `coef` can be a warm start. Kernels would be compiled again for the memory layout of `initial_coef`.
+            coef = min(coef, alone.result.x, key=lambda point: loss(np.ascontiguousarray(point))[0])
         best = self._run(self.main, coef, *run)
         best.result.nfev += alone.result.nfev
         if best.result.interrupt is None:

@@ -6,7 +6,7 @@ from sklearn.base import clone
 
 from skstruct import GraphCRFClassifier, GraphDataset
 from skstruct.datasets import make_grid
-from skstruct.estimator import _stages
+from skstruct.estimator import _penalized, _stages
 from skstruct.inference import Auto, LoopyBP, TreeReweightedBP
 from skstruct.inference._checked import CheckedPlan
 
@@ -185,3 +185,17 @@ def test_the_mean_marginal_loss_is_that_of_the_predictions(data, monkeypatch):
 def test_the_approximate_backend_of_auto_is_checked(data):
     with pytest.raises(TypeError, match="approximate of Auto must be an inference backend, got 'loopy_bp'"):
         GraphCRFClassifier(inference=Auto(approximate="loopy_bp")).fit(*data)
+
+
+def test_all_weights_have_one_memory_layout(data, monkeypatch):
+    """Kernels are compiled for each layout."""
+    seen, penalise = [], _penalized._penalise
+
+    def record(*args):
+        seen.append(args[-1].flags.c_contiguous)
+        return penalise(*args)
+
+    monkeypatch.setattr(_penalized, "_penalise", record)
+    GraphCRFClassifier(inference=BOUND, tol=1.0).fit(*data)
+    assert len(seen) > 1
+    assert all(seen)
