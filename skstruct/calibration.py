@@ -147,7 +147,9 @@ class TemperatureScalingCV(Versioned, CallbackSupportMixin, MetaEstimatorMixin, 
             check_is_fitted(estimator)
             self.estimator_ = deepcopy(estimator.estimator)
             held_out = [_held_out(self.estimator_, X, y, sample_weight)]
-        elif isinstance(self.cv, list | tuple | np.ndarray) and not all(map(_is_pair, self.cv)):
+        elif isinstance(self.cv, bytes | np.ndarray) or (
+            isinstance(self.cv, list | tuple) and not all(map(_is_pair, self.cv))
+        ):
             raise ValueError(f"cv must be a number, a splitter, or a list of pairs (train, test), got {self.cv!r}.")
         elif not hasattr(estimator, "fit") or isinstance(estimator, type):
             raise TypeError(f"estimator must be a GraphCRFClassifier or end in one, got {estimator!r}.")

@@ -5,12 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from skstruct import Graph, GraphCRFClassifier, GraphDataset
+from skstruct import Graph, GraphCRFClassifier, GraphDataset, as_ragged
 from skstruct.calibration import TemperatureScalingCV
 from skstruct.cli import main
 from skstruct.datasets import load_snakes, make_chain
 from skstruct.estimator import fitted_model
-from skstruct.io import Checkpoints, predict_to_file, read_conllu
+from skstruct.io import Checkpoints, load_dataset, load_model, predict_to_file, read_conll, read_conllu, write_uai
+from skstruct.metrics import confusion_matrix
 from skstruct.plotting import (
     ConfusionMatrixDisplay,
     ExplanationDisplay,
@@ -61,6 +62,22 @@ def graph_of(attribute):
         (lambda: GraphDataset.from_frame(NODES, graph=["graph"]), "graph must be the name of a column"),
         (lambda: GraphDataset.from_frame(NODES, features="size"), "expected a list of columns in features, got 'size'"),
         (lambda: GraphDataset.from_frame(NODES, features=[["size"]]), r"no column \['size'\]"),
+        (lambda: GraphDataset.from_frame(NODES.set_axis(["a", "a"], axis=1)), "nodes has columns of the same name"),
+        (lambda: GraphDataset.from_images([RAGGED]), "image 0 must hold numbers in rows of equal length"),
+        (lambda: GraphDataset.from_scipy(0.5, [PROBA]), "expected a list of adjacency matrices, got 0.5"),
+        (lambda: GraphDataset.from_scipy([], 0.5), "expected a list of tables of node_features, got 0.5"),
+        (lambda: EdgeFeatures(columns=[[]]).fit(X), "columns .* cannot be selected .* in a list, not in an array of"),
+        (lambda: confusion_matrix([0], {0}), "predictions must be a list or an array"),
+        (lambda: confusion_matrix([0, 1], [0, 1], labels=[0, np.nan]), "labels"),
+        (lambda: as_ragged(np.array([["a", 1.5]], object), "y_pred"), "y_pred mixes strings and numbers"),
+        (lambda: load_dataset("absent", mmap_mode=np.eye(2)), "mmap_mode must be"),
+        (lambda: load_model("absent", trusted=SCALAR), "trusted must be a list of names of types"),
+        (lambda: read_conll("absent", SCALAR, target=None), "columns must be a list of different names"),
+        (lambda: read_conll("absent", ["w"], target=np.zeros(0)), "target must be one of the columns"),
+        (
+            lambda: write_uai("new", [[0]], [], [], log_constant=-(10**25)),
+            "log_constant has an entry that is nan, inf or",
+        ),
         (lambda: load_snakes([]), "subset must be"),
         (lambda: make_chain(2, (1,)), "n_nodes must be a number, or a tuple"),
         (lambda: fitted_model(3, X), "crf must be a GraphCRFClassifier"),
@@ -89,6 +106,9 @@ def graph_of(attribute):
         (lambda: TransitionsDisplay(np.eye(3), 3), r"matrix must have a row .* classes of shape \(\)"),
         (lambda: DISPLAYS["transitions"]().plot(values_format=3), "values_format must be a format of numbers"),
         (lambda: DISPLAYS["transitions"]().plot(cmap=[]), "cmap must be the name of a colormap"),
+        (lambda: TransitionsDisplay.from_estimator(CRF, feature=np.eye(2)), "feature is array"),
+        (lambda: ImageDisplay(PROBA, pixels=np.array([2.0, 1.0])), "pixels must be"),
+        (lambda: DISPLAYS["sequence"]().plot(tokens=3), "expected a list of tokens, got 3"),
         (lambda: DISPLAYS["sequence"]().plot(cmap=[]), "cmap must be the name of a colormap"),
         (lambda: DISPLAYS["explanation"]().plot(top="3"), "top must be a positive integer, got '3'"),
         (lambda: DISPLAYS["graph"]().plot(layout={}), "layout must be an array of real numbers"),

@@ -54,6 +54,7 @@ def read_labels(y: Iterable, ptr: np.ndarray, name: str = "y") -> RaggedArray:
 def _tokens(sequence, place):
     if hasattr(sequence, "items") and not isinstance(sequence, dict):  # a pycrfsuite.ItemSequence
         return sequence.items()
-    if not isinstance(sequence, Iterable) or isinstance(sequence, str | bytes | dict):
+    is_list = isinstance(sequence, Iterable) and not isinstance(sequence, str | bytes | dict)
+    if not is_list or (isinstance(sequence, np.ndarray) and sequence.ndim == 0):
         raise TypeError(f"{place} must be a sequence, a list of tokens, got {sequence!r}")
     return list(sequence)

@@ -116,7 +116,7 @@ def attribute_names(views, names):
 def to_networkx(graph, create_using, node_attributes, edge_attributes):
     """Networkx graph of a `Graph`; see `Graph.to_networkx`."""
     networkx = optional_module("networkx", "interop", "Graph.to_networkx")
-    result = networkx.empty_graph(0, create_using=create_using or networkx.DiGraph)
+    result = networkx.empty_graph(0, create_using=networkx.DiGraph if create_using is None else create_using)
     result.add_nodes_from(enumerate(_attributes(graph.node_features, node_attributes, "node_attributes")))
     features = graph.edge_features
     attributes = [{}] * graph.n_edges if features is None else _attributes(features, edge_attributes, "edge_attributes")

@@ -23,7 +23,10 @@ CONNECTIVITY: dict[int, dict[Hashable, int]] = {2: {4: 1, 8: 2}, 3: {6: 1, 18: 2
 def as_pixels(image, number):
     """Pixels of an image, of which `number` is the position in the list of images."""
     refuse_masked(image, f"image {number}")
-    image = np.asarray(image)
+    try:
+        image = np.asarray(image)
+    except ValueError as error:
+        raise ValueError(f"image {number} must hold numbers in rows of equal length: {error}") from error
     if image.ndim not in (2, 3, 4) or image.dtype.kind not in "biuf":
         raise ValueError(
             f"image {number} must hold numbers of shape (height, width), (height, width, n_channels) or (depth, "

@@ -19,6 +19,8 @@ def scipy_fields(adjacencies, node_features, directed, weights):
     """List of the fields of the graphs that adjacency matrices describe."""
     if sp.issparse(adjacencies):
         raise TypeError("got one sparse matrix; pass a list of adjacency matrices")
+    adjacencies = list_of("adjacency matrices", adjacencies)
+    node_features = list_of("tables of node_features", node_features)
     if len(adjacencies) != len(node_features):
         raise ValueError(f"got {len(adjacencies)} adjacency matrices but {len(node_features)} tables of node features")
     fields = []
@@ -160,6 +162,8 @@ def _ranges(nodes, graph):
 def _need_columns(frame, name, columns):
     if not is_frame(frame):
         raise TypeError(f"{name} must be a pandas or polars data frame, got {type(frame).__name__}")
+    if len(set(frame.columns)) < len(frame.columns):
+        raise ValueError(f"{name} has columns of the same name: {list(frame.columns)}")
     missing = [c for c in columns if not isinstance(c, Hashable) or c not in frame.columns]
     if missing:
         raise ValueError(f"{name} has no column {missing[0]!r}; its columns are {list(frame.columns)}")

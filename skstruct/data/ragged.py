@@ -312,7 +312,9 @@ def as_ragged(y: Any, name: str = "y", missing_label: Any = None) -> RaggedArray
         return y
     refuse_tables(y, name)
     if isinstance(y, np.ndarray) and y.ndim == 2:
-        return RaggedArray(label_array(y.ravel(), name), np.arange(len(y) + 1) * y.shape[1])
+        values = label_array(y.ravel(), name)
+        label_kind(values, name, missing_label)  # refuses strings and numbers together, as for a list
+        return RaggedArray(values, np.arange(len(y) + 1) * y.shape[1])
     if isinstance(y, str | bytes | dict) or not (hasattr(y, "__iter__") or hasattr(y, "__array__")):
         raise TypeError(f"{name} must hold one array per graph, in a RaggedArray or a list, got a {type(y).__name__}")
     if isinstance(y, np.ndarray) and (y.ndim == 0 or (y.ndim == 1 and y.dtype != object)):

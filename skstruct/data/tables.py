@@ -187,6 +187,8 @@ def take_columns(x, columns):
 
 def _take_columns(x, columns):
     columns = columns if isinstance(columns, slice) else np.atleast_1d(columns)
+    if not isinstance(columns, slice) and columns.ndim > 1:
+        raise IndexError(f"columns are in a list, not in an array of shape {columns.shape}")
     if not isinstance(columns, slice) and not columns.size:
         columns = columns.astype(np.intp)
     if is_frame(x) and not isinstance(columns, slice) and columns.dtype.kind in "UOT":

@@ -1,7 +1,7 @@
 """Readers of annotated sentences: column files of the CoNLL shared tasks, and CoNLL-U files with dependency trees."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from typing import TextIO
 
@@ -65,7 +65,7 @@ def read_conll(
     [['B-NP', 'B-PP'], ['O']]
     """
     columns = _names(columns)
-    if target is not None and target not in columns:
+    if target is not None and (not isinstance(target, str) or target not in columns):
         raise ValueError(f"target must be one of the columns {columns} or None, got {target!r}.")
     name, text = read_text(file)
     # not splitlines: a word may contain a line separator
@@ -186,7 +186,10 @@ def _as_it_is(values, i):
 
 def _names(columns):
     """Check the names of columns."""
-    names = list(columns) if isinstance(columns, Iterable) and not isinstance(columns, str) else [None]
+    try:
+        names = [None] if isinstance(columns, str) else list(columns)
+    except TypeError:  # no list, or an array without dimensions
+        names = [None]
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError(f"columns must be a list of different names, got {columns!r}.")
     return names

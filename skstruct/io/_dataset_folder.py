@@ -72,7 +72,7 @@ def load_dataset(
     >>> X.node_features.flags.writeable
     False
     """
-    if mmap_mode not in ("r", "c", None):
+    if mmap_mode is not None and (not isinstance(mmap_mode, str) or mmap_mode not in ("r", "c")):
         raise ValueError(f'mmap_mode must be "r", "c" or None, got {mmap_mode!r}')
     folder = folder_path(folder)
     index = _read_index(folder)

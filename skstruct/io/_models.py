@@ -151,7 +151,10 @@ def load_model(file: Any, trusted: Iterable[str] = (), *, max_bytes: int | None 
 
 def _names(trusted):
     """Return `trusted` as a list of names."""
-    names = list(trusted) if isinstance(trusted, Iterable) and not isinstance(trusted, str) else [None]
+    try:
+        names = [None] if isinstance(trusted, str) else list(trusted)
+    except TypeError:  # no list, or an array without dimensions
+        names = [None]
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"trusted must be a list of names of types, got {trusted!r}")
     return names

@@ -172,7 +172,7 @@ def write_uai(
     if len(sizes) != n or not all(_is_integer(size) and 1 <= size <= n_states for size in sizes):
         raise ValueError(f"cardinalities must be {n} integers from 1 to {n_states}, got {cardinalities!r}.")
     check_scalar(log_constant, "log_constant", Real)
-    constants = [np.array(log_constant)] if log_constant else []
+    constants = [np.array(log_constant, np.float64)] if log_constant else []
     nodes = [scores[:size] for scores, size in zip(node, sizes)]
     pairs = [matrix[: sizes[i], : sizes[j]] for (i, j), matrix in zip(edges, edge)]
     lines = ["MARKOV", str(n), " ".join(map(str, sizes)), str(len(constants) + n + len(edges))]

@@ -15,7 +15,7 @@ from skstruct.data.target_shapes import check_flat
 def pair(y: Any, predictions: Any, missing_label: Any = None) -> tuple[RaggedArray, RaggedArray]:
     """Labels and predictions as ragged arrays of the same sizes; rows of a table are graphs with one node."""
     has_items = hasattr(predictions, "__len__") and getattr(predictions, "shape", None) != ()
-    if not has_items or isinstance(predictions, str | bytes):
+    if not has_items or isinstance(predictions, str | bytes | dict | set | frozenset):
         raise TypeError(f"predictions must be a list or an array, got {predictions!r}")
     rectangular = isinstance(predictions, np.ndarray) and predictions.dtype != object
     if not isinstance(predictions, RaggedArray) and (rectangular or not is_ragged(predictions)):

@@ -22,6 +22,7 @@ def _apply(metric, y, predictions, sample_weight, missing_label, **kwargs):
         kwargs["labels"] = label_array(kwargs["labels"], "labels")
         if kwargs["labels"].ndim != 1:
             raise ValueError(f"labels must be 1-D, one label per class, got shape {kwargs['labels'].shape}.")
+        refuse_blank(kwargs["labels"], "labels", None)
         require_comparable(nodes.labels, kwargs["labels"])
     return metric(nodes.labels, nodes.predictions, sample_weight=nodes.weight, **kwargs)
 

@@ -54,7 +54,7 @@ class ImageDisplay(NodeDisplay):
     def __init__(self, proba, pixels, *, classes=None, y_pred=None, y_true=None, missing_label=None):
         super().__init__(proba, classes=classes, y_pred=y_pred, y_true=y_true, missing_label=missing_label)
         pixels, n_nodes = number_array(pixels, "pixels"), len(self.proba)
-        if pixels.shape == (2,):
+        if pixels.shape == (2,) and pixels.dtype.kind in "iu":
             if pixels.prod() != n_nodes:
                 raise ValueError(f"an image of {pixels[0]} x {pixels[1]} pixels needs as many nodes, got {n_nodes}.")
             pixels = np.arange(n_nodes).reshape(pixels)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skstruct.data.structure import list_of
 from skstruct.plotting._axes import WRONG, colormap
 from skstruct.plotting._nodes import NodeDisplay, predict_graph
 
@@ -110,6 +111,7 @@ class SequenceDisplay(NodeDisplay):
         display : SequenceDisplay
         """
         ax, n_nodes, cmap = self._open_axes(ax), len(self.proba), colormap(cmap)
+        tokens = None if tokens is None else list_of("tokens", tokens)
         if tokens is not None and len(tokens) != n_nodes:
             raise ValueError(f"tokens must have a name for each of the {n_nodes} nodes, got {len(tokens)} names.")
         self.im_ = ax.imshow(self.proba.T, cmap=cmap, vmin=0, vmax=1, aspect="auto")

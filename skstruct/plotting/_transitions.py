@@ -77,7 +77,7 @@ class TransitionsDisplay(Display):
         """
         frame = transitions(model)
         names = frame.index.unique("feature").tolist() if frame.index.nlevels == 2 else [None]
-        if feature not in names:
+        if not isinstance(feature, str | None) or feature not in names:
             raise ValueError(
                 f"feature is {feature!r}, but edges have no features."
                 if names == [None]
