@@ -168,7 +168,7 @@ def k_best(run):
 
     Expected: linear in nodes, and below linear in k, since one pass of messages is enough for any k.
     """
-    sizes = np.array(run.pick([20, 40], [1000, 2000, 4000], [32_000, 64_000, 128_000]))
+    sizes = np.array(run.pick([20, 40], [1000, 2000, 4000], [32_000, 64_000, 128_000, 256_000]))
     run.sweep("5 best of a tree", "nodes", sizes, lambda n: _k_best(n, 5))
     _expect_linear(run, run.sweeps)
     n_nodes, numbers = run.pick(20, 1000, 2000), run.pick([2, 4], [5, 20], [5, 20, 80])
