@@ -148,7 +148,7 @@ class TemperatureScalingCV(Versioned, CallbackSupportMixin, MetaEstimatorMixin, 
             self.estimator_ = deepcopy(estimator.estimator)
             held_out = [_held_out(self.estimator_, X, y, sample_weight)]
         elif isinstance(self.cv, bytes | np.ndarray) or (
-            isinstance(self.cv, list | tuple) and not all(map(_is_pair, self.cv))
+            isinstance(self.cv, list | tuple | range) and not all(map(_is_pair, self.cv))
         ):
             raise ValueError(f"cv must be a number, a splitter, or a list of pairs (train, test), got {self.cv!r}.")
         elif not hasattr(estimator, "fit") or isinstance(estimator, type):

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import StandardScaler
 
 from skstruct import Graph, GraphCRFClassifier, GraphDataset, as_ragged
 from skstruct.calibration import TemperatureScalingCV
@@ -11,7 +12,7 @@ from skstruct.cli import main
 from skstruct.datasets import load_snakes, make_chain
 from skstruct.estimator import fitted_model
 from skstruct.io import Checkpoints, load_dataset, load_model, predict_to_file, read_conll, read_conllu, write_uai
-from skstruct.metrics import confusion_matrix
+from skstruct.metrics import classification_report, confusion_matrix
 from skstruct.plotting import (
     ConfusionMatrixDisplay,
     ExplanationDisplay,
@@ -21,7 +22,14 @@ from skstruct.plotting import (
     TrainingCurveDisplay,
     TransitionsDisplay,
 )
-from skstruct.preprocessing import AttributeVectorizer, EdgeFeatures, ImagesToGraphs, SequencesToGraphs, TokenTemplates
+from skstruct.preprocessing import (
+    AttributeVectorizer,
+    EdgeFeatures,
+    ImagesToGraphs,
+    NodeTransformer,
+    SequencesToGraphs,
+    TokenTemplates,
+)
 
 pd = pytest.importorskip("pandas")
 nx = pytest.importorskip("networkx")
@@ -84,6 +92,10 @@ def graph_of(attribute):
         (lambda: TemperatureScalingCV({}).fit(X, y), "estimator must be a GraphCRFClassifier or end in one"),
         (lambda: TemperatureScalingCV(CRF, cv=np.array([5])).fit(X, y), "cv must be a number, a splitter, or a list"),
         (lambda: TemperatureScalingCV(CRF, cv=[5]).fit(X, y), "cv must be a number, a splitter, or a list of pairs"),
+        (lambda: TemperatureScalingCV(CRF, cv=range(3)).fit(X, y), "cv must be a number, a splitter, or a list"),
+        (lambda: NodeTransformer(StandardScaler).fit(X), "transformer of NodeTransformer must be"),
+        (lambda: classification_report([0], [0], target_names=3), "expected a list of names in target_names, got 3"),
+        (lambda: EdgeFeatures(["distance"]).fit(X).get_edge_feature_names_out([[]]), "input_features"),
         (lambda: main([3]), "argv must be a list of strings"),
         (lambda: predict_to_file("new.npy", [], X), "estimator must have the method predict, got"),
         (lambda: predict_to_file("new.npy", CRF, X, method=np.eye(2)), "method must be one of"),

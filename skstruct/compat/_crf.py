@@ -401,7 +401,8 @@ calibration_max_trials : default=None
         """Trainer of python-crfsuite that receives the log, or None."""
         if self.trainer_cls is None:
             return None
-        require(self, "trainer_cls", callable(self.trainer_cls), "a subclass of pycrfsuite.Trainer or None")
+        is_trainer = callable(self.trainer_cls) and hasattr(self.trainer_cls, "message")
+        require(self, "trainer_cls", is_trainer, "a subclass of pycrfsuite.Trainer or None")
         given = {name: getattr(self, parameter) for parameter, name in CRFSUITE_NAMES.items()}
         given = {name: value for name, value in given.items() if value is not None}
         trainer = self.trainer_cls(algorithm=self.algorithm, params=given, verbose=self.verbose)

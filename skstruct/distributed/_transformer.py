@@ -111,7 +111,8 @@ class DaskTransformer(
         TypeError
             If the transformer has no method ``partial_fit``, and needs to be fitted.
         """
-        if not (hasattr(self.transformer, "fit") and hasattr(self.transformer, "transform")):
+        usable = hasattr(self.transformer, "fit") and hasattr(self.transformer, "transform")
+        if not usable or isinstance(self.transformer, type):
             raise TypeError(f"transformer must have the methods fit and transform, got {self.transformer!r}")
         inner = clone(self.transformer)
         self._on_workers = None

@@ -9,6 +9,7 @@ from skstruct.data.class_columns import require_comparable
 from skstruct.data.label_types import label_array
 from skstruct.data.labels import refuse_blank
 from skstruct.data.ragged import as_ragged, is_ragged
+from skstruct.data.structure import list_of
 from skstruct.metrics._pairs import labelled_nodes
 
 
@@ -128,6 +129,7 @@ def classification_report(
     weighted avg       0.83      0.75      0.73         4
     <BLANKLINE>
     """
+    target_names = None if target_names is None else list_of("names in target_names", target_names)
     if target_names is not None and not (len(target_names) and all(isinstance(name, str) for name in target_names)):
         raise ValueError(f"target_names must be one string per label, got {target_names!r}.")
     return _apply(

@@ -163,7 +163,7 @@ class EdgeFeatures(
             generic = [f"x{j}" for j in range(self._n_before)]
             before = np.array(generic if input_features is None else input_features, object)
         given = before if input_features is None else np.asarray(input_features, object)
-        if len(before) != self._n_before or before.tolist() != given.tolist():
+        if before.shape != (self._n_before,) or before.tolist() != given.tolist():
             seen = f"{self._n_before} edge features" if self._names_before is None else f"{before.tolist()}"
             raise ValueError(f"input_features {given.tolist()} are not the edge features seen in fit, {seen}")
         return np.concatenate([before, np.array(self._names, object)])

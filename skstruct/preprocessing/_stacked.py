@@ -260,7 +260,8 @@ class StackedTransformer(
         """Clone of the transformer."""
         if isinstance(self.transformer, str) and self.transformer == "passthrough":
             return FunctionTransformer(accept_sparse=True, feature_names_out="one-to-one")
-        if not (hasattr(self.transformer, "fit") and hasattr(self.transformer, "transform")):
+        usable = hasattr(self.transformer, "fit") and hasattr(self.transformer, "transform")
+        if not usable or isinstance(self.transformer, type):
             raise TypeError(
                 f"transformer of {type(self).__name__} must be 'passthrough' or have the methods fit and "
                 f"transform, got {self.transformer!r}"

@@ -252,6 +252,7 @@ def test_the_pipeline(fitted, test):
         ({"max_iterations": 0}, (), ValueError, "CRF: max_iterations must be an integer >= 1, got 0"),
         ({"algorithm": "pa", "pa_type": 3}, (), ValueError, "CRF: pa_type must be 0, 1 or 2, got 3"),
         ({"min_freq": "a"}, (), ValueError, "CRFsuiteFeatures: min_freq must be a number, got 'a'"),
+        ({"trainer_cls": dict}, (), ValueError, "CRF: trainer_cls must be a subclass of pycrfsuite.Trainer or None"),
         ({}, ([[{"a": 1}]], None), ValueError, "Pass both X_dev and y_dev"),
         ({"min_freq": 2}, (), ValueError, "min_freq must be at most the largest frequency.*, got 2"),
         ({"all_possible_states": []}, (), ValueError, "CRF: all_possible_states must be a bool, got"),
