@@ -14,8 +14,7 @@ def unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
     try:
         yield
     except BaseException:  # also Ctrl-C: no error may leave half of a model
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        estimator.__dict__ = before  # one step, so that a second Ctrl-C cannot lose them
         raise
 
 
