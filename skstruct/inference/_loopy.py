@@ -8,7 +8,7 @@ import numpy as np
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
 from skstruct.inference._fixed_point import MessagePlan, fixed_point_class
-from skstruct.inference._loopy_kernels import propagate
+from skstruct.inference._loopy_kernels import FEW_NEIGHBOURS, propagate
 from skstruct.inference._loopy_log import Settings, checked_settings, decode_log, propagate_log
 from skstruct.inference._loopy_order import local_lists, spread_numbers, sweep_numbers, sweep_of
 from skstruct.inference._loopy_two_states import propagate_two_states
@@ -108,6 +108,11 @@ class _LoopyPlan(MessagePlan):
         """Neighbour lists of the fast kernels."""
         return local_lists(self.topology, self.sweep)
 
+    @cached_property
+    def _is_wide(self):
+        """Whether a node has many neighbours."""
+        return bool((np.diff(self.sweep.lists.ptr) > FEW_NEIGHBOURS).any())
+
     def marginals(self, scores, weights=None):
         """Beliefs by the fast kernels, and by the log-domain kernel for graphs out of their range."""
         return self._propagate(scores, weights, np.zeros((0, self.n_states)))[0]
@@ -139,13 +144,16 @@ class _LoopyPlan(MessagePlan):
             converged=np.ones(t.n_graphs, bool),
         )
         out_of_range = np.zeros(t.n_graphs, bool)
-        given, result, run = scores, out, propagate
+        given, result = scores, out
         if self.n_states == 2:
             given, result = (record._replace(edge=record.edge.reshape(-1, 4)) for record in (scores, out))
-            run = propagate_two_states
         n_lanes = lanes(4 if self.n_states == 2 else self.n_states)
+        args = self.lists, self.settings, given, weights, own_matrices, n_lanes, result, out_of_range, settled
         with np.errstate(all="ignore"):  # log 0 and 0 / 0 are expected; seen with NUMBA_DISABLE_JIT=1 only
-            run(self.lists, self.settings, given, weights, own_matrices, n_lanes, result, out_of_range, settled)
+            if self.n_states == 2:
+                propagate_two_states(*args)
+            elif self._is_wide or propagate(*args, None):
+                propagate(*args, True)
             impossible = np.isneginf(out.log_partition)
             if impossible.any():
                 out.node[impossible[t.node_graph]] = np.nan

@@ -22,6 +22,7 @@ from skstruct.kernels.powers import log_row
 from skstruct.kernels.simd import exp_row
 
 SMALLEST_SCORE = float(np.log(SMALLEST_POTENTIAL))
+FEW_NEIGHBOURS = 20  # products of so few messages rarely need rescaling
 SMALLEST_TOP = 1e-150  # a product, scaled after some factors, whose maximum falls below this has lost information
 
 
@@ -88,10 +89,10 @@ def _long_cavities(graph, i, first, last, at, rescale_every):
 
 
 @kernel
-def _sweeps(graph, matrices, settings, damping, longest, lanes):
+def _sweeps(graph, matrices, settings, damping, longest, rescale, lanes):
     """Sweep a graph until no message moves by more than `tol`: sweeps, last change, whether it is out of range.
 
-    Products of up to `longest` messages need no rescaling.
+    Products of up to `longest` messages need no rescaling. If `rescale` is None, there are no others.
     """
     bounds, ends, matrix, node, message, dirty, cavity = graph
     potential, potts = matrices.potential, matrices.potts
@@ -114,10 +115,13 @@ def _sweeps(graph, matrices, settings, damping, longest, lanes):
                 last = stop if direction == 0 else middle
                 if first == last:
                     continue
-                if stop - begin <= longest:
+                is_long = False
+                if rescale is not None:
+                    is_long = stop - begin > longest
+                    if is_long and _long_cavities(graph, i, first, last, np.int64(0), max(longest // 2, 1)):
+                        return sweep, change, True
+                if not is_long:
                     leave_one_out(message, begin, first, last, stop, node, i, cavity, 0, lanes)
-                elif _long_cavities(graph, i, first, last, np.int64(0), max(longest // 2, 1)):
-                    return sweep, change, True
                 for s in range(first, last):
                     k, r, number = s - first, np.int64(ends[s, 0]), np.int64(matrix[s] >> np.uint32(1))
                     if potts[number]:
@@ -159,7 +163,7 @@ def _log_sums(graph, i, at):
 
 
 @kernel
-def _beliefs(graph, longest, order, node_out, lanes):
+def _beliefs(graph, longest, rescale, order, node_out, lanes):
     """Beliefs and cavities; the log of the product of Z_i over the sums of its cavities, and if out of range.
 
     The cavity of slot s of node i is row s + i: the product of all messages follows those of a node's slots.
@@ -170,13 +174,15 @@ def _beliefs(graph, longest, order, node_out, lanes):
     for i in range(len(bounds)):
         begin, stop = np.int64(bounds[i, 0]), np.int64(bounds[i, 2])
         at, belief = begin + i, stop + i
-        short = stop - begin <= longest
+        short = True
+        if rescale is not None:
+            short = stop - begin <= longest
+            if not short:
+                if _long_cavities(graph, i, begin, stop, at, max(longest // 2, 1)):
+                    return log_z, True
+                log_z += _log_sums(graph, i, at)
         if short:
             leave_one_out(message, begin, begin, stop, stop, node, i, cavity, at, lanes)
-        else:
-            if _long_cavities(graph, i, begin, stop, at, max(longest // 2, 1)):
-                return log_z, True
-            log_z += _log_sums(graph, i, at)
         total = 0.0
         for x in range(n_states):
             total += cavity[belief, x]
@@ -206,7 +212,7 @@ def _pair_counts(graph, matrices, weight, keep, counts, lanes):
 
 
 @kernel
-def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of_range, settled):
+def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of_range, settled, rescale):
     """Sum-product messages, then beliefs: Z_Bethe = prod_i Z_i prod_(i,j) q_i psi q_j.
 
     Z_i sums the belief of node i; q_i is the belief without j's message, divided by Z_i. Where each edge has a matrix
@@ -229,6 +235,13 @@ def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of
         Output: graphs whose marginals are not computed.
     settled : ndarray of shape (n_slots, n_states)
         Output: logarithms of the messages. If it has no row, it is not filled.
+    rescale : True or None
+        Whether products of messages are rescaled where necessary. None: numba leaves out the code for it.
+
+    Returns
+    -------
+    refused : bool
+        Whether nothing is computed, because a product of messages may need rescaling and `rescale` is None.
     """
     n_graphs, n_states, n_matrices = len(lists.node_ptr) - 1, scores.node.shape[1], len(scores.edge)
     most_nodes, most_slots, widest = 0, 0, np.int64(0)
@@ -244,6 +257,13 @@ def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of
     potts = np.empty(len(potential), np.bool_)
     matrices = EdgePotentials(potential, potts, np.empty(n_matrices), np.empty(n_matrices))
     exponentiate_edges(scores.edge, own_matrices, matrices, lanes)
+    if rescale is None:
+        lowest_in_range = -1e-3
+        for e in range(n_matrices):
+            if matrices.low[e] >= SMALLEST_SCORE:
+                lowest_in_range = min(lowest_in_range, matrices.low[e])
+        if widest > np.int64(SMALLEST_SCORE / lowest_in_range):
+            return True
     keep = 0.0 if own_matrices else 1.0
     for g in range(n_graphs):
         start, end = lists.node_ptr[g], lists.node_ptr[g + 1]
@@ -275,7 +295,8 @@ def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of
         longest = np.int64(SMALLEST_SCORE / min(lowest, -1e-3))
         for attempt in range(2):
             damping = settings.damping if attempt == 0 else max(settings.damping, FALLBACK_DAMPING)
-            sweeps, out.residual[g], out_of_range[g] = _sweeps(graph, matrices, settings, damping, longest, lanes)
+            found = _sweeps(graph, matrices, settings, damping, longest, rescale, lanes)
+            sweeps, out.residual[g], out_of_range[g] = found
             out.n_iter[g] += sweeps
             if out_of_range[g] or out.residual[g] <= settings.tol:
                 break
@@ -285,8 +306,9 @@ def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of
         if len(settled):
             for s in range(n_slots):
                 log_row(message, s, settled, first_slot + s, lanes)
-        log_z, out_of_range[g] = _beliefs(graph, longest, order, out.node, lanes)
+        log_z, out_of_range[g] = _beliefs(graph, longest, rescale, order, out.node, lanes)
         if out_of_range[g]:
             continue
         out.log_partition[g] = shift + log_z
         out.log_partition[g] += _pair_counts(graph, matrices, weights[g], keep, out.edge, lanes)
+    return False

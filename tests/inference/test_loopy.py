@@ -5,7 +5,8 @@ import pytest
 
 from skstruct import Topology
 from skstruct.data.adjacency import adjacency
-from skstruct.inference import LoopyBP, Tree
+from skstruct.inference import LoopyBP, Tree, _loopy
+from skstruct.inference._loopy_kernels import propagate
 from skstruct.inference._loopy_log import propagate_log
 from skstruct.inference._loopy_order import spread_numbers, sweep_numbers
 from skstruct.kernels.jit import kernel
@@ -143,6 +144,27 @@ def test_hub_of_degree_2000(n_states, rng):
         scores = random_scores(topology, n_states, rng, scale=scale)
         loopy, tree = (backend.plan(topology, n_states).marginals(scores) for backend in (LoopyBP(), Tree()))
         assert_same(loopy, tree, atol=1e-9)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(("scale", "refused"), [(1.0, False), (12.0, True), (3000.0, False)])
+def test_code_that_rescales_products_is_used_where_it_is_needed(shared, scale, refused, rng, monkeypatch):
+    """All graphs of the last case are out of the range of both."""
+    topology, calls = batch(), []
+    scores = random_scores(topology, 3, rng, shared=shared, scale=scale)
+
+    def record(*args):
+        calls.append(args[-1])
+        return propagate(*args)
+
+    monkeypatch.setattr(_loopy, "propagate", record)
+    found = LoopyBP().plan(topology, 3).marginals(scores)
+    assert calls == ([None, True] if refused else [None])
+    monkeypatch.setattr(_loopy, "FEW_NEIGHBOURS", 0)
+    expected = LoopyBP().plan(topology, 3).marginals(scores)
+    assert calls[-1]
+    for a, b in zip(found, expected):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("n_states", [2, 9])
