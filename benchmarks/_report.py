@@ -2,6 +2,8 @@
 
 import json
 
+import numpy as np
+
 from benchmarks._measure import CASES
 from benchmarks._plots import plot_ratios, plot_sweeps
 
@@ -91,10 +93,14 @@ def cells(row):
 
 
 def sweep_cells(sweep):
-    """Quantity, variable, sizes, milliseconds, nanoseconds per unit of the size, and exponent as text."""
+    """Quantity, variable, sizes, milliseconds, nanoseconds per unit of the size, and exponent as text.
+
+    Nothing per unit if times decrease, as with the number of threads.
+    """
     sizes = " ".join(f"{size:,}" for size in sweep["sizes"])
     seconds = " ".join(number(1e3 * seconds) for seconds in sweep["seconds"])
-    each = " ".join(number(1e9 * seconds / size) for seconds, size in zip(sweep["seconds"], sweep["sizes"]))
+    per_unit = 1e9 * np.divide(sweep["seconds"], sweep["sizes"])
+    each = " ".join(map(number, per_unit)) if sweep["exponent"] > 0 else ""
     return sweep["quantity"], sweep["variable"], sizes, seconds, each, f"{sweep['exponent']:.2f}"
 
 
