@@ -190,6 +190,7 @@ class primitive:
     def intrinsic(self):
         """The intrinsic that numba compiles, or the plain function if compilation is switched off."""
         from numba import config, extending, types
+        from numba.core.compiler import Flags
 
         if vars(config)["DISABLE_JIT"]:
             return self.function
@@ -198,7 +199,10 @@ class primitive:
             from skstruct.kernels.registers import Rows
 
             if not types_.args[-1].count:
-                return context.compile_internal(builder, self.function, types_, args)
+                flags = Flags()
+                flags.nrt, flags.error_model = True, "numpy"  # as of kernels: division by zero is no error
+                code = context.compile_subroutine(builder, self.function, types_, flags=flags)
+                return context.call_internal(builder, code.fndesc, types_, args)
             found = self.emit(Rows(context, builder, types_, args), *args[:-1])
             if not self.returns:
                 return context.get_dummy_value()

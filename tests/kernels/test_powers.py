@@ -30,6 +30,19 @@ def run_all(node, message, log_message, weight, powers_of_2, out, lanes):
     return top, add_normalized(node, 1, node, 2, 0.7, out, 5, lanes)
 
 
+@kernel
+def run_divide_row(values, divisor, out, lanes):
+    divide_row(values, 0, divisor, 0, out, 0, lanes)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_division_by_zero_is_no_error(n):
+    """Also in rows longer than registers hold, for which the plain function is compiled."""
+    values, out = np.resize([0.0, 1.0, -1.0], (1, n)), np.zeros((1, n))
+    run_divide_row(values, np.zeros((1, n)), out, lanes(n))
+    np.testing.assert_array_equal(out, np.resize([np.nan, np.inf, -np.inf], (1, n)))
+
+
 @pytest.mark.parametrize("n", SIZES)
 def test_primitives_equal_their_plain_twins(n):
     rng = np.random.default_rng(n)
