@@ -13,9 +13,9 @@ from skstruct.inference._tree_reweighted_bound import REST
 from skstruct.inference._tree_reweighted_kernels import LOWEST
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.powers import log_row
-from skstruct.kernels.simd import exp_row, lanes
+from skstruct.kernels.simd import ONE_LANE, exp_row, lanes
 
-ONE_LANE, TWO_LANES, FOUR_LANES = lanes(1), lanes(2), lanes(4)  # `log_row` is faster than the logarithm of a library
+TWO_LANES, FOUR_LANES = lanes(2), lanes(4)
 LOWEST_ROOTED = -40.0  # ratios of messages, raised to powers that sum to 4, are within exp(160) of 1
 WIDEST = 500.0  # with square roots, scores of a node that are further apart are moved to this distance: e^-340 is lost
 

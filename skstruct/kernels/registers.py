@@ -6,7 +6,7 @@ row needs to be padded or masked. Element-wise results are equal in the overlap 
 overlap once.
 """
 
-# (width, number of registers), for rows of 1, 2, 3, 4, 5-7, 8, 9-16, ... 57-64 numbers
+# (width, number of registers), for a single number, and for rows of 2, 3, 4, 5-7, 8, 9-16, ... 57-64 numbers
 SHAPES = [(1, 1), (2, 1), (2, 2), (4, 1), (4, 2), *((8, count) for count in range(1, 9))]
 SHORTEST_OF_16 = 3  # registers of 8 numbers; so many of 32 bits, or more, become half as many registers of 16 numbers
 SMALLEST_EXPONENT, SMALLEST_EXPONENT_32 = -708.0, -87.0  # exp of smaller numbers is not a normal number: 0 instead

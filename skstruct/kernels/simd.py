@@ -13,7 +13,7 @@ width. Arrays that are read most often are padded with zeros to ``padded(n)`` ne
 
 The number of registers and their width are known when a kernel is compiled, from the type of its argument
 ``lanes(n)``, a tuple. A kernel has a specialisation for each of `SHAPES`, and one that compiles the plain functions,
-for rows longer than `LONGEST_ROW`.
+for rows of one number and rows longer than `LONGEST_ROW`.
 """
 
 import math
@@ -25,20 +25,24 @@ from skstruct.kernels.jit import primitive
 from skstruct.kernels.registers import SHAPES, SMALLEST_EXPONENT, SMALLEST_EXPONENT_32, register_shape
 
 LONGEST_ROW = 64
+ONE_LANE = (0,)  # a register of one number, for `log_row` as a logarithm that is faster than that of a library
 CACHE_LINE = 64  # bytes
 
 
 @cache
 def lanes(n):
-    """Tuple whose length determines the registers for rows of `n` numbers; empty for long rows."""
+    """Tuple whose length determines the registers for rows of `n` numbers; empty for one number and for long rows."""
+    if not 1 < n <= LONGEST_ROW:
+        return ()
     width = min(8, 1 << (n.bit_length() - 1))
-    return (0,) * (1 + SHAPES.index((width, -(-n // width)))) if n <= LONGEST_ROW else ()
+    return (0,) * (1 + SHAPES.index((width, -(-n // width))))
 
 
 @cache
 def padded(n, dtype=np.float64):
     """Length of rows of `n` numbers after padding to whole registers."""
-    width, count = register_shape(len(lanes(n)), np.dtype(dtype) == np.float32) if n <= LONGEST_ROW else (1, n)
+    shape = lanes(n)
+    width, count = register_shape(len(shape), np.dtype(dtype) == np.float32) if shape else (1, n)
     return width * count
 
 

@@ -13,7 +13,7 @@ from skstruct.kernels.powers import (
     weighted_belief,
     weighted_sum,
 )
-from skstruct.kernels.simd import lanes
+from skstruct.kernels.simd import ONE_LANE, lanes
 
 SIZES = [1, 3, 9, 65]  # with and without overlap, and longer than registers hold
 
@@ -57,7 +57,7 @@ def test_primitives_equal_their_plain_twins(n):
         np.zeros((6, n)),
     )
     ours, twin = ([array.copy() for array in arguments] for _ in range(2))
-    found = run_all(*ours, lanes(n))
+    found = run_all(*ours, lanes(n) if n > 1 else ONE_LANE)
     node, message, log_message, weight, powers_of_2, out = twin
     powers.log_row.function(message, 0, out, 0, ())
     top = powers.weighted_belief.function(node, 1, log_message, 1, 4, weight, out, ())
