@@ -3,6 +3,7 @@
 import importlib
 import io
 import pickle
+import pkgutil
 import subprocess
 import sys
 import zipfile
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, StandardScaler
 
+import skstruct
 from skstruct import GraphCRFClassifier, GraphDataset, MultiLabelCRFClassifier, RaggedArray
 from skstruct.decoding import DECODERS
 from skstruct.features import FEATURE_MAPS, ConstrainedFeatures, LinearFeatures, NetworkFeatures, bio_forbidden_pairs
@@ -325,3 +328,14 @@ def test_bad_arguments_of_load_model(tmp_path, arguments, error, message):
     skops.dump(GraphCRFClassifier(), path)
     with pytest.raises(error, match=message):
         load_model(**{"file": path, **arguments})
+
+
+def test_all_public_estimators_are_trusted():
+    """A class that is missing in the list would be refused by `load_model`."""
+    folders = [f"skstruct.{found.name}" for found in pkgutil.iter_modules(skstruct.__path__) if found.ispkg]
+    modules = [importlib.import_module(name) for name in ("skstruct", "skstruct.calibration", *folders)]
+    public = [vars(module)[name] for module in modules for name in getattr(module, "__all__", ())]
+    estimators = {found for found in public if isinstance(found, type) and issubclass(found, BaseEstimator)}
+    assert len(estimators) > 20
+    trusted = {f"{found.__module__}.{found.__qualname__}" for found in estimators}
+    assert trusted <= set(trusted_types())
