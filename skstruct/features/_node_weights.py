@@ -223,7 +223,7 @@ class NodeWeights:
         ptr, values = features.indptr.astype(offset_dtype(features.nnz), copy=False), np.zeros(0)
         if not (features.data == 1).all():
             values = features.data.astype(np.float64, copy=False)
-        if self.places is None or (self.places[:, 1] == IN_TABLE).all():
+        if self.n_rows == self.n_features and not len(self.pair_labels):  # all features have a row of the table
             rows = features.indices if self.places is None else self.places[features.indices, 0]
             nothing = (np.zeros(1, ptr.dtype), np.zeros(0, np.uint32), self.pair_labels, np.zeros(0), 0)
             return NodeInputs(ptr, rows.astype(np.int32, copy=False), values, *nothing)
