@@ -35,7 +35,7 @@ def test_default_inference(shared_data, name, C, accuracy):
 @pytest.mark.filterwarnings("ignore:inference did not converge")  # the bound holds nevertheless
 @pytest.mark.parametrize(
     ("edge_weights", "edge_penalty", "accuracy"),
-    [("potts", 1, 0.814), ("symmetric", 1, 0.715), ("symmetric", 100, 0.797)],
+    [("potts", 1, 0.816), ("symmetric", 1, 0.742), ("symmetric", 100, 0.798)],
 )
 def test_edge_weights_where_few_edges_have_two_labels(shared_data, edge_weights, edge_penalty, accuracy):
     """The table of the guide: Cora, rows of words divided by their sums."""
