@@ -63,12 +63,17 @@ def page(results):
     environment, size = results[0]["environment"], results[0]["size"]
     absent = [name for name, value in environment.items() if value == "not installed"]
     missing = [f"``{name}``" for name in CASES if name not in {result["case"] for result in results}]
-    goals = [[*map(_text, goal_cells(goal)[:-1]), REACHED[goal["state"]]] for goal in collect(results, "goals")]
+    goals = [
+        [_text(text) for text in (CASES[goal["case"]].title, *goal_cells(goal)[:-1])] + [REACHED[goal["state"]]]
+        for goal in collect(results, "goals")
+    ]
     return _fill(
         "performance",
         summary=_summary(results),
         machine=_machine(environment, size),
-        goals=_table(("Work", "Found", "At least", "Goal", "Reached"), goals) if goals else "None at this size.",
+        goals=_table(("Case", "Work", "Found", "At least", "Goal", "Reached"), goals)
+        if goals
+        else "None at this size.",
         absent=", ".join(absent) or "none",
         size=size,
         minutes=sum(result["seconds"] for result in results) / 60,
