@@ -16,6 +16,7 @@ from skstruct.estimator._chunks import Chunk, cut, single_blas_thread, thread_ma
 from skstruct.estimator._early_stopping import EarlyStopping, Validation
 from skstruct.estimator._model import Model
 from skstruct.estimator._part import Part
+from skstruct.estimator._rollback import complete
 from skstruct.estimator._training import MAX_GROUPS, TrainingLoss
 from skstruct.exceptions import numbered_by, numbered_from
 from skstruct.features import FeaturePlan
@@ -254,7 +255,8 @@ class Training:
                 value = self._value(loss, result.state.x)
             except KeyboardInterrupt as error:
                 result.interrupt = error
-        loss.release()  # the fitted attributes are computed next, which needs the most memory
+        # the fitted attributes are computed next, which needs the most memory
+        result.interrupt = complete(loss.release) or result.interrupt
         result.success = is_complete or result.stopped or is_done
         if stopper is not None:
             if not stopper.record.scores:  # no iteration is complete
