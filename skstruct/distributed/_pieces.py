@@ -7,7 +7,7 @@ only. Sums therefore have the same bits for any number of workers, also if worke
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,8 +126,14 @@ class Pieces:
         return self._results(self.map(Piece.apply, function, *args).futures)
 
     def _results(self, futures):
-        try:
+        with self.blamed(futures):
             return self.cluster.client.gather(futures)
+
+    @contextmanager
+    def blamed(self, futures: list) -> Iterator[None]:
+        """Within the context, errors are raised as that of the first of some futures that has failed, if any has."""
+        try:
+            yield
         except Exception:  # a task can raise anything; raised again if no partition is the cause
             self.raise_first(futures)
             raise
@@ -174,15 +180,11 @@ class Pieces:
         that worker dies, they are sent again.
         """
         for _ in range(ATTEMPTS):
-            try:
+            # if the worker to which they were sent has died, the next attempt sends them to another one
+            with suppress(CancelledError, OSError), self.blamed(self.futures):
                 worker = self.cluster.slots()[0]
                 there = self.cluster.send(sent, worker)
                 return root(self._result(self.reduce(add_vectors, function, *there, *args), worker))
-            except (CancelledError, OSError):  # the worker to which they were sent has died
-                self.raise_first(self.futures)
-            except Exception:  # a task can raise anything; raised again if no partition is the cause
-                self.raise_first(self.futures)
-                raise
         raise RuntimeError(f"workers have died in {ATTEMPTS} evaluations, one after the other; their logs say why")
 
     def _result(self, future, worker):

@@ -135,11 +135,8 @@ class DaskTransformer(
             for future, worker in zip(pieces.futures[: None if incremental else 1], cluster.places(len(pieces))):
                 fitted = cluster.submit(_learn, future, fitted, incremental, worker=worker)
                 futures.append(fitted)
-            try:
+            with pieces.blamed(futures):
                 self.transformer_ = fitted.result()
-            except Exception:  # a task can raise anything; raised again if no partition is the cause
-                pieces.raise_first(futures)
-                raise
             cluster.futures.discard(fitted)  # it stays: if its worker dies, the others compute it again
         self._on_workers = fitted
         return self

@@ -33,7 +33,7 @@ class ArrayWriter:
 
     def __init__(self, path: os.PathLike):
         self.path = Path(path)
-        self.file = open(self.path, "xb+")  # noqa: SIM115  # it stays open until `close`
+        self.file = self.path.open("xb+")
         self.dtype: Any = None  # that of the file; None: no piece has been written
         self.shape: tuple[int, ...] = (0,)
         self.checksum = self.offset = 0
@@ -88,7 +88,7 @@ class ArrayWriter:
         old_dtype, shape = self.dtype, self.shape
         with open(narrow, "rb") as old:
             old.seek(self.offset)
-            self.file = open(self.path, "xb+")  # noqa: SIM115  # it stays open until `close`
+            self.file = self.path.open("xb+")
             self._begin(dtype, shape[1:])
             for rows in _blocks(shape, old_dtype.itemsize):
                 n = min(rows.stop, shape[0]) - rows.start
