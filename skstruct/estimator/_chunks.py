@@ -25,6 +25,7 @@ CHUNK_SCORES = 2**17  # 1 MB of scores: about a second-level cache; in smaller c
 MANY_STATES = 2**10
 MAPPED_BYTES = 2**27  # of features in a file, from which on chunks and what is computed from them are not kept
 KEPT_SIZE, N_KEPT = 1000, 100  # nodes and edges of a dataset whose plan is kept, and number of such plans
+MAX_GROUPS = 8  # a training has at most so many groups of chunks, and uses at most so many threads
 MINIBATCH_SCORES = 2**14  # larger mini-batches mean fewer steps in an epoch
 
 
@@ -110,19 +111,31 @@ class ChunksOnDemand(Sequence):
 def cut(
     dataset: GraphDataset, n_states: int, backend: InferenceBackend, kept: KeptPlans | None = None
 ) -> Sequence[Chunk]:
-    """Cut a dataset into chunks of about `CHUNK_SCORES` scores, or more if features are dense and states many.
+    """Cut a dataset into equal chunks of about `CHUNK_SCORES` scores, or more if features are dense and states many.
 
     Chunks depend on the data and not on the number of threads, so that sums over chunks have the same bits for any
     `n_jobs`. With `kept`, the plan of a dataset of one chunk is kept there, or found there. Chunks of a large dataset
     that is mapped into memory are `ChunksOnDemand`.
     """
-    most = CHUNK_SCORES * (1 if is_sparse(dataset.node_features) else -(-n_states // MANY_STATES))
-    slices = cut_graphs(_n_scores(dataset, n_states), most)
+    usual = CHUNK_SCORES * (1 if is_sparse(dataset.node_features) else -(-n_states // MANY_STATES))
+    n_scores = _n_scores(dataset, n_states)
+    slices = cut_graphs(n_scores, _even_size(int(n_scores.sum()), usual))
     if len(slices) == 1 and kept is not None:
         nodes, edges = slice(0, dataset.n_nodes), slice(0, dataset.n_edges)
         return [Chunk(slices[0], nodes, edges, dataset, kept.plan(dataset, n_states, backend))]
     chunks = ChunksOnDemand(dataset, slices, n_states, backend)
     return chunks if mapped_bytes(dataset.node_features) > MAPPED_BYTES else list(chunks)
+
+
+def _even_size(total, usual):
+    """Size of chunks from which 2, 4 or 8 equal groups can be made: between half and one and a half of the usual size.
+
+    With unequal groups, threads wait for the one that has most to do.
+    """
+    if total < usual:
+        return usual
+    multiple = min(MAX_GROUPS, max(2, 1 << ((total // usual).bit_length() - 1)))
+    return -(-total // (multiple * max(1, round(total / usual / multiple))))
 
 
 def cut_minibatches(chunk: Chunk, batch_size: int) -> list[Chunk]:

@@ -15,14 +15,13 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.exceptions import ConvergenceWarning
 
-from skstruct.estimator._chunks import Chunk, ChunksOnDemand, cut_minibatches
+from skstruct.estimator._chunks import MAX_GROUPS, Chunk, ChunksOnDemand, cut_minibatches
 from skstruct.estimator._penalized import PenalizedLoss
 from skstruct.estimator._warnings import stack_level
 from skstruct.exceptions import numbered_from
 from skstruct.kernels.simd import CACHE_LINE, aligned_zeros
 from skstruct.scores import MISSING, Scores, Targets, in_double
 
-MAX_GROUPS = 8  # also the largest number of threads that an evaluation can use
 # More than two groups only if each has this many node scores per parameter: computing the scores then costs more than
 # clearing the vector of the group and adding it to the sum.
 SCORES_PER_COEF = 2
@@ -195,7 +194,8 @@ class TrainingLoss(PenalizedLoss):
             self.losses = in_threads(chunk_loss, chunks, *map(repeat, settings))
         n_scores = len(targets.codes) * chunks[0].inference.n_states
         n_groups = max(2, n_scores // (SCORES_PER_COEF * feature_plan.n_coef))
-        self.groups = np.array_split(np.arange(len(chunks)), min(len(chunks), n_groups, max_groups))
+        n_groups = 1 << (min(len(chunks), n_groups, max_groups).bit_length() - 1)  # 2, 4, 8: also for 2 or 4 threads
+        self.groups = np.array_split(np.arange(len(chunks)), n_groups)
         self._kept: tuple[np.ndarray, list[tuple[Callable, Any]]] | None = None  # see `product`
         self.spare: list[np.ndarray] = []  # vectors of partial sums, reused in the next evaluation
 

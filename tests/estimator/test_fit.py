@@ -97,7 +97,7 @@ def test_same_bits_for_any_number_of_threads(make_data, monkeypatch, n_edge_feat
     monkeypatch.setattr(_training, "SCORES_PER_COEF", 1)
     X, y = make_data(sizes=np.random.default_rng(0).integers(0, 6, size=60), n_edge_features=n_edge_features)
     models = [GraphCRFClassifier(n_jobs=n, C=10).fit(X, y) for n in (1, 2, 3)]
-    assert len(_chunks.cut(X, 3, models[0].inference_)) > _training.MAX_GROUPS
+    assert len(_chunks.cut(X, 3, models[0].inference_)) > _chunks.MAX_GROUPS
     for other in models[1:]:
         for name in FITTED:
             assert np.array_equal(getattr(models[0], name), getattr(other, name))

@@ -70,6 +70,18 @@ def test_a_single_thread_needs_one_vector_beside_the_gradient(with_loss):
     with_loss(body)
 
 
+def test_groups_are_equal(with_loss, monkeypatch):
+    """With unequal groups, threads wait for the one that has most to do."""
+    monkeypatch.setattr(_chunks, "CHUNK_SCORES", 30)  # 2 or 3 graphs
+
+    def body(fun, coef):
+        assert len(fun.groups) == 8
+        assert {len(group) for group in fun.groups} == {2}
+        assert np.array_equal(np.concatenate(fun.groups), np.arange(len(fun.losses)))
+
+    with_loss(body)
+
+
 @pytest.mark.parametrize("n_jobs", [1, 3])
 def test_the_place_of_coef_in_memory_does_not_matter(with_loss, n_jobs):
     def body(fun, coef):
