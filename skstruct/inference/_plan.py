@@ -209,10 +209,11 @@ class InferencePlan:
         values : ndarray of shape (n_graphs,)
             Log-partitions, or scores of decoded labellings.
         """
-        bad = np.flatnonzero(np.isneginf(values))
-        if len(bad):
-            proven = np.isneginf(self.decode(in_double(scores)).bound[bad[0]])
-            raise InfeasibleGraph(bad[0], NONE_ALLOWED if proven else NONE_FOUND)
+        is_forbidden = values == -np.inf
+        if is_forbidden.any():
+            first = int(np.argmax(is_forbidden))
+            proven = np.isneginf(self.decode(in_double(scores)).bound[first])
+            raise InfeasibleGraph(first, NONE_ALLOWED if proven else NONE_FOUND)
 
 
 class LinearizedPlan(InferencePlan):

@@ -5,7 +5,7 @@ import numpy as np
 from skstruct.objectives._base import Objective
 from skstruct.objectives._cost import augment
 from skstruct.objectives._labels import check_codes, require_finite, subtract_labelling
-from skstruct.scores import MISSING, Scores, clamp
+from skstruct.scores import Scores, clamp
 
 
 class Hinge(Objective):
@@ -98,8 +98,7 @@ def maximum_less_labels(inference, scores, augmented, targets):
         Subgradient of ``targets.graph_weight @ loss``.
     """
     t, plan, labels, weights = inference.topology, inference.plan, targets.codes, targets.graph_weight
-    check_codes(t, labels, scores.node.shape[1])
-    if (labels == MISSING).any():
+    if not check_codes(t, labels, scores.node.shape[1]):
         completed = plan.decode(clamp(scores, labels))
         require_finite(completed.score)
         labels = completed.labels

@@ -2,30 +2,36 @@
 
 import numpy as np
 
-from skstruct.data.indexing import first_outside
 from skstruct.exceptions import InfeasibleGraph
 from skstruct.kernels.jit import kernel
 from skstruct.scores import MISSING, with_rows
 
 
 def check_codes(topology, y, n_states):
-    """Refuse state codes that do not exist: kernels write to the positions that codes determine."""
+    """Return whether all labels are known, and refuse state codes that do not exist.
+
+    Kernels write to the positions that codes determine.
+    """
     if y.shape != (topology.n_nodes,):
         raise ValueError(f"y must hold {topology.n_nodes} state codes, one per node, got shape {y.shape}")
-    node = first_outside(y + 1, n_states + 1)
-    if node is not None:
+    if not y.size:
+        return True
+    lowest, highest = y.min(), y.max()
+    if lowest < MISSING or highest >= n_states:
+        node = np.flatnonzero((y < MISSING) | (y >= n_states))[0]
         g = topology.node_graph[node]
         raise ValueError(
             f"y of graph {g}, node {node - topology.node_ptr[g]} is {y[node]}; state codes run from 0 to "
             f"{n_states - 1}, and {MISSING} means unknown"
         )
+    return lowest > MISSING
 
 
 def require_finite(label_scores):
     """Raise InfeasibleGraph for the first graph whose given labels score -inf; `label_scores` is (n_graphs,)."""
-    forbidden = np.flatnonzero(~np.isfinite(label_scores))
-    if len(forbidden):
-        raise InfeasibleGraph(forbidden[0], "the labels in y are forbidden, they score -inf")
+    is_finite = np.isfinite(label_scores)
+    if not is_finite.all():
+        raise InfeasibleGraph(int(np.argmin(is_finite)), "the labels in y are forbidden, they score -inf")
 
 
 def term_weights(targets):

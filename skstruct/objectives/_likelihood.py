@@ -41,8 +41,7 @@ class Likelihood(Objective):
             If `y` holds a number that is no state code.
         """
         t, plan, y, weights = inference.topology, inference.plan, targets.codes, targets.graph_weight
-        check_codes(t, y, scores.node.shape[1])
-        complete = not (y == MISSING).any()
+        complete = check_codes(t, y, scores.node.shape[1])
         if complete:
             model = plan.marginals_from(scores, weights, y)
         else:
