@@ -6,13 +6,15 @@ the returned value and the peak memory in JSON. Each function imports only the m
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks._machine import anonymous_memory, peak_memory
+from benchmarks._machine import Seconds, anonymous_memory, peak_memory
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,6 +43,33 @@ def anonymous_peak(task, *arguments):
     if child.returncode:
         raise RuntimeError(f"{task}{arguments} ended with {child.returncode}")
     return peak - json.loads(output.splitlines()[-1])["result"]
+
+
+@contextmanager
+def companion(task, *arguments):
+    """Context with a function that calls another one while a new process does an endless task, and returns seconds.
+
+    Between the calls the process is stopped.
+    """
+    command = [sys.executable, "-m", "benchmarks._children", task, json.dumps(arguments)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+
+        def beside(function):
+            child.send_signal(signal.SIGCONT)
+            function()  # until the child is at work
+            start = time.perf_counter()
+            function()
+            seconds = time.perf_counter() - start
+            child.send_signal(signal.SIGSTOP)
+            return Seconds(seconds)
+
+        try:
+            if child.stdout.readline() != "ready\n":
+                raise RuntimeError(f"{task}{arguments} has not started")
+            child.send_signal(signal.SIGSTOP)
+            yield beside
+        finally:
+            child.kill()
 
 
 def importing(*modules):
@@ -87,6 +116,18 @@ def train_arrays(path, max_iter):
     from benchmarks._training import chain_crf, stopped_fit
 
     stopped_fit(chain_crf(1.0, max_iter=max_iter), *_stored(path))
+
+
+def evaluate_endlessly(path):
+    """Compute value and gradient on stored chains again and again, after the line "ready"."""
+    from benchmarks._training import chain_crf, with_objective
+
+    def body(fun, coef):
+        print("ready", flush=True)
+        while True:
+            fun(coef)
+
+    with_objective(chain_crf(1.0), *_stored(path), body)
 
 
 def train_words(path, n_sentences, max_iter):
@@ -179,7 +220,7 @@ def _stored(path):
     return chains(table, stored["ptr"], stored["labels"])
 
 
-FITS = first_fit, first_grid_fit, train_arrays, train_words, train_crfsuite
+FITS = first_fit, first_grid_fit, evaluate_endlessly, train_arrays, train_words, train_crfsuite
 MAPPED = fit_mapped, partial_fit_mapped, predict_mapped
 TASKS = {task.__name__: task for task in (importing, *FITS, *MAPPED)}
 
