@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+import weakref
 from itertools import accumulate
 from pathlib import Path
 
@@ -19,8 +20,9 @@ class CRFsuite:
         self.settings = {"c1": c1, "c2": c2, "feature.possible_states": 0, "feature.possible_transitions": 0}
         for attributes, labels in sequences:
             self.trainer.append(attributes, labels)
-        self.folder = tempfile.TemporaryDirectory()
-        self.file = str(Path(self.folder.name) / "model.crfsuite")
+        folder = tempfile.TemporaryDirectory()
+        weakref.finalize(self, folder.cleanup)
+        self.file = str(Path(folder.name) / "model.crfsuite")
 
     def train(self, max_iter=1000):
         """Train, set objective, curve and counts, and return the CPU time of an evaluation from CRFsuite's log.
