@@ -7,7 +7,7 @@ import pytest
 
 from skstruct import GraphDataset, Topology
 from skstruct.inference import TreeReweightedBP
-from skstruct.inference._node_orders import DENSE_ORDERS, SPARSE_ORDERS
+from skstruct.inference._node_orders import DENSE_ORDERS, SMALL_ORDERS, SPARSE_ORDERS
 from skstruct.scores import Scores
 from skstruct.testing._models import random_scores
 
@@ -51,15 +51,19 @@ def is_forest(edges, n):
     return True
 
 
-@pytest.mark.parametrize("name", ["chain", "star", "cycle", "grid", "8 neighbours", "sparse", "dense", "complete"])
+@pytest.mark.parametrize(
+    "name", ["chain", "star", "cycle", "small grid", "grid", "8 neighbours", "sparse", "large", "dense", "complete"]
+)
 def test_weights_are_probabilities_of_edges_in_random_forests(name, rng):
     topology = {
         "chain": Topology.from_edges([(0, 1), (2, 1), (2, 3)], 5),
         "star": Topology.from_edges([(0, i) for i in range(1, 30)], 30),
         "cycle": cycle(12),
-        "grid": image(6, 7, connectivity=4),
-        "8 neighbours": image(6, 7, connectivity=8),
+        "small grid": image(6, 7, connectivity=4),
+        "grid": image(20, 20, connectivity=4),
+        "8 neighbours": image(20, 40, connectivity=8),
         "sparse": random_graph(40, 80, rng),
+        "large": random_graph(250, 500, rng),
         "dense": random_graph(30, 200, rng),
         "complete": complete(20),
     }[name]
@@ -70,7 +74,8 @@ def test_weights_are_probabilities_of_edges_in_random_forests(name, rng):
         np.testing.assert_array_equal(rho, 2.0 / topology.n_nodes)
         return
     assert not orders.star[0]
-    expected = {"sparse": SPARSE_ORDERS, "cycle": SPARSE_ORDERS, "dense": DENSE_ORDERS}
+    expected = dict.fromkeys(("sparse", "cycle", "small grid"), SMALL_ORDERS)
+    expected |= {"large": SPARSE_ORDERS, "dense": DENSE_ORDERS}
     assert orders.number[0] == expected.get(name, 1)
     for visit, share in zip(orders.node.reshape(-1, n), orders.share.reshape(-1, n)):
         nodes = lists.order[visit]

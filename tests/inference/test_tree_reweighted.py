@@ -67,6 +67,7 @@ def test_bounds_never_cross(name, edge_scale, max_iter, rng):
         assert above.marginals(scores).log_partition[0] >= truth - slack
 
 
+@pytest.mark.usefixtures("orders_of_grids")
 @pytest.mark.parametrize("coupling", [-3.0, -1.0, 0.3, 1.0, 3.0])
 def test_bounds_never_cross_on_a_larger_grid(coupling, rng):
     topology = grid(8, 8)
@@ -94,6 +95,7 @@ def test_exact_on_forests(rng):
     assert not TreeReweightedBP().plan(cycle(4), 2).exact
 
 
+@pytest.mark.usefixtures("orders_of_grids")
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("rho", ["orders", 0.5])
 def test_marginals_are_the_gradient_of_the_bound(rho, shared, rng, check_gradient_of_log_partition):
@@ -105,6 +107,7 @@ def test_marginals_are_the_gradient_of_the_bound(rho, shared, rng, check_gradien
     check_gradient_of_log_partition(plan, scores)
 
 
+@pytest.mark.usefixtures("orders_of_grids")
 def test_converged_marginals_agree_along_edges(rng):
     topology = grid(4, 4)
     plan = TreeReweightedBP(**TIGHT).plan(topology, 3)
@@ -145,6 +148,7 @@ def plain_fixed_point(topology, scores, rho):
     return log_z.sum() + rho @ log_pair, np.exp(belief), np.exp(pair - log_pair[:, None, None])
 
 
+@pytest.mark.usefixtures("orders_of_grids")
 @pytest.mark.parametrize("n_states", [2, 3])
 @pytest.mark.parametrize(
     "make", [lambda rng: grid(4, 4), lambda rng: random_graph(15, 30, rng), lambda rng: complete(7)]
@@ -314,6 +318,7 @@ def random_pass(topology, rng, n_states):
     return bound
 
 
+@pytest.mark.usefixtures("orders_of_grids")
 @pytest.mark.parametrize(
     "make", [lambda rng: grid(3, 4), lambda rng: random_graph(9, 16, rng), lambda rng: complete(5)]
 )
@@ -331,6 +336,7 @@ def test_the_bound_has_its_gradient_at_any_messages(make, rng):
         assert slope == pytest.approx((gradient[k] * direction).sum(), abs=1e-8)
 
 
+@pytest.mark.usefixtures("orders_of_grids")
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_the_bound_is_convex_along_lines(name, rng):
     plan = TreeReweightedBP(**TIGHT).plan(TOPOLOGIES[name], 3)
@@ -386,6 +392,11 @@ def test_a_number_promises_no_bound():
 @pytest.mark.parametrize("rho", [0.3, 0.8, 1.0])
 def test_battery_with_a_number(rho):
     assert check_inference_backend(TreeReweightedBP(rho=rho), n_models=1) > 20
+
+
+@pytest.mark.usefixtures("orders_of_grids")
+def test_battery_of_small_grids():
+    assert check_inference_backend(TreeReweightedBP(), families=["grid", "grid, repeated edge", "batch"]) > 0
 
 
 def test_strong_repulsion_is_damped_or_flagged(rng):
