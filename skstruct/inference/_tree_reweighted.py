@@ -202,8 +202,8 @@ class _TreeReweightedPlan(MessagePlan):
                 given, result = (record._replace(edge=record.edge.reshape(-1, 4)) for record in (divided, out))
                 propagate_weighted_two_states(*plan, given, weights, result, out_of_range, settled)
             else:
-                n_lanes = lanes(self.n_states)
-                propagate_weighted(*plan, divided, weights, not shared, n_lanes, out, out_of_range, settled)
+                stars, n_lanes = self._orders.star if self._orders.star.any() else None, lanes(self.n_states)
+                propagate_weighted(*plan, stars, divided, weights, not shared, n_lanes, out, out_of_range, settled)
             if in_place and (left := out_of_range | np.isneginf(out.log_partition)).any():
                 out.edge[left[t.edge_graph]] = 0.0  # it holds potentials
                 divided, _ = self.divided(scores)

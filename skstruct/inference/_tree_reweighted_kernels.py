@@ -184,7 +184,9 @@ def _load(graph, order, node_scores):
 
 
 @kernel
-def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, lanes, out, out_of_range, settled):
+def propagate_weighted(
+    lists, orders, settings, stars, scores, weights, own_matrices, lanes, out, out_of_range, settled
+):
     """Messages, the bound, and its derivative, for graphs whose potentials are in range.
 
     Parameters
@@ -192,6 +194,8 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
     lists : LocalLists
     orders : Orders
     settings : Settings
+    stars : ndarray of shape (n_graphs,) or None
+        ``orders.star``. None: no graph has stars, and numba leaves out the code for them.
     scores : Scores
         Edge scores are divided by the weights of their edges.
     weights : ndarray of shape (n_graphs,)
@@ -213,7 +217,9 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
     for g in range(n_graphs):
         most_nodes = max(most_nodes, lists.node_ptr[g + 1] - lists.node_ptr[g])
         most_slots = max(most_slots, 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g]))
-        most_orders = max(most_orders, 2 if orders.star[g] else orders.number[g])
+        most_orders = max(most_orders, orders.number[g])
+        if stars is not None:
+            most_orders = max(most_orders, 1 + stars[g])
     node, potential = np.empty((most_nodes, n_states)), np.empty((most_nodes, n_states))
     belief, marginals = np.empty((most_nodes, n_states)), np.empty((most_nodes, n_states))
     dirty, fraction, place = np.empty(most_nodes, np.uint8), np.empty(most_nodes), np.empty(most_nodes, np.int64)
@@ -263,7 +269,9 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
         if len(settled):
             for s in range(end_slot - first_slot):
                 log_row(message, s, settled, first_slot + s, lanes)
-        n_orders, star = orders.number[g], orders.star[g]
+        n_orders, star = orders.number[g], False
+        if stars is not None:
+            star = stars[g]
         for k in range(n_orders):
             steps = slice(orders.ptr[g] + k * n, orders.ptr[g] + (k + 1) * n)
             visit, share = orders.node[steps], orders.share[steps]
@@ -274,17 +282,17 @@ def propagate_weighted(lists, orders, settings, scores, weights, own_matrices, l
                     for x in range(n_states):
                         passed[s, x], log_passed[s, x] = message[s, x], log_message[s, x]
             keep = 0.0 if own_matrices and k == 0 else 1.0
-            if star:
-                bound, elimination = pass_to_centres(graph, matrices, passed, log_passed, held, lanes), graph
-            else:
+            bound, elimination = 0.0, passing
+            if not star:
                 bound = pass_down(passing, matrices, visit, place, share, log_message, rooted, lanes)
-                elimination = passing
-            if star and own_matrices:  # each edge is in two stars
-                keep = 1.0
-                for e in range(lists.edge_ptr[g], lists.edge_ptr[g + 1]):
-                    for x in range(n_states):
-                        for y in range(n_states):
-                            out.edge[e, x, y] = 0.0
+            if stars is not None and star:
+                bound, elimination = pass_to_centres(graph, matrices, passed, log_passed, held, lanes), graph
+                if own_matrices:  # each edge is in two stars
+                    keep = 1.0
+                    for e in range(lists.edge_ptr[g], lists.edge_ptr[g + 1]):
+                        for x in range(n_states):
+                            for y in range(n_states):
+                                out.edge[e, x, y] = 0.0
             out.log_partition[g] += (constant + bound) / n_orders
             args = visit, place, share, weights[g], 1.0 / n_orders, keep, marginals, out.edge, lanes
             pass_up(elimination, matrices, flipped, passed, held, star, *args)
