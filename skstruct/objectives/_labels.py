@@ -71,14 +71,16 @@ def subtract_labelling(topology, scores, codes, weights, out):
 @kernel
 def _subtract(node_ptr, edge_ptr, edges, scores, y, weights, out, score):
     """See `subtract_labelling`; the score of graph g is written to ``score[g]``."""
-    rows = scores.edge_matrix
+    node, edge, rows = scores
+    node_out, edge_out, _ = out
     for g in range(len(score)):
         total, weight = 0.0, weights[g]
-        for t in range(node_ptr[g], node_ptr[g + 1]):
-            total += float(scores.node[t, y[t]])
-            out.node[t, y[t]] -= weight
-        for e in range(edge_ptr[g], edge_ptr[g + 1]):
-            i, j = edges[e]
-            total += float(scores.edge[rows[e], y[i], y[j]])
-            out.edge[rows[e], y[i], y[j]] -= weight
+        for t in range(np.uintp(node_ptr[g]), np.uintp(node_ptr[g + 1])):
+            label = np.uintp(y[t])
+            total += float(node[t, label])
+            node_out[t, label] -= weight
+        for e in range(np.uintp(edge_ptr[g]), np.uintp(edge_ptr[g + 1])):
+            m, a, b = np.uintp(rows[e]), np.uintp(y[np.uintp(edges[e, 0])]), np.uintp(y[np.uintp(edges[e, 1])])
+            total += float(edge[m, a, b])
+            edge_out[m, a, b] -= weight
         score[g] = total
