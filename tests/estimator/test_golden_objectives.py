@@ -75,7 +75,7 @@ def test_marginal_from_two_starts(letters):
         ("pseudolikelihood", "lbfgs", 0.9835, 0.938),
         ("marginal", "lbfgs", 0.9995, 0.998),
         ("expected_loss", "lbfgs", 0.9995, 0.998),
-        ("hinge", AveragedSGD(30, random_state=0), 1.0, 1.0),
+        ("hinge", AveragedSGD(30, random_state=0), 0.9984, 0.994),
     ],
 )
 def test_snakes(objective, optimizer, cells, snake_cells):
