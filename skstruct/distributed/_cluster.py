@@ -2,6 +2,8 @@
 
 import logging
 import time
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
@@ -9,6 +11,7 @@ from skstruct.data.optional import optional_module
 
 WAIT = 0.1  # seconds between two looks for a first worker
 PATIENCE = 10.0  # seconds without a worker after which the log says so
+STEP = 1.0  # seconds between two looks at the workers while a result is awaited
 LOGGER = logging.getLogger("skstruct")
 
 
@@ -38,6 +41,7 @@ class Cluster:
             raise TypeError(f"client must be a distributed.Client or None, got {client!r}")
         self.client = client
         self.futures: WeakSet = WeakSet()
+        self._workers = set(client.nthreads())
 
     def __enter__(self):
         return self
@@ -71,8 +75,64 @@ class Cluster:
         return self._kept(self.client.compute(delayed, workers=[worker], allow_other_workers=True))
 
     def send(self, objects: list, worker: str) -> list:
-        """Futures of objects, which are sent to a worker; other workers copy them from there."""
-        return list(map(self._kept, self.client.scatter(objects, workers=[worker], hash=False)))
+        """Futures of objects, which are sent to a worker; other workers copy them from there.
+
+        Raises
+        ------
+        CancelledError
+            If the worker has died.
+        """
+        try:
+            return list(map(self._kept, self.client.scatter(objects, workers=[worker], hash=False)))
+        except KeyError:  # the scheduler does not know the worker any more
+            raise CancelledError from None
+
+    def result(self, future: Any, sent_to: str | None = None) -> Any:
+        """Result of a future, also if all workers die and others take their place.
+
+        Dask computes lost results again. Objects that were sent are no results: without them, Dask waits for ever.
+
+        Parameters
+        ----------
+        future : Future
+        sent_to : str or None
+            Worker to which objects were sent that the result depends on.
+
+        Raises
+        ------
+        CancelledError
+            If this worker has died.
+        """
+        while True:
+            try:
+                return future.result(timeout=STEP)
+            except TimeoutError:
+                if future.status == "error":
+                    raise
+                if sent_to is not None and sent_to not in self.slots():
+                    raise CancelledError from None
+                self._run_lost_tasks()
+
+    def _run_lost_tasks(self):
+        """If workers have come or gone, let tasks run anywhere that wait for a worker that has died.
+
+        When the scheduler looks for a worker and there is none, it forgets that all workers are allowed.
+        """
+        workers = set(self.slots())
+        if workers == self._workers:
+            return
+        self._workers = workers
+
+        def run(dask_scheduler):  # in the scheduler, which need not have skstruct
+            for task in list(dask_scheduler.unrunnable):
+                if task.loose_restrictions and not dask_scheduler.valid_workers(task):
+                    task.worker_restrictions = None
+            for worker in list(dask_scheduler.running)[:1]:
+                runnable = dask_scheduler.bulk_schedule_unrunnable_after_adding_worker(worker)
+                dask_scheduler.transitions(runnable, "skstruct")
+
+        with suppress(ValueError):  # schedulers may be set up to refuse functions
+            self.client.run_on_scheduler(run)
 
     def _kept(self, future):
         self.futures.add(future)

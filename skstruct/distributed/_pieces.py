@@ -17,7 +17,6 @@ from skstruct.distributed._sources import Source
 from skstruct.exceptions import PartitionError, numbered_by
 
 FAN_IN = 4  # partial sums that one task adds
-STEP = 1.0  # seconds between two looks at whether the worker with the arguments of a sum is there
 ATTEMPTS = 20  # of a sum whose arguments were lost with the only worker that had them
 
 
@@ -127,7 +126,7 @@ class Pieces:
 
     def _results(self, futures):
         with self.blamed(futures):
-            return self.cluster.client.gather(futures)
+            return list(map(self.cluster.result, futures))
 
     @contextmanager
     def blamed(self, futures: list) -> Iterator[None]:
@@ -184,22 +183,8 @@ class Pieces:
             with suppress(CancelledError, OSError), self.blamed(self.futures):
                 worker = self.cluster.slots()[0]
                 there = self.cluster.send(sent, worker)
-                return root(self._result(self.reduce(add_vectors, function, *there, *args), worker))
+                return root(self.cluster.result(self.reduce(add_vectors, function, *there, *args), worker))
         raise RuntimeError(f"workers have died in {ATTEMPTS} evaluations, one after the other; their logs say why")
-
-    def _result(self, future, worker):
-        """Result of a future that depends on what was sent to a worker; CancelledError if that worker has died.
-
-        Dask computes lost results again. What was sent is no result of a task: without it, Dask waits for ever.
-        """
-        while True:
-            try:
-                return future.result(timeout=STEP)
-            except TimeoutError:
-                if future.status == "error":
-                    raise
-                if worker not in self.cluster.slots():
-                    raise CancelledError from None
 
 
 def root(nodes: dict[tuple[int, int], Any]) -> Any:

@@ -60,7 +60,7 @@ class ClusterPart:
         """Set up the parameters of a map from the merged statistics of all pieces; a worker keeps the plan, too."""
         merged = self.pieces.reduce(feature_map.merge, _statistics, feature_map, classes)
         self.plan_future = self.pieces.cluster.submit(_plan, merged, feature_map, classes)
-        return self.plan_future.result()
+        return self.pieces.cluster.result(self.plan_future)
 
     def without_edges(self) -> "ClusterPart":
         """Return the same graphs without edges."""

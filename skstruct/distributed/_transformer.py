@@ -136,7 +136,7 @@ class DaskTransformer(
                 fitted = cluster.submit(_learn, future, fitted, incremental, worker=worker)
                 futures.append(fitted)
             with pieces.blamed(futures):
-                self.transformer_ = fitted.result()
+                self.transformer_ = cluster.result(fitted)
             cluster.futures.discard(fitted)  # it stays: if its worker dies, the others compute it again
         self._on_workers = fitted
         return self

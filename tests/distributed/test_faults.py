@@ -18,6 +18,9 @@ from skstruct.io import save_dataset
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 
+# A LocalCluster closes a worker this long after a crash, also if the worker has been started again.
+PATIENT = {"distributed.deploy.lost-worker-timeout": "1h"}
+
 
 @pytest.fixture
 def at_evaluation(monkeypatch):
@@ -56,6 +59,21 @@ def test_a_killed_worker_changes_no_bit(start_cluster, folders, at_evaluation):
         crf = DaskGraphCRFClassifier(tol=1e-3)
         expected = crf.fit(folders)._model.coef
         at_evaluation({3: lambda: kill_a_worker(client)})
+        np.testing.assert_array_equal(crf.fit(folders)._model.coef, expected)
+
+
+@pytest.mark.timeout(300)  # it waited for ever
+@pytest.mark.parametrize(("n_workers", "evaluation"), [(1, 1), (1, 3), (2, 3)])
+def test_workers_may_die_all_at_once(n_workers, evaluation, start_cluster, folders, at_evaluation):
+    with dask.config.set(PATIENT), start_cluster(n_workers, processes=True) as client:
+        crf = DaskGraphCRFClassifier(tol=1e-3)
+        expected = crf.fit(folders)._model.coef
+
+        def kill_all():
+            for pid in client.run(os.getpid).values():
+                os.kill(pid, signal.SIGKILL)
+
+        at_evaluation({evaluation: kill_all})
         np.testing.assert_array_equal(crf.fit(folders)._model.coef, expected)
 
 
@@ -102,9 +120,7 @@ def test_twenty_trainings_survive_kills_at_random_moments(start_cluster, make_da
     folders = [tmp_path / str(k) for k in range(6)]
     for k, folder in enumerate(folders):
         save_dataset(folder, X[100 * k : 100 * k + 100], y[100 * k : 100 * k + 100])
-    # a LocalCluster closes a worker this long after a crash, also if the worker has been started again
-    patient = dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"})
-    with patient, start_cluster(2, processes=True) as client:
+    with dask.config.set(PATIENT), start_cluster(2, processes=True) as client:
         crf = DaskGraphCRFClassifier(tol=1e-3)
         expected = crf.fit(folders)._model.coef
         n_evaluations, actions = crf.n_evaluations_, {}
