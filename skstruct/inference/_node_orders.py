@@ -13,13 +13,14 @@ import numpy as np
 
 from skstruct.kernels.jit import kernel
 
-SPARSE_ORDERS, SMALL_ORDERS, DENSE_ORDERS = 4, 8, 16  # numbers of orders that are averaged
-SMALL = 200  # nodes of a graph up to which each order has much influence
+SPARSE_ORDERS, SMALL_GRID_ORDERS, DENSE_ORDERS = 4, 8, 16  # numbers of orders that are averaged
+SMALL_GRID = 200  # nodes
 DENSE = 8.0  # mean number of neighbours above which a graph is dense
 MOST_EARLIER = 4  # on grids with 4 or 8 neighbours, rows from left to right: 2 or 4 earlier neighbours
-# Fraction of the nodes that have the largest number of earlier neighbours. The others are the first row and column of a
-# grid, whose edges have too large weights: with more of them, the gap of the bound would be over 5 % larger.
-LEAST_EQUAL = 0.88
+LEAST_EQUAL = 0.4  # fraction of the nodes that have the largest number of earlier neighbours: most weights are equal
+# The same fraction, for a single order. The other nodes are the first row and column of a grid, whose edges have too
+# large weights: with more of them, the gap of the bound would be over 5 % larger.
+LEAST_INNER = 0.88
 LEAST_PICKED = 0.9  # fraction of the nodes that pick an edge; 1 in the best order of a connected graph
 MOST_ROOTED = 8  # neighbours of a node in the kernels that compute powers by square roots
 
@@ -70,8 +71,8 @@ def make_orders(lists, topology):
         & (topology.sum_nodes(picked) >= LEAST_PICKED * (n_nodes - 1))
     )
     star = ~topology.is_forest & (2 * n_edges == n_nodes * (n_nodes - 1))
-    alone = topology.is_forest | grid_like | star
-    number = np.where(n_nodes > SMALL, SPARSE_ORDERS, SMALL_ORDERS)
+    alone = topology.is_forest | (grid_like & (equal >= LEAST_INNER * n_nodes)) | star
+    number = np.where(grid_like & (n_nodes <= SMALL_GRID), SMALL_GRID_ORDERS, SPARSE_ORDERS)
     number[2 * n_edges > DENSE * n_nodes] = DENSE_ORDERS
     number[alone] = 1
     return _with_shares(lists, number, topology.is_forest, star, alone, 0.0)

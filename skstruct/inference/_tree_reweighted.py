@@ -39,7 +39,7 @@ class TreeReweightedBP(InferenceBackend):
     The weights follow from orders of the nodes. In an order, each node picks one of its `L` earlier neighbours at
     random. The picked edges are a forest, and an edge is picked with probability ``1 / L``. One order is used for
     forests and large grids (there `L` is rounded up to a power of 2, so that square roots compute all powers), and the
-    mean of 4 orders elsewhere, of 8 on graphs of up to 200 nodes, and of 16 on dense graphs. On a complete graph, the
+    mean of 4 orders elsewhere, of 8 on grids of up to 200 nodes, and of 16 on dense graphs. On a complete graph, the
     forest is a star with a random centre, and all weights are ``2 / n_nodes``.
 
     The bound eliminates the nodes in each order, and applies Hoelder's inequality to every sum over the states of a

@@ -28,7 +28,7 @@ def check_gradient_of_log_partition(rng):
 def orders_of_grids(request, monkeypatch):
     """Small grids have several orders of nodes. Here they also have one, like large grids, and powers are roots."""
     if request.param == "one order":
-        monkeypatch.setattr(_node_orders, "LEAST_EQUAL", 0.4)
+        monkeypatch.setattr(_node_orders, "LEAST_INNER", 0.4)
 
 
 @pytest.fixture
