@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks._machine import Seconds, anonymous_memory, peak_memory
+from benchmarks._machine import anonymous_memory, peak_memory
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,7 +47,7 @@ def anonymous_peak(task, *arguments):
 
 @contextmanager
 def companion(task, *arguments):
-    """Context with a function that calls another one while a new process does an endless task, and returns seconds.
+    """Context with a function that calls another one while a new process does an endless task, and returns its result.
 
     Between the calls the process is stopped.
     """
@@ -56,12 +56,9 @@ def companion(task, *arguments):
 
         def beside(function):
             child.send_signal(signal.SIGCONT)
-            function()  # until the child is at work
-            start = time.perf_counter()
-            function()
-            seconds = time.perf_counter() - start
+            found = function()
             child.send_signal(signal.SIGSTOP)
-            return Seconds(seconds)
+            return found
 
         try:
             if child.stdout.readline() != "ready\n":
