@@ -78,7 +78,9 @@ def test_workers_and_a_local_training_agree(name, shared_data, start_cluster, tm
             crf = DaskGraphCRFClassifier(**parameters, client=client).fit(folders)
             found.append(np.r_[crf.loss_curve_, crf._model.coef])
     np.testing.assert_array_equal(found[1:], found[:1] * 2)
-    np.testing.assert_allclose(crf.loss_curve_, local.loss_curve_, rtol=1e-9)
+    # Sums in another order differ by rounding errors, which grow on the way: by 1.0e-9 on chunking. At the optimum, see
+    # below, the objectives agree to 1e-9.
+    np.testing.assert_allclose(crf.loss_curve_, local.loss_curve_, rtol=3e-9)
 
 
 @pytest.mark.timeout(3600)
