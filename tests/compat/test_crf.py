@@ -113,14 +113,12 @@ def test_online_algorithms_learn(algorithm, train):
 
 
 def test_sgd_comes_near_the_optimum(train):
+    """As near as CRFsuite, whose order of the sequences depends on the process: its losses are 4.5 to 11.5 % larger."""
     best = CRF(c2=0.5).fit(*train)
-    sgd, expected = (
-        kind(algorithm="l2sgd", c2=0.5, max_iterations=40, calibration_eta=0.2, period=5).fit(*train)
-        for kind in (CRF, sklearn_crfsuite.CRF)
-    )
+    sgd = CRF(algorithm="l2sgd", c2=0.5, max_iterations=40, calibration_eta=0.2, period=5).fit(*train)
     assert len(sgd.training_log_.iterations) == 30
     lowest = best.training_log_.last_iteration["loss"]
-    assert lowest < sgd.training_log_.last_iteration["loss"] < expected.training_log_.last_iteration["loss"]
+    assert lowest < sgd.training_log_.last_iteration["loss"] < 1.08 * lowest
     assert_allclose(marginals(sgd, train[0]), marginals(best, train[0]), atol=0.2)
 
 
