@@ -113,12 +113,14 @@ def test_online_algorithms_learn(algorithm, train):
 
 
 def test_sgd_comes_near_the_optimum(train):
-    """As near as CRFsuite, whose order of the sequences depends on the process: its losses are 4.5 to 11.5 % larger."""
-    best = CRF(c2=0.5).fit(*train)
-    sgd = CRF(algorithm="l2sgd", c2=0.5, max_iterations=40, calibration_eta=0.2, period=5).fit(*train)
+    """CRFsuite shuffles by a generator of the process, and ends 4.5 to 11.5 % above the optimum, in any order."""
+    best, parameters = CRF(c2=0.5).fit(*train), {"c2": 0.5, "max_iterations": 40, "calibration_eta": 0.2, "period": 5}
+    sgd = CRF(algorithm="l2sgd", **parameters).fit(*train)
     assert len(sgd.training_log_.iterations) == 30
-    lowest = best.training_log_.last_iteration["loss"]
-    assert lowest < sgd.training_log_.last_iteration["loss"] < 1.08 * lowest
+    peers = [sklearn_crfsuite.CRF(algorithm="l2sgd", **parameters).fit(*train) for _ in range(10)]
+    lowest, found, *others = (crf.training_log_.last_iteration["loss"] for crf in (best, sgd, *peers))
+    assert lowest < found < 1.06 * lowest
+    assert found < max(others)
     assert_allclose(marginals(sgd, train[0]), marginals(best, train[0]), atol=0.2)
 
 

@@ -3,6 +3,9 @@
 Gradients of partitions are added in another order than those of chunks in one process. L-BFGS amplifies the rounding
 from iteration to iteration. Both trainings therefore have the same objective, to 1e-9, in the first iterations, and
 again near the optimum. In between, and where ``tol=1e-6`` stops them, the objectives differ by more than that.
+
+The history of L-BFGS has 8 bits on large problems. This rounding amplifies differences of 1e-14 to as much as 1e-7 within
+six iterations of chunking, so that the test of the first iterations keeps 64 bits.
 """
 
 import gzip
@@ -16,6 +19,7 @@ from skstruct.distributed import DaskGraphCRFClassifier
 from skstruct.features import LinearFeatures
 from skstruct.inference import Auto, TreeReweightedBP
 from skstruct.io import save_dataset
+from skstruct.optim import _history
 from skstruct.preprocessing import TokenTemplates
 
 pytest.importorskip("distributed")
@@ -68,7 +72,8 @@ def read(name, shared_data, tmp_path):
 @pytest.mark.slow  # starts six processes, and trains four times: about two minutes
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # a fixed number of iterations
 @pytest.mark.parametrize("name", CASES)
-def test_workers_and_a_local_training_agree(name, shared_data, start_cluster, tmp_path):
+def test_workers_and_a_local_training_agree(name, shared_data, start_cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(_history, "LONG", 10**9)
     parameters, data, folders = read(name, shared_data, tmp_path)
     parameters = {**parameters, "max_iter": 6}
     local = GraphCRFClassifier(**parameters).fit(*data)
@@ -78,9 +83,7 @@ def test_workers_and_a_local_training_agree(name, shared_data, start_cluster, tm
             crf = DaskGraphCRFClassifier(**parameters, client=client).fit(folders)
             found.append(np.r_[crf.loss_curve_, crf._model.coef])
     np.testing.assert_array_equal(found[1:], found[:1] * 2)
-    # Sums in another order differ by rounding errors, which grow on the way: by 1.0e-9 on chunking. At the optimum, see
-    # below, the objectives agree to 1e-9.
-    np.testing.assert_allclose(crf.loss_curve_, local.loss_curve_, rtol=3e-9)
+    np.testing.assert_allclose(crf.loss_curve_, local.loss_curve_, rtol=1e-9)
 
 
 @pytest.mark.timeout(3600)
