@@ -1,10 +1,54 @@
-"""A law that several backends keep, and a batch of different graphs."""
+"""Graphs and scores, a law that several backends keep, and a batch of different graphs."""
+
+import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from skstruct import Topology
 from skstruct.inference import _node_orders
+from skstruct.scores import Scores
+
+
+def _grid(height, width):
+    number = np.arange(height * width).reshape(height, width)
+    down = np.c_[number[:-1].ravel(), number[1:].ravel()]
+    edges = np.concatenate([down, np.c_[number[:, :-1].ravel(), number[:, 1:].ravel()]])
+    return Topology.from_edges(edges, height * width)
+
+
+def _random(n, n_edges, rng):
+    pairs = np.array(list(itertools.combinations(range(n), 2)))
+    return Topology.from_edges(rng.permutation(pairs[rng.choice(len(pairs), n_edges, replace=False)], axis=1), n)
+
+
+def _random_scores(topology, rng, n_states=2, node_scale=1.0, edge_scale=1.0, shared=False):
+    edge = edge_scale * rng.normal(size=(1 if shared else topology.n_edges, n_states, n_states))
+    node = node_scale * rng.normal(size=(topology.n_nodes, n_states))
+    return Scores(node, edge, np.zeros(topology.n_edges, np.int32) if shared else None)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def graphs():
+    """Functions that make topologies: ``grid(height, width)``, ``cycle(n)``, ``complete(n)``, ``random(...)``."""
+    return SimpleNamespace(
+        grid=_grid,
+        cycle=lambda n: Topology.from_edges([(i, (i + 1) % n) for i in range(n)], n),
+        complete=lambda n: Topology.from_edges(list(itertools.combinations(range(n), 2)), n),
+        random=_random,
+    )
+
+
+@pytest.fixture
+def random_scores():
+    """Normal scores: ``random_scores(topology, rng, n_states=2, ...)``."""
+    return _random_scores
 
 
 @pytest.fixture

@@ -39,11 +39,6 @@ def random_scores(topology, rng, n_states=N_STATES, scale=1.0, shared=False):
     return Scores(node, edge, np.zeros(topology.n_edges, np.int32) if shared else None)
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def plans(rng):
     yield Chain().plan(Topology.from_edges(chain_edges(30), 30), N_STATES)
     yield Tree().plan(Topology.from_edges(tree_edges(40, rng), 40), N_STATES)

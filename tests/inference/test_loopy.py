@@ -19,11 +19,6 @@ GRID = [(0, 1), (2, 1), (3, 0), (4, 1), (5, 2), (3, 4), (4, 5), (6, 3), (7, 4), 
 HUB = [(20, i) if i % 2 else (i, 20) for i in range(41) if i != 20]
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def batch():
     """A grid, a graph without edges, a tree with two components, and a ring."""
     tree = [(9 + 4, 9 + 3), (9 + 3, 9 + 5), (9 + 7, 9 + 6)]

@@ -22,11 +22,6 @@ def random_scores(rng, n_states=3, scale=1.0, forbidden=0.0):
     return Scores(rng.normal(size=(SQUARE.n_nodes, n_states)), edge)
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def free_energy(q, scores):
     """Expected score plus entropy of a product distribution, written out."""
     value = 0.0

@@ -12,28 +12,10 @@ from skstruct.scores import Scores
 from skstruct.testing._models import random_scores
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def image(height, width, connectivity):
     return Topology.from_edges(
         GraphDataset.from_images(np.zeros((1, height, width)), connectivity)[0].edges, height * width
     )
-
-
-def cycle(n):
-    return Topology.from_edges([(i, (i + 1) % n) for i in range(n)], n)
-
-
-def complete(n):
-    return Topology.from_edges(list(itertools.combinations(range(n), 2)), n)
-
-
-def random_graph(n, n_edges, rng):
-    pairs = np.array(list(itertools.combinations(range(n), 2)))
-    return Topology.from_edges(rng.permutation(pairs[rng.choice(len(pairs), n_edges, replace=False)], axis=1), n)
 
 
 def orders_of(topology, n_states=3):
@@ -54,17 +36,17 @@ def is_forest(edges, n):
 @pytest.mark.parametrize(
     "name", ["chain", "star", "cycle", "small grid", "grid", "8 neighbours", "sparse", "dense", "complete"]
 )
-def test_weights_are_probabilities_of_edges_in_random_forests(name, rng):
+def test_weights_are_probabilities_of_edges_in_random_forests(name, rng, graphs):
     topology = {
         "chain": Topology.from_edges([(0, 1), (2, 1), (2, 3)], 5),
         "star": Topology.from_edges([(0, i) for i in range(1, 30)], 30),
-        "cycle": cycle(12),
+        "cycle": graphs.cycle(12),
         "small grid": image(6, 7, connectivity=4),
         "grid": image(20, 20, connectivity=4),
         "8 neighbours": image(20, 40, connectivity=8),
-        "sparse": random_graph(40, 80, rng),
-        "dense": random_graph(30, 200, rng),
-        "complete": complete(20),
+        "sparse": graphs.random(40, 80, rng),
+        "dense": graphs.random(30, 200, rng),
+        "complete": graphs.complete(20),
     }[name]
     lists, orders, rho = orders_of(topology)
     n, wanted = topology.n_nodes, np.zeros(topology.n_edges)
@@ -101,8 +83,8 @@ def test_bridges_are_in_every_forest():
     assert rho[:3].sum() == pytest.approx(2.0)
 
 
-def test_a_graph_has_the_same_orders_in_any_batch(rng):
-    square, triangles = cycle(4), complete(5)
+def test_a_graph_has_the_same_orders_in_any_batch(rng, graphs):
+    square, triangles = graphs.cycle(4), graphs.complete(5)
     shift = square.n_nodes
     both = Topology(
         np.concatenate([square.edges, triangles.edges + shift]).astype(np.int32),

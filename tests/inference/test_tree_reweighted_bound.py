@@ -15,11 +15,6 @@ TIGHT = {"tol": 1e-10, "max_iter": 2000}
 MAX_ITER = (1, 2, 3, 5, 20)
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def random_graph(rng):
     """Graph of up to 12 nodes, from nearly a tree to complete, in a random numbering; perhaps not connected."""
     n = int(rng.integers(3, 13))
@@ -50,12 +45,6 @@ def test_the_bound_is_not_below_the_junction_tree_after_any_number_of_sweeps(n_s
         for max_iter in MAX_ITER:
             plan = TreeReweightedBP(max_iter=max_iter).plan(topology, n_states)
             assert plan.marginals(scores).log_partition[0] >= exact - 1e-9 * (1.0 + abs(exact))
-
-
-def grid(height, width):
-    cells = np.arange(height * width).reshape(height, width)
-    across, down = np.c_[cells[:, :-1].ravel(), cells[:, 1:].ravel()], np.c_[cells[:-1].ravel(), cells[1:].ravel()]
-    return Topology.from_edges(np.concatenate([across, down]), height * width)
 
 
 def forest_weights(topology, n_forests, rng):
@@ -91,10 +80,12 @@ def fixed_point(topology, scores, rho):
     return log_z.sum() + rho @ np.log(np.exp(pair).sum(axis=(1, 2)))
 
 
-@pytest.mark.parametrize(("height", "width"), [(6, 6), (8, 8), (10, 10), (6, 20), (6, 40), (12, 40)])
-def test_on_grids_the_bound_is_as_tight_as_that_of_spanning_trees(height, width, rng):
-    """Its gap to the exact log-partition is at most 5 % larger, in total over edges of some kinds."""
-    topology, gaps = grid(height, width), np.zeros(2)
+@pytest.mark.parametrize(
+    ("height", "width", "most"), [(6, 6, 1.12), (8, 8, 1.1), (10, 10, 1.1), (6, 20, 1.1), (6, 40, 1.1), (12, 40, 1.1)]
+)
+def test_on_grids_the_bound_is_as_tight_as_that_of_spanning_trees(height, width, most, rng, graphs):
+    """Its gap to the exact log-partition is at most 5 % larger in total over edges of some kinds, and `most` in each."""
+    topology, gaps = graphs.grid(height, width), np.zeros(2)
     rho = forest_weights(topology, 12, rng)
     assert rho.sum() == pytest.approx(topology.n_nodes - 1)
     assert rho.min() > 0.0
@@ -108,7 +99,7 @@ def test_on_grids_the_bound_is_as_tight_as_that_of_spanning_trees(height, width,
         found = TreeReweightedBP(**TIGHT).plan(topology, 2).marginals(scores)
         assert found.converged[0]
         gap, reference = found.log_partition[0] - exact, fixed_point(topology, scores, rho) - exact
-        assert gap > 0.0
+        assert 0.0 < gap < most * reference
         gaps += gap, reference
     assert gaps[0] < 1.05 * gaps[1]
 

@@ -11,11 +11,6 @@ from skstruct.testing._models import random_scores
 TIGHT = {"tol": 1e-13, "max_iter": 2000}
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def difference(plan, scores, direction, weights, step=1e-3):
     """Central differences of fourth order of log-partition, node marginals and pair counts."""
     found = []
