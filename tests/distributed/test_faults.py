@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
@@ -75,6 +76,22 @@ def test_workers_may_die_all_at_once(n_workers, evaluation, start_cluster, folde
 
         at_evaluation({evaluation: kill_all})
         np.testing.assert_array_equal(crf.fit(folders)._model.coef, expected)
+
+
+@pytest.mark.timeout(300)
+def test_a_worker_may_die_before_its_result_is_fetched(start_cluster):
+    with dask.config.set(PATIENT), start_cluster(1, processes=True) as client:
+        cluster = Cluster(client)
+        first, second = cluster.submit(int, "17", worker=cluster.slots()[0]), cluster.submit(int, "4")
+        distributed.wait([first, second])
+        kill_a_worker(client)
+        assert cluster.result(cluster.submit(sum, [first, second])) == 21
+        assert cluster.result(first) == 17
+
+
+def test_a_worker_may_die_before_parameters_are_sent(client):
+    with pytest.raises(CancelledError):
+        Cluster(client).send([np.zeros(3)], "tcp://127.0.0.1:1")
 
 
 def test_lost_parameters_are_sent_again(client, folders, monkeypatch):
