@@ -1,12 +1,10 @@
 """Checkpoints: a training that was killed continues with the same bits, and obstacles are named."""
 
-import errno
 import io
 import os
 import subprocess
 import sys
 import warnings
-import zipfile
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skstruct import GraphCRFClassifier, MultiLabelCRFClassifier
-from skstruct.datasets import make_chain, make_grid
+from skstruct.datasets import make_grid
 from skstruct.features import LinearFeatures, NetworkFeatures
 from skstruct.inference import Auto, LoopyBP
 from skstruct.io import Checkpoints, load_model
@@ -65,11 +63,6 @@ class Dying(Checkpoints):
 
 
 @pytest.fixture(scope="module")
-def chains():
-    return make_chain(n_graphs=30, return_X_y=True, random_state=0)
-
-
-@pytest.fixture(scope="module")
 def grids():
     return make_grid(n_graphs=3, height=4, width=4, return_X_y=True, random_state=0)
 
@@ -79,19 +72,13 @@ def fit(crf, data):
         return crf.fit(*data)
 
 
-def same(first, second):
-    np.testing.assert_array_equal(first._model.coef, second._model.coef)
-    np.testing.assert_array_equal(first.loss_curve_, second.loss_curve_)
-    np.testing.assert_array_equal(first.validation_scores_, second.validation_scores_)
-
-
 def killed(parameters, folder, number, data):
     with pytest.raises(Killed):
         fit(GraphCRFClassifier(**parameters, checkpoints=Dying(folder, n_iter=1).dies_after(number)), data)
 
 
 @pytest.mark.parametrize("name", TRAININGS)
-def test_the_same_bits(name, chains, tmp_path):
+def test_the_same_bits(name, chains, tmp_path, same):
     parameters = {"random_state": 0, "tol": 1e-2, **TRAININGS[name]}
     whole = fit(GraphCRFClassifier(**parameters), chains)
     saved = fit(GraphCRFClassifier(**parameters, checkpoints=Checkpoints(tmp_path / "whole", n_iter=1)), chains)
@@ -165,7 +152,7 @@ def test_killed_processes(n_kills, tmp_path):
 
 
 @pytest.mark.parametrize("inference", [Auto(max_entries=1), LoopyBP()], ids=["auto", "loopy_bp"])
-def test_the_same_bits_with_approximate_inference(inference, grids, tmp_path):
+def test_the_same_bits_with_approximate_inference(inference, grids, tmp_path, same):
     """Killed in the training with the first backend, at its end, and in the training with the next backend."""
     parameters, is_sequence = {"inference": inference, "max_iter": 3}, isinstance(inference, Auto)
     whole = fit(GraphCRFClassifier(**parameters), grids)
@@ -185,7 +172,7 @@ def test_the_same_bits_with_approximate_inference(inference, grids, tmp_path):
 
 
 @pytest.mark.parametrize("is_written", [False, True])
-def test_ctrl_c(is_written, chains, tmp_path):
+def test_ctrl_c(is_written, chains, tmp_path, same):
     """The estimator keeps its iterate, and the state is in the folder, also if Ctrl-C comes while a file is written."""
 
     class Interrupted(Checkpoints):
@@ -203,14 +190,14 @@ def test_ctrl_c(is_written, chains, tmp_path):
     same(crf.set_params(checkpoints=Checkpoints(tmp_path)).fit(*chains), whole)
 
 
-def test_a_finished_training_is_returned(chains, tmp_path):
+def test_a_finished_training_is_returned(chains, tmp_path, same):
     crf = GraphCRFClassifier(checkpoints=Checkpoints(tmp_path)).fit(*chains)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     same(clone(crf).fit(*chains), crf)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
 
 
-def test_more_iterations(chains, tmp_path):
+def test_more_iterations(chains, tmp_path, same):
     """An end at max_iter, or by early stopping, is continued with larger parameters."""
     crf = GraphCRFClassifier(C=1e3, early_stopping=True, n_iter_no_change=2, random_state=0)
     whole = clone(crf).set_params(n_iter_no_change=12).fit(*chains)
@@ -223,7 +210,7 @@ def test_more_iterations(chains, tmp_path):
 
 @pytest.mark.parametrize("n_iter", [1, None])
 @pytest.mark.parametrize("optimizer", ["lbfgs", "newton_cg"])
-def test_a_smaller_tolerance(optimizer, n_iter, chains, tmp_path):
+def test_a_smaller_tolerance(optimizer, n_iter, chains, tmp_path, same):
     crf = GraphCRFClassifier(optimizer=optimizer, tol=1e-2, checkpoints=Checkpoints(tmp_path, n_iter=n_iter))
     first = crf.fit(*chains).n_iter_
     whole = GraphCRFClassifier(optimizer=optimizer, tol=1e-5).fit(*chains)
@@ -251,7 +238,7 @@ def test_intervals(chains, tmp_path):
     assert saved == sorted({*range(1, crf.n_iter_ + 1, 3), crf.n_iter_})
 
 
-def test_labels_of_a_table(tmp_path):
+def test_labels_of_a_table(tmp_path, same):
     X = np.random.default_rng(0).normal(size=(60, 3))
     y = (X @ np.eye(3)[[1, 2, 0]] + X > 0).astype(int)
     whole = MultiLabelCRFClassifier().fit(X, y)
@@ -309,7 +296,7 @@ def test_another_model(chains, tmp_path):
         GraphCRFClassifier(checkpoints=store).fit(*chains)
 
 
-def test_another_program_writes(chains, tmp_path):
+def test_another_program_writes(chains, tmp_path, same):
     """Both trainings end; the checkpoints are those of one of them."""
     other = GraphCRFClassifier(C=3, tol=1e-2)
 
@@ -354,7 +341,7 @@ class OwnLikelihood(Likelihood):
     """A type that is not trusted."""
 
 
-def test_types_of_the_program(chains, tmp_path):
+def test_types_of_the_program(chains, tmp_path, same):
     """They are refused when the first checkpoint is written, and not when it is needed."""
     name = f"{OwnLikelihood.__module__}.OwnLikelihood"
     crf = GraphCRFClassifier(objective=OwnLikelihood(), tol=1e-2, checkpoints=Checkpoints(tmp_path))
@@ -364,102 +351,7 @@ def test_types_of_the_program(chains, tmp_path):
     same(clone(crf).fit(*chains), crf)
 
 
-# ---- damaged files, and files that cannot be written
-
-
-def damage(path, how):
-    content = bytearray(path.read_bytes())
-    if how == "truncated":
-        content = content[: len(content) // 2]
-    elif how == "empty":
-        content = b""
-    else:
-        content[len(content) // 3] ^= 4
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize("how", ["truncated", "empty", "one bit"])
-def test_damaged(how, chains, tmp_path):
-    whole = GraphCRFClassifier(tol=1e-2).fit(*chains)
-    crf = GraphCRFClassifier(tol=1e-2, checkpoints=Checkpoints(tmp_path, n_iter=1)).fit(*chains)
-    older, newest = sorted(tmp_path.iterdir())
-    damage(newest, how)
-    with pytest.warns(UserWarning, match=f"{newest.name}.* The older .*{older.name} is used"):
-        same(clone(crf).fit(*chains), whole)
-    newest.unlink()
-    for path in tmp_path.iterdir():
-        damage(path, how)
-    files = sorted(tmp_path.iterdir())
-    with pytest.raises(ValueError, match=f"no checkpoint in {tmp_path} can be loaded: .*delete the checkpoints"):
-        clone(crf).fit(*chains)
-    assert sorted(tmp_path.iterdir()) == files
-
-
-def test_of_a_newer_version(chains, tmp_path):
-    crf = GraphCRFClassifier(tol=1e-2, checkpoints=Checkpoints(tmp_path, keep=1)).fit(*chains)
-    (path,) = tmp_path.iterdir()
-    with zipfile.ZipFile(path) as archive:
-        contents = {name: archive.read(name) for name in archive.namelist()}
-    contents["schema.json"] = contents["schema.json"].replace(b'"\\"0.1.0.dev0\\""', b'"\\"99.0\\""')
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
-    with pytest.raises(ValueError, match=r"saved by skstruct 99\.0, which is newer"):
-        clone(crf).fit(*chains)
-
-
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError()], ids=repr)
-def test_a_full_disk(error, chains, tmp_path, monkeypatch):
-    """The training goes on, tries again, and keeps the last checkpoint that is whole."""
-    whole = GraphCRFClassifier(tol=1e-2).fit(*chains)
-    calls, fsync = [], os.fsync
-
-    def full(descriptor):
-        calls.append(1)
-        if len(calls) in (2, 3):
-            raise error
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", full)
-    crf = GraphCRFClassifier(tol=1e-2, checkpoints=Checkpoints(tmp_path, n_iter=1, keep=99))
-    with pytest.warns(
-        UserWarning, match="could not be written, (OSError.*No space left on device|MemoryError).* goes on"
-    ):
-        same(crf.fit(*chains), whole)
-    saved = [load_model(path).n_iter_ for path in sorted(tmp_path.iterdir())]
-    assert saved == [1, *range(4, crf.n_iter_ + 1)]  # and no partial files
-
-
-def test_a_file_size_that_the_system_refuses(chains, tmp_path):
-    resource = pytest.importorskip("resource", reason="limits exist on POSIX")
-    whole = GraphCRFClassifier(tol=1e-2).fit(*chains)
-    crf = GraphCRFClassifier(tol=1e-2, checkpoints=Checkpoints(tmp_path))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    try:
-        with pytest.warns(UserWarning, match="could not be written, .*File too large"):
-            crf.fit(*chains)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    same(crf, whole)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_that_cannot_be_made(chains, tmp_path):
-    (tmp_path / "file").write_text("")
-    crf = GraphCRFClassifier(tol=1e-2, checkpoints=Checkpoints(tmp_path / "file" / "folder"))
-    with pytest.warns(UserWarning, match="could not be written, .*Not a directory"):
-        crf.fit(*chains)
-    same(crf, GraphCRFClassifier(tol=1e-2).fit(*chains))
-
-
-def test_partial_files_are_removed(chains, tmp_path):
-    (tmp_path / "checkpoint-00000001.skops.123.partial").write_bytes(b"PK")
-    GraphCRFClassifier(tol=1e-2, checkpoints=Checkpoints(tmp_path)).fit(*chains)
-    assert all(path.suffix == ".skops" for path in tmp_path.iterdir())
-
-
-def test_callbacks_are_not_saved(chains, tmp_path):
+def test_callbacks_are_not_saved(chains, tmp_path, same):
     pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from version 1.9 on")
 
     class Counts:
