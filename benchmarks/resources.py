@@ -13,7 +13,7 @@ from benchmarks._measure import case
 from benchmarks._sequences import chunk_words, chunking, letters
 from benchmarks._text import CHUNK_NOTATION, COLUMNS
 from benchmarks._training import chain_crf, stopped_fit, with_objective
-from benchmarks.chains import C2
+from benchmarks.chains import C2, IN_SEQUENCE, timed
 from skstruct.preprocessing import TokenTemplates
 
 FILE = "conll2000.train.txt.gz"
@@ -152,10 +152,7 @@ def _threads(run, problem):
     nest(numbers)
 
 
-def _in_sequence(function, number=5):
+def _in_sequence(function):
     """Mean wall-clock time of consecutive calls, after one that starts the threads."""
     function()
-    start = time.perf_counter()
-    for _ in range(number):
-        function()
-    return Seconds((time.perf_counter() - start) / number)
+    return Seconds(timed(lambda: [function() for _ in range(IN_SEQUENCE)], time.perf_counter) / IN_SEQUENCE)

@@ -233,7 +233,7 @@ class NodeWeights:
         dtype = offset_dtype(max(n_rows, n_pairs))
         inputs = NodeInputs(
             row_ptr.astype(dtype, copy=False),
-            np.empty(n_rows, np.int32),  # as without tiers: numba 0.60 confuses records whose types differ, at times
+            np.empty(n_rows, np.int32),  # as without tiers: one compiled kernel serves both
             np.empty(n_rows if len(values) else 0),
             pair_ptr.astype(dtype, copy=False),
             np.empty(n_pairs, np.uint32),

@@ -14,7 +14,7 @@ import numpy as np
 from skstruct.kernels.jit import kernel
 
 SPARSE_ORDERS, SMALL_GRID_ORDERS, DENSE_ORDERS = 4, 8, 16  # numbers of orders that are averaged
-SMALL_GRID = 200  # nodes
+SMALL_GRID = 200  # nodes of a grid up to which few orders differ too much from their mean
 DENSE = 8.0  # mean number of neighbours above which a graph is dense
 MOST_EARLIER = 4  # on grids with 4 or 8 neighbours, rows from left to right: 2 or 4 earlier neighbours
 LEAST_EQUAL = 0.4  # fraction of the nodes that have the largest number of earlier neighbours: most weights are equal

@@ -2,7 +2,7 @@
 
 from skstruct.objectives._base import Objective
 from skstruct.objectives._labels import check_codes, require_finite, subtract_labelling
-from skstruct.scores import MISSING, Scores
+from skstruct.scores import Scores
 
 
 class Likelihood(Objective):
@@ -41,8 +41,7 @@ class Likelihood(Objective):
             If `y` holds a number that is no state code.
         """
         t, plan, y, weights = inference.topology, inference.plan, targets.codes, targets.graph_weight
-        complete = check_codes(t, y, scores.node.shape[1])
-        if complete:
+        if complete := check_codes(t, y, scores.node.shape[1]):
             model = plan.marginals_from(scores, weights, y)
         else:
             model, given = (known.marginals(scores, weights) for known in inference.given(y))
@@ -63,7 +62,7 @@ class Likelihood(Objective):
     def hessian(self, inference, scores, targets):
         """Linearize the marginals, so that products at the same scores do not repeat inference; see `Objective`."""
         y, weights = targets.codes, targets.graph_weight
-        if not (y == MISSING).any():
+        if check_codes(inference.topology, y, scores.node.shape[1]):
             model = inference.plan.linearize(scores, weights)
             return lambda direction: model.derivative(direction)[1]
         free, given = (plan.linearize(scores, weights) for plan in inference.given(y))
