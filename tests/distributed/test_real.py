@@ -4,8 +4,8 @@ Gradients of partitions are added in another order than those of chunks in one p
 from iteration to iteration. Both trainings therefore have the same objective, to 1e-9, in the first iterations, and
 again near the optimum. In between, and where ``tol=1e-6`` stops them, the objectives differ by more than that.
 
-The history of L-BFGS has 8 bits on large problems. This rounding amplifies differences of 1e-14 to as much as 1e-7 within
-six iterations of chunking, so that the test of the first iterations keeps 64 bits.
+The history of L-BFGS has 8 bits on large problems. This rounding amplifies differences of 1e-14 to as much as 1e-7
+within six iterations of chunking, so that the test of the first iterations keeps 64 bits.
 """
 
 import gzip

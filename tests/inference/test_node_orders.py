@@ -1,7 +1,5 @@
 """Weights of edges from orders of the nodes, which make the bound of tree-reweighted belief propagation valid."""
 
-import itertools
-
 import numpy as np
 import pytest
 

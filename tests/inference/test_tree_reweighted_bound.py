@@ -84,7 +84,7 @@ def fixed_point(topology, scores, rho):
     ("height", "width", "most"), [(6, 6, 1.12), (8, 8, 1.1), (10, 10, 1.1), (6, 20, 1.1), (6, 40, 1.1), (12, 40, 1.1)]
 )
 def test_on_grids_the_bound_is_as_tight_as_that_of_spanning_trees(height, width, most, rng, graphs):
-    """Its gap to the exact log-partition is at most 5 % larger in total over edges of some kinds, and `most` in each."""
+    """Its gap to the exact log-partition is up to 5 % larger in total over kinds of edges, and `most` times in each."""
     topology, gaps = graphs.grid(height, width), np.zeros(2)
     rho = forest_weights(topology, 12, rng)
     assert rho.sum() == pytest.approx(topology.n_nodes - 1)
