@@ -70,12 +70,16 @@ def headline(rows):
 
 
 def bars(results):
-    """Title, other program and ratio of each case that measures skstruct and another program."""
+    """Title, other program and ratio of each case that measures skstruct and another program.
+
+    A ratio of 0 or less has no place on a logarithmic axis. It occurs at the smallest size, where the memory of a
+    training can be below what the operating system reports.
+    """
     found = [(CASES[result["case"]].title, *headline(result["rows"])) for result in results]
     return [
         (title, other["engine"], other["ratio"])
         for title, ours, other in found
-        if other is not None and _is_ours(ours) and not _is_ours(other)
+        if other is not None and _is_ours(ours) and not _is_ours(other) and other["ratio"] > 0
     ]
 
 

@@ -32,9 +32,9 @@ class Recorded(OWLQN):
 def chunking_l1_l2(run):
     """CoNLL-2000 chunking with c1 = c2 = 0.1: CPU time until the objective is within 1 % and 0.1 % of its minimum.
 
-    The minimum is the smallest objective of all trainings. The time of CRFsuite is read from its log. The times of both
-    programs contain evaluations and optimisation steps, and neither reading nor planning. Asserted: the objective at
-    CRFsuite's weights (1e-4), and that skstruct reaches both distances.
+    The minimum is the smallest objective of all trainings. The time of CRFsuite is read when it writes its log. The
+    times of both programs contain evaluations and optimisation steps, and neither reading nor planning. Asserted: the
+    objective at CRFsuite's weights (1e-4), and that skstruct reaches both distances.
     """
     train, test = chunk_words(run)
     parts = ([(chunk_attributes(words), labels) for words, labels in part] for part in (train[:1500], test[:10]))

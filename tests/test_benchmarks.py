@@ -6,12 +6,14 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib")
 
 from benchmarks import _report, page
 from benchmarks.__main__ import CASES, main, run_case
+from benchmarks._crfsuite import CRFsuite
 from benchmarks._machine import environment
 from benchmarks._measure import Run
 
@@ -105,6 +107,25 @@ def test_the_summary_of_a_case():
     assert headline([ours, single]) == (ours, single)
     assert headline([missing, count]) == (count, None)
     assert headline([missing]) == (None, None)
+
+
+def test_the_plot_of_ratios_leaves_out_what_has_no_logarithm():
+    def compared(case, ratio):
+        row = {"quantity": "MB", "value": 1.0}
+        rows = [row | {"engine": "skstruct", "ratio": 1.0}, row | {"engine": "peer", "ratio": ratio}]
+        return {"case": case, "rows": rows}
+
+    found = [compared("resources.memory", 0.0), compared("mapped.memory", -0.1), compared("tables.many_classes", 2.0)]
+    assert _report.bars(found) == [(CASES["tables.many_classes"].title, "peer", 2.0)]
+
+
+def test_each_iteration_of_crfsuite_takes_time():
+    pycrfsuite = pytest.importorskip("pycrfsuite")
+    peer = CRFsuite(pycrfsuite, [([["a"], ["b"]], ["x", "y"])], c2=1.0)
+    assert peer.train(5) > 0
+    seconds, losses = peer.curve
+    assert len(seconds) == len(losses) == peer.n_iter > 1
+    assert min(seconds[0], *np.diff(seconds)) > 0  # in the log, each is 0.000
 
 
 def test_goals_are_reached_from_either_side():
