@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from concurrent.futures import CancelledError
+from functools import partial
 
 import numpy as np
 import pytest
@@ -154,9 +155,19 @@ def test_twenty_trainings_survive_kills_at_random_moments(start_cluster, make_da
             assert timer.finished.is_set()
 
 
-def test_ctrl_c_keeps_the_best_iterate_and_frees_the_workers(client, make_data, cut, at_evaluation, wait_until_empty):
+@pytest.fixture
+def press_ctrl_c():
+    """Send Ctrl-C to this process, also if a script has started the tests in the background, which ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield partial(os.kill, os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_keeps_the_best_iterate_and_frees_the_workers(
+    client, make_data, cut, at_evaluation, press_ctrl_c, wait_until_empty
+):
     parts = cut(3, *make_data())
-    done = at_evaluation({6: lambda: os.kill(os.getpid(), signal.SIGINT)})
+    done = at_evaluation({6: press_ctrl_c})
     crf = DaskGraphCRFClassifier()
     with pytest.raises(KeyboardInterrupt) as stopped:
         crf.fit(parts)
