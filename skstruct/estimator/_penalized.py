@@ -76,7 +76,7 @@ def _runs(values):
     return values[ends - 1], ends
 
 
-@kernel(fastmath={"contract", "reassoc"})
+@kernel(fastmath={"contract", "reassoc"}, borrows=True)
 def _penalise(gradient, factor, free, l2, ends, coef):
     """``gradient = free * (factor * gradient + l2 * coef)``, in place; returns ``sum(l2 * coef**2)``.
 

@@ -276,7 +276,7 @@ class NodeWeights:
         return csr_array((values, (rows, columns)), shape=(self.n_features, self.n_states))
 
 
-@kernel
+@kernel(borrows=True)
 def _count_tiers(ptr, columns, places, row_ptr, pair_ptr):
     """Write the offsets of the rows and pairs of each node; the first entries are 0."""
     for t in range(len(ptr) - 1):
@@ -289,7 +289,7 @@ def _count_tiers(ptr, columns, places, row_ptr, pair_ptr):
                 pair_ptr[t + 1] += number
 
 
-@kernel
+@kernel(borrows=True)
 def _fill_tiers(ptr, columns, values, places, labels, sizes, out):
     block, n_states = sizes
     for t in range(len(ptr) - 1):
@@ -310,7 +310,7 @@ def _fill_tiers(ptr, columns, values, places, labels, sizes, out):
                 p += 1
 
 
-@kernel(fastmath={"contract"})
+@kernel(fastmath={"contract"}, borrows=True)
 def _add_weights(inputs, table, singles, intercept, block, out, flat, lanes):
     """Write the scores of the nodes to `out`; `flat` is the same memory."""
     row_ptr, rows, row_values, pair_ptr, pairs, pair_places, pair_values, skipped = inputs
@@ -330,7 +330,7 @@ def _add_weights(inputs, table, singles, intercept, block, out, flat, lanes):
             flat[np.uint64(shift + np.int64(pair_places[k]))] += weight * pair_values[k] if len(pair_values) else weight
 
 
-@kernel(fastmath={"contract"})
+@kernel(fastmath={"contract"}, borrows=True)
 def _add_gradient(inputs, gradient, flat, block, table, singles, lanes):
     """Add the gradient of the weights; `flat` is the memory of the gradient of the scores."""
     row_ptr, rows, row_values, pair_ptr, pairs, pair_places, pair_values, skipped = inputs

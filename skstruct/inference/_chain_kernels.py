@@ -167,7 +167,7 @@ def add_pairs_of_each(scratch, arrived, previous, end, first, following, lanes):
             add_pairs(before, 0, after, 0, n, scratch.pairs, m, lanes)
 
 
-@kernel(fastmath={"contract", "reassoc"})
+@kernel(fastmath={"contract", "reassoc"}, borrows=True)
 def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, arrivals, lanes, out, unsafe):
     """Scaled forward-backward [1]_ of some graphs; those that are `unsafe`, for their scores, are found and left out.
 
@@ -354,7 +354,7 @@ def forward_backward(node_ptr, graphs, scores, weights, scratch, rows, arrivals,
                 counts[m, x, y] += pairs[m, x, y] * matrix[m, x, y]
 
 
-@kernel
+@kernel(borrows=True)
 def viterbi(node_ptr, scores, scratch, lanes, labels):
     """Write a labelling of highest score: the first of the best labels of each node, from the last one back.
 

@@ -10,7 +10,7 @@ LARGEST_FRACTION = 0.5  # of the change of a damped belief
 LEAST_FRACTION = 2.0**-6  # a larger fraction is halved if changes do not decrease
 
 
-@kernel
+@kernel(borrows=True)
 def fill_fractions(bounds, rho, damping, attempt, fraction):
     """Fractions by which the log-beliefs of the nodes move: all of their change, or damped in attempt 1.
 
@@ -27,7 +27,7 @@ def fill_fractions(bounds, rho, damping, attempt, fraction):
             fraction[i] *= min(LARGEST_FRACTION, 2.0 / (2.0 + echo))
 
 
-@kernel
+@kernel(borrows=True)
 def halve_fractions(n_nodes, fraction):
     """Halve the fractions above `LEAST_FRACTION` of the first nodes."""
     for i in range(n_nodes):

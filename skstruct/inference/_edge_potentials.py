@@ -16,8 +16,16 @@ class EdgePotentials(NamedTuple):
     top: np.ndarray  # (n_matrices,) largest score
     low: np.ndarray  # (n_matrices,) lowest score less the largest
 
+    @classmethod
+    def of(cls, edge, own_matrices, potential=None):
+        """Arrays for the potentials of some scores, in `potential` if that is given."""
+        n_matrices = len(edge)
+        if potential is None:
+            potential = np.empty((n_matrices if own_matrices else 2 * n_matrices, *edge.shape[1:]))
+        return cls(potential, np.empty(len(potential), bool), *np.empty((2, n_matrices)))
 
-@kernel
+
+@kernel(borrows=True)
 def exponentiate_edges(edge, own_matrices, out, lanes):
     """Fill the `EdgePotentials` `out`; with `own_matrices`, each edge has a matrix, and no transposes are stored."""
     n_matrices, n_states = len(edge), edge.shape[1]

@@ -5,7 +5,7 @@ import numpy as np
 from skstruct.kernels.jit import kernel
 
 
-@kernel
+@kernel(borrows=True)
 def log_sum(values):
     """Log of the sum of the exponentiated `values`; -inf if all are."""
     top = -np.inf
@@ -19,7 +19,7 @@ def log_sum(values):
     return top + np.log(total)
 
 
-@kernel
+@kernel(borrows=True)
 def first_largest(values):
     """Index of the first one of the largest values, none of which is nan."""
     best = 0
@@ -29,7 +29,7 @@ def first_largest(values):
     return best
 
 
-@kernel
+@kernel(borrows=True)
 def send_log(scores, transposed, message, take_max, out):
     """out[y] = log sum (or max) over x of exp(scores[y, x] + message[x]); scores[x, y] if transposed."""
     n_states = len(message)
@@ -45,7 +45,7 @@ def send_log(scores, transposed, message, take_max, out):
         out[y] = top
 
 
-@kernel
+@kernel(borrows=True)
 def scale_log(values):
     """Subtract the maximum, which is returned, in place; values that are all -inf stay as they are."""
     top = -np.inf

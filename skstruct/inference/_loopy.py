@@ -7,11 +7,12 @@ import numpy as np
 
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
+from skstruct.inference._edge_potentials import EdgePotentials
 from skstruct.inference._fixed_point import MessagePlan, fixed_point_class
-from skstruct.inference._loopy_kernels import FEW_NEIGHBOURS, propagate
+from skstruct.inference._loopy_kernels import FEW_NEIGHBOURS, Workspace, propagate
 from skstruct.inference._loopy_log import Settings, checked_settings, decode_log, propagate_log
 from skstruct.inference._loopy_order import local_lists, spread_numbers, sweep_numbers, sweep_of
-from skstruct.inference._loopy_two_states import propagate_two_states
+from skstruct.inference._loopy_two_states import TwoStateWorkspace, propagate_two_states
 from skstruct.inference._plan import Linearization
 from skstruct.inference._trws import Labelling, improve_labels
 from skstruct.inference.allowed import find_allowed
@@ -109,9 +110,14 @@ class _LoopyPlan(MessagePlan):
         return local_lists(self.topology, self.sweep)
 
     @cached_property
-    def _is_wide(self):
-        """Whether a node has many neighbours."""
-        return bool((np.diff(self.sweep.lists.ptr) > FEW_NEIGHBOURS).any())
+    def _largest(self):
+        """Most nodes of a graph, and most slots."""
+        return self.lists.largest
+
+    @cached_property
+    def _widest(self):
+        """Most neighbours of a node."""
+        return int(np.diff(self.sweep.lists.ptr).max(initial=0))
 
     def marginals(self, scores, weights=None):
         """Beliefs by the fast kernels, and by the log-domain kernel for graphs out of their range."""
@@ -144,16 +150,20 @@ class _LoopyPlan(MessagePlan):
             converged=np.ones(t.n_graphs, bool),
         )
         out_of_range = np.zeros(t.n_graphs, bool)
-        given, result = scores, out
-        if self.n_states == 2:
-            given, result = (record._replace(edge=record.edge.reshape(-1, 4)) for record in (scores, out))
-        n_lanes = lanes(4 if self.n_states == 2 else self.n_states)
-        args = self.lists, self.settings, given, weights, own_matrices, n_lanes, result, out_of_range, settled
         with np.errstate(all="ignore"):  # log 0 and 0 / 0 are expected; seen with NUMBA_DISABLE_JIT=1 only
             if self.n_states == 2:
-                propagate_two_states(*args)
-            elif self._is_wide or propagate(*args, None):
-                propagate(*args, True)
+                given, result = (record._replace(edge=record.edge.reshape(-1, 4)) for record in (scores, out))
+                plan = self.lists, self.settings, given, weights, own_matrices, lanes(4)
+                place = result.edge if own_matrices else None
+                work = TwoStateWorkspace.of(self._largest, given.edge, place)
+                propagate_two_states(*plan, work, result, out_of_range, settled)
+            else:
+                plan = self.lists, self.settings, scores, weights, own_matrices, lanes(self.n_states)
+                matrices = EdgePotentials.of(scores.edge, own_matrices, out.edge if own_matrices else None)
+                work = Workspace.of(self._largest, self._widest, self.n_states)
+                args = *plan, matrices, work, out, out_of_range, settled
+                if self._widest > FEW_NEIGHBOURS or propagate(*args, None):
+                    propagate(*args, True)
             impossible = np.isneginf(out.log_partition)
             if impossible.any():
                 out.node[impossible[t.node_graph]] = np.nan
@@ -172,7 +182,8 @@ class _LoopyPlan(MessagePlan):
         shifted, constant = less_maxima(t, scores)
         labels = np.zeros(t.n_nodes, np.intp)
         with np.errstate(all="ignore"):  # -inf - -inf, where no labelling is allowed
-            decode_log(self.sweep, with_rows(shifted, t.n_edges), labels)
+            scratch = np.empty((self._widest + 1, self.n_states))
+            decode_log(self.sweep, with_rows(shifted, t.n_edges), self._no_messages(), scratch, labels)
         score = score_labelling(t, shifted, labels)
         best = Labelling(labels, score, np.where(t.is_forest, score, 0.0))
         self._improve(shifted, np.flatnonzero(~t.is_forest), best)
@@ -188,11 +199,18 @@ class _LoopyPlan(MessagePlan):
         self._improve(shifted, np.flatnonzero(floor < 0.0), best, floor)
         return conclude(t, scores, shifted, constant, labels, best.bound)
 
+    def _no_messages(self):
+        """Messages in the log domain before the first sweep."""
+        return np.zeros((2 * self.topology.n_edges, self.n_states))
+
     def _improve(self, shifted, graphs, best, floor=None):
         """Improve the labels of some graphs in place; `shifted` are scores by `less_maxima`."""
+        if not len(graphs):  # and nothing is compiled for it
+            return
         t = self.topology
         floor = np.full(t.n_graphs, -np.inf) if floor is None else floor
         with np.errstate(all="ignore"):  # as above
-            improve_labels(graphs, floor, self.sweep, with_rows(shifted, t.n_edges), best)
+            work = self._no_messages(), np.empty((2, self.n_states)), best.labels.copy()
+            improve_labels(graphs, floor, self.sweep, with_rows(shifted, t.n_edges), *work, best)
         forbidden = graphs[(best.score[graphs] == -np.inf) & (best.bound[graphs] > floor[graphs])]
         best.bound[find_allowed(t, shifted, best.labels, forbidden)] = -np.inf

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skstruct.inference._edge_potentials import EdgePotentials, exponentiate_edges
+from skstruct.inference._edge_potentials import exponentiate_edges
 from skstruct.inference._loopy_log import FALLBACK_DAMPING
 from skstruct.inference._message_passing import SMALLEST_POTENTIAL
 from skstruct.kernels.jit import kernel
@@ -38,7 +38,29 @@ class _Graph(NamedTuple):
     cavity: np.ndarray  # (>= n_slots + n_nodes, n_states) products of a node's potential and all messages but one
 
 
-@kernel
+class Workspace(NamedTuple):
+    """Where `propagate` has one graph at a time: the arrays of a `_Graph` that it fills.
+
+    Python makes these arrays, because numba needs longer to compile an allocation than a loop.
+    """
+
+    matrix: np.ndarray
+    node: np.ndarray
+    message: np.ndarray
+    dirty: np.ndarray
+    cavity: np.ndarray
+    widest: int  # most neighbours of a node
+
+    @classmethod
+    def of(cls, largest, widest, n_states):
+        """Arrays for graphs of at most so many nodes and slots."""
+        n_nodes, n_slots = largest
+        matrix, dirty = np.empty(n_slots, np.uint32), np.empty(n_nodes, np.uint8)
+        node, message, cavity = (np.empty((n, n_states)) for n in (n_nodes, n_slots, n_slots + n_nodes + widest))
+        return cls(matrix, node, message, dirty, cavity, widest)
+
+
+@kernel(borrows=True)
 def _rescale(values):
     """Divide by the maximum, which is returned, unless it is 0."""
     top = 0.0
@@ -52,7 +74,7 @@ def _rescale(values):
     return top
 
 
-@kernel
+@kernel(borrows=True)
 def _long_cavities(graph, i, first, last, at, rescale_every):
     """Do as `leave_one_out` with products that are rescaled after some factors; whether a product lost its maximum."""
     message, cavity = graph.message, graph.cavity
@@ -88,7 +110,7 @@ def _long_cavities(graph, i, first, last, at, rescale_every):
     return lost
 
 
-@kernel
+@kernel(borrows=True)
 def _sweeps(graph, matrices, settings, damping, longest, rescale, lanes):
     """Sweep a graph until no message moves by more than `tol`: sweeps, last change, whether it is out of range.
 
@@ -142,7 +164,7 @@ def _sweeps(graph, matrices, settings, damping, longest, rescale, lanes):
     return sweep, change, False
 
 
-@kernel
+@kernel(borrows=True)
 def _log_sums(graph, i, at):
     """Log of the sum of node[i] * all messages, less that of ``cavity[at + k] * message`` of each slot."""
     message, n_states = graph.message, graph.message.shape[1]
@@ -162,7 +184,7 @@ def _log_sums(graph, i, at):
     return log_z + np.log(total)
 
 
-@kernel
+@kernel(borrows=True)
 def _beliefs(graph, longest, rescale, order, node_out, lanes):
     """Beliefs and cavities; the log of the product of Z_i over the sums of its cavities, and if out of range.
 
@@ -194,7 +216,7 @@ def _beliefs(graph, longest, rescale, order, node_out, lanes):
     return log_z, False
 
 
-@kernel
+@kernel(borrows=True)
 def _pair_counts(graph, matrices, weight, keep, counts, lanes):
     """Add the pair counts of a graph; the sum of log(cavity_i psi cavity_j)."""
     bounds, ends, matrix, cavity, potential = graph.bounds, graph.ends, graph.matrix, graph.cavity, matrices.potential
@@ -211,8 +233,10 @@ def _pair_counts(graph, matrices, weight, keep, counts, lanes):
     return log_z
 
 
-@kernel
-def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of_range, settled, rescale):
+@kernel(borrows=True)
+def propagate(
+    lists, settings, scores, weights, own_matrices, lanes, matrices, work, out, out_of_range, settled, rescale
+):
     """Sum-product messages, then beliefs: Z_Bethe = prod_i Z_i prod_(i,j) q_i psi q_j.
 
     Z_i sums the belief of node i; q_i is the belief without j's message, divided by Z_i. Where each edge has a matrix
@@ -229,6 +253,9 @@ def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of
         Whether edge ``e`` is the only one with matrix ``e``.
     lanes : tuple
         From `simd.lanes`.
+    matrices : EdgePotentials
+        Output. Their array may be ``out.edge`` with `own_matrices`.
+    work : Workspace
     out : Marginals
         Output. ``out.edge`` is overwritten with `own_matrices`, else added to.
     out_of_range : ndarray of shape (n_graphs,)
@@ -244,18 +271,7 @@ def propagate(lists, settings, scores, weights, own_matrices, lanes, out, out_of
         Whether nothing is computed, because a product of messages may need rescaling and `rescale` is None.
     """
     n_graphs, n_states, n_matrices = len(lists.node_ptr) - 1, scores.node.shape[1], len(scores.edge)
-    most_nodes, most_slots, widest = 0, 0, np.int64(0)
-    for g in range(n_graphs):
-        most_nodes = max(most_nodes, lists.node_ptr[g + 1] - lists.node_ptr[g])
-        most_slots = max(most_slots, 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g]))
-    for i in range(len(lists.bounds)):
-        widest = max(widest, np.int64(lists.bounds[i, 2]) - np.int64(lists.bounds[i, 0]))
-    node, dirty = np.empty((most_nodes, n_states)), np.empty(most_nodes, np.uint8)
-    message, matrix = np.empty((most_slots, n_states)), np.empty(most_slots, np.uint32)
-    cavity = np.empty((most_slots + most_nodes + widest, n_states))
-    potential = out.edge if own_matrices else np.empty((2 * n_matrices, n_states, n_states))
-    potts = np.empty(len(potential), np.bool_)
-    matrices = EdgePotentials(potential, potts, np.empty(n_matrices), np.empty(n_matrices))
+    matrix, node, message, dirty, cavity, widest = work
     exponentiate_edges(scores.edge, own_matrices, matrices, lanes)
     if rescale is None:
         lowest_in_range = -1e-3

@@ -32,7 +32,7 @@ def checked_settings(backend):
     return Settings(float(backend.damping), int(backend.max_iter), float(backend.tol))
 
 
-@kernel
+@kernel(borrows=True)
 def _cavities_log(first, last, begin, end, node, message, without):
     """Sum a node's scores and its messages but one: ``without[s - first]`` for each slot ``first <= s < last``."""
     for x in range(len(node)):
@@ -48,14 +48,17 @@ def _cavities_log(first, last, begin, end, node, message, without):
             total += message[s, x]
 
 
-@kernel
-def _sweeps_log(g, sweep, settings, take_max, scores, message):
-    """Sweep graph `g` until no message moves by more than `tol`: sweeps, last change."""
+@kernel(borrows=True)
+def _sweeps_log(g, sweep, settings, take_max, scores, message, scratch):
+    """Sweep graph `g` until no message moves by more than `tol`: sweeps, last change.
+
+    `scratch`, (> most neighbours of a node, n_states), is overwritten.
+    """
     ptr, neighbour, edge, reverse, flipped = sweep.lists
     node, matrices, rows = scores
     order, damping, n_states = sweep.order, settings.damping, node.shape[1]
     start, end = sweep.node_ptr[g], sweep.node_ptr[g + 1]
-    out = np.empty(n_states)
+    out = scratch[len(scratch) - 1]
     change, n_sweeps = 0.0, 0
     while n_sweeps < settings.max_iter:
         n_sweeps += 1
@@ -70,10 +73,9 @@ def _sweeps_log(g, sweep, settings, take_max, scores, message):
                 first, last = (middle, stop) if direction == 0 else (begin, middle)
                 if first == last:
                     continue
-                without = np.empty((last - first, n_states))
-                _cavities_log(first, last, begin, stop, node[order[i]], message, without)
+                _cavities_log(first, last, begin, stop, node[order[i]], message, scratch)
                 for s in range(first, last):
-                    send_log(matrices[rows[edge[s]]], not flipped[s], without[s - first], take_max, out)
+                    send_log(matrices[rows[edge[s]]], not flipped[s], scratch[s - first], take_max, out)
                     scale_log(out)
                     sent = message[reverse[s]]
                     for x in range(n_states):
@@ -89,13 +91,13 @@ def _sweeps_log(g, sweep, settings, take_max, scores, message):
     return n_sweeps, change
 
 
-@kernel
-def _iterate_log(g, sweep, settings, scores, message):
+@kernel(borrows=True)
+def _iterate_log(g, sweep, settings, scores, message, scratch):
     """Sweep graph `g`, and again with damping if it does not converge: sweeps, last change."""
-    n_iter, change = _sweeps_log(g, sweep, settings, False, scores, message)
+    n_iter, change = _sweeps_log(g, sweep, settings, False, scores, message, scratch)
     if not change <= settings.tol:
         damped = Settings(max(settings.damping, FALLBACK_DAMPING), settings.max_iter, settings.tol)
-        more, change = _sweeps_log(g, sweep, damped, False, scores, message)
+        more, change = _sweeps_log(g, sweep, damped, False, scores, message, scratch)
         n_iter += more
     return n_iter, change
 
@@ -105,11 +107,11 @@ def propagate_log(sweep, settings, graphs, scores, weights, out, settled):
     """Fill the `Marginals` `out`, and `settled` if it has rows, for some graphs, as the fast kernels do."""
     order, lists = sweep.order, sweep.lists
     n_slots, n_states = len(lists.neighbour), scores.node.shape[1]
-    message, cavity = np.zeros((n_slots, n_states)), np.empty((n_slots, n_states))
+    message, cavity = np.zeros((n_slots, n_states)), np.empty((n_slots + 1, n_states))
     pair = np.empty(n_states * n_states)
     for g in graphs:
         start, end = sweep.node_ptr[g], sweep.node_ptr[g + 1]
-        out.n_iter[g], out.residual[g] = _iterate_log(g, sweep, settings, scores, message)
+        out.n_iter[g], out.residual[g] = _iterate_log(g, sweep, settings, scores, message, cavity)
         out.converged[g] = out.residual[g] <= settings.tol
         if len(settled):
             for s in range(lists.ptr[start], lists.ptr[end]):
@@ -153,15 +155,17 @@ def propagate_log(sweep, settings, graphs, scores, weights, out, settled):
         out.log_partition[g] = log_z
 
 
-@kernel
-def decode_log(sweep, scores, labels):
-    """Send undamped max-product messages, then label each node given the labels of its earlier neighbours."""
-    order, lists, n_states = sweep.order, sweep.lists, scores.node.shape[1]
-    message = np.zeros((len(lists.neighbour), n_states))
-    total = np.empty(n_states)
+@kernel(borrows=True)
+def decode_log(sweep, scores, message, scratch, labels):
+    """Send undamped max-product messages, then label each node given the labels of its earlier neighbours.
+
+    Python makes `message`, (n_slots, n_states), which is 0, and `scratch`, (> most neighbours of a node, n_states),
+    because numba needs longer to compile an allocation than a loop.
+    """
+    order, lists, n_states, total = sweep.order, sweep.lists, scores.node.shape[1], scratch[0]
     settings = Settings(0.0, DECODING_SWEEPS, DECODING_TOL)
     for g in range(len(sweep.node_ptr) - 1):
-        _sweeps_log(g, sweep, settings, True, scores, message)
+        _sweeps_log(g, sweep, settings, True, scores, message, scratch)
         for i in range(sweep.node_ptr[g], sweep.node_ptr[g + 1]):
             for x in range(n_states):
                 total[x] = scores.node[order[i], x]

@@ -31,7 +31,31 @@ class _Graph(NamedTuple):
     dirty: np.ndarray  # (>= n_nodes,) bit 1: the node has news for its higher neighbours; bit 2: for the lower ones
 
 
-@kernel
+class TwoStateWorkspace(NamedTuple):
+    """Where `propagate_two_states` has one graph at a time, and the potentials; see `Workspace`."""
+
+    node_ratio: np.ndarray
+    ratio: np.ndarray
+    sent: np.ndarray
+    dirty: np.ndarray
+    potential: np.ndarray  # (n_matrices, 4)
+    top: np.ndarray  # (n_matrices,) largest score of shared matrices; without entries if each edge has a matrix
+    low: np.ndarray  # (n_matrices,) lowest score less the largest, of the same
+
+    @classmethod
+    def of(cls, largest, edge, own_potential):
+        """Arrays for graphs of at most so many nodes and slots; `own_potential` is the place of the edges' potentials.
+
+        It is None if edges share matrices.
+        """
+        n_nodes, n_slots = largest
+        sizes = np.empty((2, len(edge) if own_potential is None else 0))
+        potential = np.empty((len(edge), 4)) if own_potential is None else own_potential
+        graph = np.empty(n_nodes), np.empty(n_slots), np.empty((n_slots, 4)), np.empty(n_nodes, np.uint8)
+        return cls(*graph, potential, *sizes)
+
+
+@kernel(borrows=True)
 def _long_product(product, ratio, begin, stop):
     """Product of a node's ratio and all messages to it, which on the way may leave the range of numbers."""
     excess = 0  # of factors LARGE
@@ -59,7 +83,7 @@ def _damped(old, new, damping):
     return (new_scale * new + old_scale * old) / (new_scale + old_scale)
 
 
-@kernel
+@kernel(borrows=True)
 def _sweeps(graph, settings, damping, longest):
     """Sweep a graph until no message moves by more than `tol`: sweeps, last change.
 
@@ -108,7 +132,7 @@ def _sweeps(graph, settings, damping, longest):
     return sweep, change
 
 
-@kernel
+@kernel(borrows=True)
 def _node_ratios(order, node, node_ratio):
     """Ratio of each node's two potentials; the lowest of their logarithms, -inf if a node has no allowed state."""
     lowest = 0.0
@@ -122,7 +146,7 @@ def _node_ratios(order, node, node_ratio):
     return lowest
 
 
-@kernel
+@kernel(borrows=True)
 def _beliefs(graph, longest, order, node, node_out):
     """Beliefs and, in ``graph.sent``, each slot's cavity, the belief without its message; log of the sums' product.
 
@@ -157,7 +181,7 @@ def _beliefs(graph, longest, order, node, node_out):
     return log_z + np.log(product_z)
 
 
-@kernel
+@kernel(borrows=True)
 def _potential(edge, e, potential, lanes):
     """Exponentiate the matrix of an edge: its largest score, and the lowest exponent, -inf for a forbidden pair."""
     top, low = exp_row(edge, e, potential, e, lanes)
@@ -166,7 +190,7 @@ def _potential(edge, e, potential, lanes):
     return top, low
 
 
-@kernel
+@kernel(borrows=True)
 def _pair_counts(graph, edge_matrix, potential, weight, keep, counts):
     """Add the pair counts of a graph; the log of the product of all sums of cavity * potential * cavity."""
     bounds, ends, edge, flipped, cavity = graph.bounds, graph.ends, graph.edge, graph.flipped, graph.sent
@@ -192,26 +216,17 @@ def _pair_counts(graph, edge_matrix, potential, weight, keep, counts):
     return log_z + np.log(product_z)
 
 
-@kernel
-def propagate_two_states(lists, settings, scores, weights, own_matrices, lanes, out, out_of_range, settled):
+@kernel(borrows=True)
+def propagate_two_states(lists, settings, scores, weights, own_matrices, lanes, work, out, out_of_range, settled):
     """Do as `propagate` in ``_loopy_kernels.py``; the matrices of ``scores.edge`` and ``out.edge`` are rows of four.
 
     Products of up to `longest` messages stay in the range of numbers.
     """
-    n_graphs = len(lists.node_ptr) - 1
-    most_nodes, most_slots = 0, 0
-    for g in range(n_graphs):
-        most_nodes = max(most_nodes, lists.node_ptr[g + 1] - lists.node_ptr[g])
-        most_slots = max(most_slots, 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g]))
-    node_ratio, dirty = np.empty(most_nodes), np.empty(most_nodes, np.uint8)
-    ratio, sent = np.empty(most_slots), np.empty((most_slots, 4))
-    potential = out.edge if own_matrices else np.empty(scores.edge.shape)
-    n_shared = 0 if own_matrices else len(scores.edge)
-    top, low = np.empty(n_shared), np.empty(n_shared)
-    for e in range(n_shared):
+    node_ratio, ratio, sent, dirty, potential, top, low = work
+    for e in range(len(top)):
         top[e], low[e] = _potential(scores.edge, e, potential, lanes)
     keep = 0.0 if own_matrices else 1.0
-    for g in range(n_graphs):
+    for g in range(len(lists.node_ptr) - 1):
         start, end = lists.node_ptr[g], lists.node_ptr[g + 1]
         first_slot, end_slot = 2 * lists.edge_ptr[g], 2 * lists.edge_ptr[g + 1]
         order = lists.order[start:end]

@@ -8,15 +8,16 @@ import numpy as np
 from skstruct.components import require_number
 from skstruct.data.topology import Topology
 from skstruct.inference._base import InferenceBackend
+from skstruct.inference._edge_potentials import EdgePotentials
 from skstruct.inference._fixed_point import MessagePlan, fixed_point_class
 from skstruct.inference._loopy import LoopyBP
 from skstruct.inference._loopy_log import Settings, checked_settings
 from skstruct.inference._loopy_order import local_lists
 from skstruct.inference._node_orders import make_orders, one_weight
 from skstruct.inference._plan import Linearization
-from skstruct.inference._tree_reweighted_kernels import propagate_weighted
+from skstruct.inference._tree_reweighted_kernels import Workspace, propagate_weighted
 from skstruct.inference._tree_reweighted_log import propagate_weighted_log
-from skstruct.inference._tree_reweighted_two_states import propagate_weighted_two_states
+from skstruct.inference._tree_reweighted_two_states import TwoStateWorkspace, propagate_weighted_two_states
 from skstruct.kernels.simd import lanes
 from skstruct.scores import Marginals, Scores, weigh_nodes
 
@@ -151,6 +152,16 @@ class _TreeReweightedPlan(MessagePlan):
     def _orders(self):
         return one_weight(self.lists, self.edge_weight) if self.edge_weight else make_orders(self.lists, self.topology)
 
+    @cached_property
+    def _largest(self):
+        """Most nodes of a graph, and most slots."""
+        return self.lists.largest
+
+    @cached_property
+    def _several_orders(self):
+        """Whether a graph has several orders, or stars."""
+        return bool((self._orders.star | (self._orders.number > 1)).any())
+
     @property
     def rho(self):
         """Weight of the edge of each slot."""
@@ -200,10 +211,15 @@ class _TreeReweightedPlan(MessagePlan):
         with np.errstate(all="ignore"):  # log 0 and -inf - -inf are expected; seen with NUMBA_DISABLE_JIT=1 only
             if self.n_states == 2:
                 given, result = (record._replace(edge=record.edge.reshape(-1, 4)) for record in (divided, out))
-                propagate_weighted_two_states(*plan, given, weights, result, out_of_range, settled)
+                work = TwoStateWorkspace.of(self._largest, len(divided.edge))
+                propagate_weighted_two_states(*plan, given, weights, work, result, out_of_range, settled)
             else:
                 stars, n_lanes = self._orders.star if self._orders.star.any() else None, lanes(self.n_states)
-                propagate_weighted(*plan, stars, divided, weights, not shared, n_lanes, out, out_of_range, settled)
+                in_edge = out.edge if in_place and not self._several_orders else None
+                matrices = EdgePotentials.of(divided.edge, not shared, in_edge)
+                work = Workspace.of(self._largest, self._several_orders, self.n_states)
+                args = divided, weights, not shared, n_lanes, matrices, work, out, out_of_range, settled
+                propagate_weighted(*plan, stars, *args)
             if in_place and (left := out_of_range | np.isneginf(out.log_partition)).any():
                 out.edge[left[t.edge_graph]] = 0.0  # it holds potentials
                 divided, _ = self.divided(scores)

@@ -28,7 +28,7 @@ from skstruct.kernels.simd import exp_row
 REST = 1e-9  # a smaller rest of the shares of a node is rounding
 
 
-@kernel
+@kernel(borrows=True)
 def pass_down(graph, matrices, order, place, share, settled, rooted, lanes):
     """Eliminate the nodes, the last one first: log of the bound. Fills the graph's beliefs, and overwrites messages.
 
@@ -67,7 +67,7 @@ def pass_down(graph, matrices, order, place, share, settled, rooted, lanes):
     return bound
 
 
-@kernel
+@kernel(borrows=True)
 def pass_to_centres(graph, matrices, sent, log_sent, marginals, lanes):
     """Eliminate the leaves of all stars: mean of the logs of the bounds, and the marginals of the centres.
 
@@ -100,7 +100,7 @@ def pass_to_centres(graph, matrices, sent, log_sent, marginals, lanes):
     return bound / n_nodes
 
 
-@kernel
+@kernel(borrows=True)
 def pass_up(
     graph, matrices, flipped, sent, centres, star, order, place, share, weight, fraction, keep, marginals, counts, lanes
 ):

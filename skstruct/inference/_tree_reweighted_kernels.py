@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skstruct.inference._damping import OSCILLATION, STAGNATION, STAGNATION_SWEEPS, fill_fractions, halve_fractions
-from skstruct.inference._edge_potentials import EdgePotentials, exponentiate_edges
+from skstruct.inference._edge_potentials import exponentiate_edges
 from skstruct.inference._tree_reweighted_bound import pass_down, pass_to_centres, pass_up
 from skstruct.kernels.jit import kernel
 from skstruct.kernels.messages import send_any
@@ -44,7 +44,40 @@ class _Graph(NamedTuple):
     dirty: np.ndarray  # (>= n_nodes,) bit 1: the node has news for its higher neighbours; bit 2: for the lower ones
 
 
-@kernel
+class Workspace(NamedTuple):
+    """Where `propagate_weighted` has one graph at a time: the arrays of a `_Graph` that it fills, and more.
+
+    Python makes these arrays, because numba needs longer to compile an allocation than a loop.
+    """
+
+    node: np.ndarray
+    potential: np.ndarray
+    belief: np.ndarray
+    held: np.ndarray
+    marginals: np.ndarray  # (>= n_nodes, n_states) of the nodes, in one order
+    message: np.ndarray
+    log_message: np.ndarray
+    passed: np.ndarray  # as `message`, for the passes in an order; without rows if each graph has one order
+    log_passed: np.ndarray
+    dirty: np.ndarray
+    fraction: np.ndarray  # (>= n_nodes,) by which log-beliefs move
+    place: np.ndarray  # (>= n_nodes,) of each node in an order
+    number: np.ndarray
+    form: np.ndarray
+    cavity: np.ndarray
+
+    @classmethod
+    def of(cls, largest, several_orders, n_states):
+        """Arrays for graphs of at most so many nodes and slots."""
+        n_nodes, n_slots = largest
+        nodes, messages = np.empty((5, n_nodes, n_states)), np.ones((2, n_slots + 1, n_states))
+        passed = np.ones((2, n_slots + 1 if several_orders else 0, n_states))
+        dirty, fraction, place = np.empty(n_nodes, np.uint8), np.empty(n_nodes), np.empty(n_nodes, np.int64)
+        matrix, cavity = np.empty((2, n_slots), np.int64), np.empty((3, n_states))
+        return cls._make([*nodes, *messages, *passed, dirty, fraction, place, *matrix, cavity])
+
+
+@kernel(borrows=True)
 def _move_belief(graph, i, begin, stop, fraction, lanes):
     """Move the log-belief of node `i` by a fraction of its change; the change that is left, of the scaled belief."""
     node, log_message, belief, held, cavity = graph.node, graph.log_message, graph.belief, graph.held, graph.cavity
@@ -60,7 +93,7 @@ def _move_belief(graph, i, begin, stop, fraction, lanes):
     return left
 
 
-@kernel
+@kernel(borrows=True)
 def _sweeps(graph, matrices, fraction, most, tol, stagnation, rooted, lanes):
     """Sweep until no message moves by more than `tol`, or changes stagnate, at most `most` times: sweeps, last change.
 
@@ -121,7 +154,7 @@ def _sweeps(graph, matrices, fraction, most, tol, stagnation, rooted, lanes):
     return sweep, change
 
 
-@kernel
+@kernel(borrows=True)
 def _start(graph, rooted):
     """Let all messages be uniform, and all nodes have news. Logarithms are not read if roots are sufficient."""
     for i in range(len(graph.bounds)):
@@ -134,7 +167,7 @@ def _start(graph, rooted):
             graph.log_message[s, x] = 0.0
 
 
-@kernel
+@kernel(borrows=True)
 def _settle(graph, matrices, settings, rooted, fraction, lanes):
     """Sweep, then again with damping: sweeps, last change.
 
@@ -169,7 +202,7 @@ def _settle(graph, matrices, settings, rooted, fraction, lanes):
     return sweeps, change
 
 
-@kernel
+@kernel(borrows=True)
 def _load(graph, order, node_scores):
     """Fill the node scores of a graph: sum of the maxima, -inf if a node has no state."""
     constant = 0.0
@@ -183,9 +216,9 @@ def _load(graph, order, node_scores):
     return constant
 
 
-@kernel
+@kernel(borrows=True)
 def propagate_weighted(
-    lists, orders, settings, stars, scores, weights, own_matrices, lanes, out, out_of_range, settled
+    lists, orders, settings, stars, scores, weights, own_matrices, lanes, matrices, work, out, out_of_range, settled
 ):
     """Messages, the bound, and its derivative, for graphs whose potentials are in range.
 
@@ -205,6 +238,10 @@ def propagate_weighted(
         later counts, replace the scores; counts of a graph that is out of range are not filled.
     lanes : tuple
         From `simd.lanes`.
+    matrices : EdgePotentials
+        Output. Their array may be ``out.edge`` with `own_matrices` and one order for each graph: each potential is then
+        read before counts replace it.
+    work : Workspace
     out : Marginals
         Output, which is added to. Pair counts are those of the matrices of `scores`.
     out_of_range : ndarray of shape (n_graphs,)
@@ -213,26 +250,11 @@ def propagate_weighted(
         Output: logarithms of the messages. If it has no row, it is not filled.
     """
     n_graphs, n_states, n_matrices = len(lists.node_ptr) - 1, scores.node.shape[1], len(scores.edge)
-    most_nodes, most_slots, most_orders = 0, 0, 0
-    for g in range(n_graphs):
-        most_nodes = max(most_nodes, lists.node_ptr[g + 1] - lists.node_ptr[g])
-        most_slots = max(most_slots, 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g]))
-        most_orders = max(most_orders, orders.number[g])
-        if stars is not None:
-            most_orders = max(most_orders, 1 + stars[g])
-    node, potential = np.empty((most_nodes, n_states)), np.empty((most_nodes, n_states))
-    belief, marginals = np.empty((most_nodes, n_states)), np.empty((most_nodes, n_states))
-    dirty, fraction, place = np.empty(most_nodes, np.uint8), np.empty(most_nodes), np.empty(most_nodes, np.int64)
-    number, form, cavity = np.empty(most_slots, np.int64), np.empty(most_slots, np.int64), np.empty((3, n_states))
-    held = np.empty((most_nodes, n_states))
-    message, log_message = np.ones((most_slots + 1, n_states)), np.empty((most_slots + 1, n_states))
-    passed, log_passed = message, log_message
-    if most_orders > 1:
-        passed, log_passed = np.ones((most_slots + 1, n_states)), np.empty((most_slots + 1, n_states))
-    psi = out.edge  # with one order, each potential is read before counts replace it
-    if most_orders > 1 or not own_matrices:
-        psi = np.empty((n_matrices if own_matrices else 2 * n_matrices, n_states, n_states))
-    matrices = EdgePotentials(psi, np.empty(len(psi), np.bool_), np.empty(n_matrices), np.empty(n_matrices))
+    node, potential, belief, held, marginals, message, log_message, passed, log_passed = work[:9]
+    dirty, fraction, place, number, form, cavity = work[9:]
+    several_orders = len(passed) > 0
+    if not several_orders:
+        passed, log_passed = message, log_message
     exponentiate_edges(scores.edge, own_matrices, matrices, lanes)
     for g in range(n_graphs):
         start, end = lists.node_ptr[g], lists.node_ptr[g + 1]
@@ -277,7 +299,7 @@ def propagate_weighted(
             visit, share = orders.node[steps], orders.share[steps]
             for step in range(n):
                 place[visit[step]] = -1 if star else step
-            if most_orders > 1:
+            if several_orders:
                 for s in range(end_slot - first_slot):
                     for x in range(n_states):
                         passed[s, x], log_passed[s, x] = message[s, x], log_message[s, x]

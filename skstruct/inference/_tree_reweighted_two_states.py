@@ -38,7 +38,43 @@ class _Graph(NamedTuple):
     dirty: np.ndarray  # (>= n_nodes,) bit 1: the node has news for its higher neighbours; bit 2: for the lower ones
 
 
-@kernel
+class TwoStateWorkspace(NamedTuple):
+    """Where `propagate_weighted_two_states` has one graph at a time, and the potentials; see `Workspace`."""
+
+    node: np.ndarray
+    belief: np.ndarray
+    marginals: np.ndarray  # (>= n_nodes, 2) of the nodes, in one order
+    total: np.ndarray  # (>= n_nodes, 2) of the centres of stars
+    centres: np.ndarray  # (>= n_nodes, 2), too
+    ratio: np.ndarray
+    log_ratio: np.ndarray
+    passed: np.ndarray  # as `ratio`, for the passes in an order
+    log_passed: np.ndarray
+    sent: np.ndarray
+    odds: np.ndarray
+    fraction: np.ndarray  # (>= n_nodes,) by which log-beliefs move
+    held: np.ndarray
+    dirty: np.ndarray
+    place: np.ndarray  # (>= n_nodes,) of each node in an order
+    row: np.ndarray
+    potential: np.ndarray  # (n_matrices, 4)
+    top: np.ndarray  # (n_matrices,) largest score
+    low: np.ndarray  # (n_matrices,) lowest score less the largest
+    one: np.ndarray  # (1, 1) scratch space
+    two: np.ndarray  # (1, 2) scratch space
+
+    @classmethod
+    def of(cls, largest, n_matrices):
+        """Arrays for graphs of at most so many nodes and slots."""
+        n_nodes, n_slots = largest
+        nodes, messages, sent = np.empty((5, n_nodes, 2)), np.empty((4, n_slots, 1)), np.empty((n_slots, 4))
+        of_nodes = *np.empty((3, n_nodes)), np.empty(n_nodes, np.uint8), np.empty(n_nodes, np.int64)
+        of_matrices = np.empty((n_matrices, 4)), *np.empty((2, n_matrices))
+        rest = np.empty(n_slots, np.int64), *of_matrices, np.empty((1, 1)), np.empty((1, 2))
+        return cls._make([*nodes, *messages, sent, *of_nodes, *rest])
+
+
+@kernel(borrows=True)
 def _rooted_odds(graph, i, begin, stop):
     """Odds of state 1 of node `i`, where all weights are 1, 1/2 or 1/4."""
     whole, half, quarter = graph.odds[i], 1.0, 1.0
@@ -53,7 +89,7 @@ def _rooted_odds(graph, i, begin, stop):
     return whole * np.sqrt(half if quarter == 1.0 else half * np.sqrt(quarter))
 
 
-@kernel
+@kernel(borrows=True)
 def _received(graph, begin, stop):
     """Log of the product of the messages of some slots, to the power of their weights; that of state 0 is 0."""
     total = 0.0
@@ -62,7 +98,7 @@ def _received(graph, begin, stop):
     return total
 
 
-@kernel
+@kernel(borrows=True)
 def _sweeps(graph, fraction, most, tol, stagnation, rooted):
     """Sweep until no message moves by more than `tol`, or changes stagnate, at most `most` times: sweeps, last change.
 
@@ -131,7 +167,7 @@ def _sweeps(graph, fraction, most, tol, stagnation, rooted):
     return sweep, change
 
 
-@kernel
+@kernel(borrows=True)
 def _settle(graph, settings, rooted, fraction):
     """Sweep, then again with damping, from the same messages as the other kernels: sweeps, last change."""
     sweeps, change = 0, np.inf
@@ -164,11 +200,11 @@ def _settle(graph, settings, rooted, fraction):
     return sweeps, change
 
 
-@kernel
-def _down(graph, order, place, share, settled, rooted):
+@kernel(borrows=True)
+def _down(graph, order, place, share, settled, rooted, scratch):
     """Eliminate the nodes, the last one first: log of the bound. Fills the graph's beliefs, and overwrites messages."""
     bounds, ends, rho, _, _, sent, node, _, ratio, log_ratio, belief, _, _ = graph
-    scratch, bound = np.empty((1, 1)), 0.0
+    bound = 0.0
     for step in range(len(order) - 1, -1, -1):
         i = np.int64(order[step])
         begin, stop = np.uint64(bounds[i, 0]), np.uint64(bounds[i, 2])
@@ -200,14 +236,14 @@ def _down(graph, order, place, share, settled, rooted):
     return bound
 
 
-@kernel
-def _to_centres(graph, total, marginals):
+@kernel(borrows=True)
+def _to_centres(graph, total, marginals, scratch):
     """Eliminate the leaves of all stars: mean of the logs of the bounds, and the marginals of the centres.
 
     Fills the graph's beliefs, and `total`, (n_nodes, 2), with the log-beliefs of the centres.
     """
     bounds, ends, _, _, _, sent, node, _, ratio, log_ratio, belief, _, _ = graph
-    scratch, bound = np.empty((1, 2)), 0.0
+    bound = 0.0
     for i in range(len(bounds)):
         total[i, 0] = node[i, 0]
         total[i, 1] = node[i, 1] + _received(graph, np.uint64(bounds[i, 0]), np.uint64(bounds[i, 2]))
@@ -230,7 +266,7 @@ def _to_centres(graph, total, marginals):
     return bound / len(bounds)
 
 
-@kernel
+@kernel(borrows=True)
 def _up(graph, centres, star, order, place, share, weight, fraction, marginals, counts):
     """Derivative of the bound, as in the other kernels: node marginals, and pair counts that are added."""
     picked, unpicked = (centres, centres) if star else (marginals, graph.belief)
@@ -265,14 +301,14 @@ def _up(graph, centres, star, order, place, share, weight, fraction, marginals, 
         marginals[i, 0], marginals[i, 1] = first, second
 
 
-@kernel
+@kernel(borrows=True)
 def _exponentiate(edge, potential, top, low):
     """Potentials of the matrices, their largest score, and the lowest score less the largest."""
     for e in range(len(edge)):
         top[e], low[e] = exp_row(edge, e, potential, e, FOUR_LANES)
 
 
-@kernel
+@kernel(borrows=True)
 def _load(graph, order, node_scores):
     """Fill the node scores of a graph and start its messages: sum of the maxima, -inf if a node has no state."""
     constant = 0.0
@@ -287,24 +323,13 @@ def _load(graph, order, node_scores):
     return constant
 
 
-@kernel
-def propagate_weighted_two_states(lists, orders, settings, scores, weights, out, out_of_range, settled):
+@kernel(borrows=True)
+def propagate_weighted_two_states(lists, orders, settings, scores, weights, work, out, out_of_range, settled):
     """Do as `propagate_weighted`; the matrices of ``scores.edge`` and ``out.edge`` are rows of four."""
-    n_graphs, n_matrices = len(lists.node_ptr) - 1, len(scores.edge)
-    most_nodes, most_slots = 0, 0
-    for g in range(n_graphs):
-        most_nodes = max(most_nodes, lists.node_ptr[g + 1] - lists.node_ptr[g])
-        most_slots = max(most_slots, 2 * (lists.edge_ptr[g + 1] - lists.edge_ptr[g]))
-    node, belief, marginals = np.empty((most_nodes, 2)), np.empty((most_nodes, 2)), np.empty((most_nodes, 2))
-    total, centres = np.empty((most_nodes, 2)), np.empty((most_nodes, 2))
-    odds, fraction, dirty = np.empty(most_nodes), np.empty(most_nodes), np.empty(most_nodes, np.uint8)
-    held = np.empty(most_nodes)
-    place, rows = np.empty(most_nodes, np.int64), np.empty(most_slots, np.int64)
-    sent, ratio, log_ratio = np.empty((most_slots, 4)), np.empty((most_slots, 1)), np.empty((most_slots, 1))
-    passed, log_passed = np.empty((most_slots, 1)), np.empty((most_slots, 1))
-    potential, top, low = np.empty((n_matrices, 4)), np.empty(n_matrices), np.empty(n_matrices)
+    node, belief, marginals, total, centres, ratio, log_ratio, passed, log_passed, sent = work[:10]
+    odds, fraction, held, dirty, place, rows, potential, top, low, one, two = work[10:]
     _exponentiate(scores.edge, potential, top, low)
-    for g in range(n_graphs):
+    for g in range(len(lists.node_ptr) - 1):
         start, end = lists.node_ptr[g], lists.node_ptr[g + 1]
         first, stop = 2 * lists.edge_ptr[g], 2 * lists.edge_ptr[g + 1]
         n, order = end - start, lists.order[start:end]
@@ -347,9 +372,9 @@ def propagate_weighted_two_states(lists, orders, settings, scores, weights, out,
             for s in range(stop - first):
                 passed[s, 0], log_passed[s, 0] = ratio[s, 0], log_ratio[s, 0]
             if star:
-                bound, elimination = _to_centres(graph, total, centres), graph
+                bound, elimination = _to_centres(graph, total, centres, two), graph
             else:
-                bound, elimination = _down(passing, visit, place, share, log_ratio, rooted), passing
+                bound, elimination = _down(passing, visit, place, share, log_ratio, rooted, one), passing
             out.log_partition[g] += (constant + bound) / number
             _up(elimination, centres, star, visit, place, share, weights[g], 1.0 / number, marginals, out.edge)
             for i in range(n):

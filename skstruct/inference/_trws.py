@@ -21,7 +21,7 @@ class Labelling(NamedTuple):
     bound: np.ndarray  # (n_graphs,)
 
 
-@kernel
+@kernel(borrows=True)
 def _send(fraction, total, incoming, scores, transposed, out):
     """Send a fraction of the sender's total, less the message that came along the edge, as maxima; returns the largest.
 
@@ -40,8 +40,8 @@ def _send(fraction, total, incoming, scores, transposed, out):
     return scale_log(out)
 
 
-@kernel
-def _pass(g, sweep, upwards, scores, message, labels):
+@kernel(borrows=True)
+def _pass(g, sweep, upwards, scores, message, scratch, labels):
     """Visit the nodes of graph `g` in order (`upwards`) or in reverse, and send messages to those that come later.
 
     Upwards, nodes are labelled given the labels of their lower neighbours and the messages of the higher ones; returns
@@ -51,8 +51,7 @@ def _pass(g, sweep, upwards, scores, message, labels):
     node, matrices, rows = scores
     order, n_states = sweep.order, node.shape[1]
     start, end = sweep.node_ptr[g], sweep.node_ptr[g + 1]
-    total, given = np.empty(n_states), np.empty(n_states)
-    result = 0.0
+    total, given, result = scratch[0], scratch[1], 0.0
     for step in range(end - start):
         i = start + step if upwards else end - 1 - step
         first, stop = ptr[i], ptr[i + 1]
@@ -91,8 +90,8 @@ def _pass(g, sweep, upwards, scores, message, labels):
     return result
 
 
-@kernel
-def improve_labels(graphs, floor, sweep, scores, best):
+@kernel(borrows=True)
+def improve_labels(graphs, floor, sweep, scores, message, scratch, found, best):
     """Replace the labels of each graph by better ones if found, and bound the score of all labellings.
 
     Nodes are visited in order, and each sends a fraction of its total to its higher neighbours; then in reverse order,
@@ -108,6 +107,9 @@ def improve_labels(graphs, floor, sweep, scores, best):
     sweep : Sweep
     scores : Scores
         As `less_maxima` returns them.
+    message, scratch, found : ndarray of shape (n_slots, n_states), (2, n_states), (n_nodes,)
+        Messages, which are 0, scratch space, and the labels in `best`, which are all overwritten. Python makes these
+        arrays, because numba needs longer to compile an allocation than a loop.
     best : Labelling
         Overwritten: its scores increase, its bounds decrease.
 
@@ -116,9 +118,7 @@ def improve_labels(graphs, floor, sweep, scores, best):
     .. [1] V. Kolmogorov, "Convergent tree-reweighted message passing for energy minimization", *IEEE Trans. PAMI*
        28(10), 2006.
     """
-    message = np.zeros((len(sweep.lists.neighbour), scores.node.shape[1]))
     labels, score, bound = best
-    found = labels.copy()
     for g in graphs:
         start, end = sweep.node_ptr[g], sweep.node_ptr[g + 1]
         idle = 0
@@ -126,7 +126,7 @@ def improve_labels(graphs, floor, sweep, scores, best):
             found_score, new_bound = 0.0, 0.0
             for direction in range(2):
                 upwards = direction == 0  # a variable, as numba compiles a function again for each literal
-                result = _pass(g, sweep, upwards, scores, message, found)
+                result = _pass(g, sweep, upwards, scores, message, scratch, found)
                 if upwards:
                     found_score = result
                 else:

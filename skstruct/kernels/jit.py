@@ -41,6 +41,10 @@ class kernel:
     inline : bool, default=False
         Whether each caller gets a copy of the code. A call passes an array as seven numbers or more, so that calls with
         a few arrays take 10 to 40 ns. This is for short functions in inner loops.
+    borrows : bool, default=False
+        Whether the function uses the arrays of its caller only. numba then counts no references to them, and compiles
+        in 5 to 25 % less time. It refuses functions that make or return arrays, and some operations that may make one,
+        such as ``ravel``. This is for kernels that a first `fit` waits for.
     patience : float, default=0.0
         Seconds of CPU time, in total, for which Python interprets the function and the kernels that it calls, if the
         arrays are small and there is no compiled code. A call that takes longer is repeated with compiled code. This is
@@ -48,16 +52,17 @@ class kernel:
         must not depend on earlier contents of the arrays that they write.
     """
 
-    def __init__(self, function=None, *, fastmath=(), inline=False, patience=0.0):
+    def __init__(self, function=None, *, fastmath=(), inline=False, borrows=False, patience=0.0):
         self.function = function
-        self.fastmath, self.inline, self.patience = set(fastmath), inline, patience
+        self.fastmath, self.inline, self.borrows, self.patience = set(fastmath), inline, borrows, patience
         if function is not None:
             update_wrapper(self, function)
 
     def __call__(self, *args):
         """Run the code, usually compiled; as a decorator with arguments, return the kernel."""
         if self.function is None:  # used as @kernel(fastmath=...)
-            return kernel(args[0], fastmath=self.fastmath, inline=self.inline, patience=self.patience)
+            options = {"fastmath": self.fastmath, "inline": self.inline, "borrows": self.borrows}
+            return kernel(args[0], **options, patience=self.patience)
         if _INTERPRETATION.deadline:
             if time.thread_time() > _INTERPRETATION.deadline:
                 raise _TooSlowError
@@ -89,7 +94,7 @@ class kernel:
     @property
     def ingredients(self):
         """Objects that determine the compiled code."""
-        return self.function, sorted(self.fastmath), self.inline
+        return self.function, sorted(self.fastmath), self.inline, self.borrows
 
     @cached_property
     def compiled(self):
@@ -121,6 +126,7 @@ class kernel:
             "error_model": "numpy",
             "fastmath": self.fastmath or False,
             "forceinline": self.inline,
+            "_nrt": not self.borrows,
             "no_cfunc_wrapper": True,
         }
 

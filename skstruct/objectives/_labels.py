@@ -68,7 +68,7 @@ def subtract_labelling(topology, scores, codes, weights, out):
     return score
 
 
-@kernel
+@kernel(borrows=True)
 def _subtract(node_ptr, edge_ptr, edges, scores, y, weights, out, score):
     """See `subtract_labelling`; the score of graph g is written to ``score[g]``."""
     node, edge, rows = scores

@@ -173,7 +173,9 @@ def test_edit_of_another_file_is_noticed(program, edit):
 # -------------------------------------------------------------------------------------------------- digests
 
 
-def source(offset=1.0, scale="2.0", fastmath="()", inline="False", plain="array[0]", emitted="0", default="0"):
+def source(
+    offset=1.0, scale="2.0", fastmath="()", inline="False", borrows="False", plain="array[0]", emitted="0", default="0"
+):
     """Text of a file with a primitive, a kernel that calls another one, and values that they use."""
     return f"""if True:
         OFFSET, NAMES, UNUSED = {offset}, ("a", "b"), {offset!r}
@@ -185,7 +187,7 @@ def source(offset=1.0, scale="2.0", fastmath="()", inline="False", plain="array[
         @kernel
         def inner(array, k={default}):
             return [x * {scale} for x in array][k]
-        @kernel(fastmath={fastmath}, inline={inline})
+        @kernel(fastmath={fastmath}, inline={inline}, borrows={borrows})
         def outer(array):
             return inner(array) + first(array, ()) + OFFSET + len(NAMES)
     """
@@ -207,6 +209,7 @@ def outer(text):
         {"scale": "2"},
         {"fastmath": "{'contract'}"},
         {"inline": "True"},
+        {"borrows": "True"},
         {"plain": "array[1]"},
         {"plain": "array[0] + 0.0"},
         {"emitted": "1"},

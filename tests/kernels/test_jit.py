@@ -115,6 +115,19 @@ def test_functions_that_kernels_call_are_part_of_their_callers(monkeypatch, tmp_
     assert _tripled(2) == 6
 
 
+@jit
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: np.empty(2)[0], lambda x: x.copy()[0], lambda x: (2.0 * x)[0], lambda x: [x[0]][0], lambda x: x[1:]],
+    ids=["an array", "a copy", "an expression", "a list", "a view that is returned"],
+)
+def test_kernels_that_borrow_arrays_cannot_make_any(function):
+    """They would not be freed."""
+    with pytest.raises(numba.core.errors.NumbaError):
+        kernel(function, borrows=True)(np.ones(3))
+    kernel(function)(np.ones(3))
+
+
 @kernel
 def _squared(number):
     return number * number
