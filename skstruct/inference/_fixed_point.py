@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,14 @@ class MessagePlan(LinearizedPlan):
     settings : Settings
         For the tangents; their tolerance is relative to the largest number of the direction.
     """
+
+    lists: Any
+
+    @cached_property
+    def largest(self):
+        """Most nodes of a graph, and most slots."""
+        n_nodes, n_edges = (int(np.diff(ptr).max(initial=0)) for ptr in (self.lists.node_ptr, self.lists.edge_ptr))
+        return n_nodes, 2 * n_edges
 
     @cached_property
     def rho(self):

@@ -110,11 +110,6 @@ class _LoopyPlan(MessagePlan):
         return local_lists(self.topology, self.sweep)
 
     @cached_property
-    def _largest(self):
-        """Most nodes of a graph, and most slots."""
-        return self.lists.largest
-
-    @cached_property
     def _widest(self):
         """Most neighbours of a node."""
         return int(np.diff(self.sweep.lists.ptr).max(initial=0))
@@ -155,12 +150,12 @@ class _LoopyPlan(MessagePlan):
                 given, result = (record._replace(edge=record.edge.reshape(-1, 4)) for record in (scores, out))
                 plan = self.lists, self.settings, given, weights, own_matrices, lanes(4)
                 place = result.edge if own_matrices else None
-                work = TwoStateWorkspace.of(self._largest, given.edge, place)
+                work = TwoStateWorkspace.of(self.largest, given.edge, place)
                 propagate_two_states(*plan, work, result, out_of_range, settled)
             else:
                 plan = self.lists, self.settings, scores, weights, own_matrices, lanes(self.n_states)
                 matrices = EdgePotentials.of(scores.edge, own_matrices, out.edge if own_matrices else None)
-                work = Workspace.of(self._largest, self._widest, self.n_states)
+                work = Workspace.of(self.largest, self._widest, self.n_states)
                 args = *plan, matrices, work, out, out_of_range, settled
                 if self._widest > FEW_NEIGHBOURS or propagate(*args, None):
                     propagate(*args, True)

@@ -29,11 +29,6 @@ class LocalLists(NamedTuple):
     edge: np.ndarray  # (2 * n_edges,) as in `Adjacency`
     flipped: np.ndarray  # (2 * n_edges,) as in `Adjacency`
 
-    @property
-    def largest(self):
-        """Most nodes of a graph, and most slots."""
-        return int(np.diff(self.node_ptr).max(initial=0)), 2 * int(np.diff(self.edge_ptr).max(initial=0))
-
 
 def sweep_of(topology, number):
     """Neighbour lists for a sweep in the order of `number`, (n_nodes,)."""

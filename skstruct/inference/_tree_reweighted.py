@@ -153,11 +153,6 @@ class _TreeReweightedPlan(MessagePlan):
         return one_weight(self.lists, self.edge_weight) if self.edge_weight else make_orders(self.lists, self.topology)
 
     @cached_property
-    def _largest(self):
-        """Most nodes of a graph, and most slots."""
-        return self.lists.largest
-
-    @cached_property
     def _several_orders(self):
         """Whether a graph has several orders, or stars."""
         return bool((self._orders.star | (self._orders.number > 1)).any())
@@ -211,13 +206,13 @@ class _TreeReweightedPlan(MessagePlan):
         with np.errstate(all="ignore"):  # log 0 and -inf - -inf are expected; seen with NUMBA_DISABLE_JIT=1 only
             if self.n_states == 2:
                 given, result = (record._replace(edge=record.edge.reshape(-1, 4)) for record in (divided, out))
-                work = TwoStateWorkspace.of(self._largest, len(divided.edge))
+                work = TwoStateWorkspace.of(self.largest, len(divided.edge))
                 propagate_weighted_two_states(*plan, given, weights, work, result, out_of_range, settled)
             else:
                 stars, n_lanes = self._orders.star if self._orders.star.any() else None, lanes(self.n_states)
                 in_edge = out.edge if in_place and not self._several_orders else None
                 matrices = EdgePotentials.of(divided.edge, not shared, in_edge)
-                work = Workspace.of(self._largest, self._several_orders, self.n_states)
+                work = Workspace.of(self.largest, self._several_orders, self.n_states)
                 args = divided, weights, not shared, n_lanes, matrices, work, out, out_of_range, settled
                 propagate_weighted(*plan, stars, *args)
             if in_place and (left := out_of_range | np.isneginf(out.log_partition)).any():

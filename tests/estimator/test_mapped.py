@@ -15,6 +15,8 @@ from skstruct.features import LinearFeatures
 from skstruct.features import _base as features_base
 from skstruct.io import DatasetWriter, load_dataset, predict_to_file, save_dataset
 
+LENGTH = 60  # nodes of a chain: 4 bytes per node are more than CPython's cache of attributes, which grows to 60 kB
+
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
@@ -70,9 +72,6 @@ def test_chunks_are_made_on_demand(tmp_path):
     pieces = [piece for chunk in kept for piece in _chunks.cut_minibatches(chunk, 4)]
     for piece, other in zip(chunks.minibatches(4), pieces, strict=True):
         assert_array_equal(piece.batch.node_features, other.batch.node_features)
-
-
-LENGTH = 60  # nodes of a chain: 4 bytes per node are more than CPython's cache of attributes, which grows to 60 kB
 
 
 def write(folder, n_chains, n_columns):

@@ -141,6 +141,18 @@ def test_hub_of_degree_2000(n_states, rng):
         assert_same(loopy, tree, atol=1e-9)
 
 
+@pytest.mark.parametrize("cycle", [False, True])
+def test_only_labels_of_graphs_with_cycles_are_improved(cycle, rng, monkeypatch):
+    """The kernel is not called for forests, so that nothing is compiled for them."""
+    topology, calls = Topology.from_edges([(0, 1), (1, 2), (2, 0)][: 3 if cycle else 2], 3), []
+    monkeypatch.setattr(_loopy, "improve_labels", lambda *args: calls.append(args))
+    scores = random_scores(topology, 3, rng)
+    found = LoopyBP().plan(topology, 3).decode(scores)
+    assert len(calls) == cycle
+    if not cycle:
+        np.testing.assert_array_equal(found.labels, Tree().plan(topology, 3).decode(scores).labels)
+
+
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize(("scale", "refused"), [(1.0, False), (12.0, True), (3000.0, False)])
 def test_code_that_rescales_products_is_used_where_it_is_needed(shared, scale, refused, rng, monkeypatch):
